@@ -1,0 +1,309 @@
+// Contacto · tarjeta Execute Code para Botpress Cloud.
+//   Convierte la conversación en un ticket de Freshdesk y le dice a la persona su número.
+//   Pegala entera en una tarjeta «Execute Code» del flujo «Contacto». No hace falta cambiar nada acá:
+//   la dirección, la clave y el bot se leen de las variables de configuración. Guía: README.es.md.
+//
+// Contacto · Execute Code card for Botpress Cloud.
+//   Turns the conversation into a Freshdesk ticket and tells the person its number.
+//   Paste it whole into an "Execute Code" card of the "Contacto" flow. Nothing needs changing here:
+//   address, secret and bot are read from the configuration variables. Guide: README.md.
+//
+// It never throws: an uncaught error would end the conversation. Whatever happens, these are set:
+//   workflow.ticketOk         true: the request is kept (a ticket number, or a reference while it is on its way)
+//   workflow.ticketId         the ticket number, '' while there is none
+//   workflow.ticketReference  BF-XXXXXXXX
+//   workflow.ticketMessage    a sentence to show the person as it is
+//   workflow.ticketError      '' or a short code; README lists them
+//   workflow.ticketField      the variable to ask for again (user_email), or ''
+
+const TIMEOUT_MS = 20000 // one call; the function itself always answers within 12 s
+const BUDGET_MS = 45000 // both calls and the pause between them; Botpress ends a turn after 60 s
+const PAUSE_MS = 2000 // before the second and last call
+const LONGEST_PAUSE_MS = 5000 // of a longer Retry-After only this much is waited
+
+// ── shared with the other card, letter for letter ──────────────────────────────────────────────
+// No optional chaining in this part: Botpress v12 runs Node 12.
+
+const BODY_BYTES = 256 * 1024 - 1024 // the function refuses bodies above 256 KiB
+const NO_SUMMARY = 'La persona pidió contacto. El bot no pudo armar un resumen.'
+const NO_CATEGORY = 'sin_categoria'
+const SENTENCES = {
+  es: {
+    kept: 'Listo. Tu pedido quedó registrado con el número',
+    field: 'Ese dato no parece válido. ¿Me lo escribís de nuevo?',
+    again: 'No pude confirmar el registro de tu pedido. ¿Querés que lo intente de nuevo?',
+    contact: 'No pude confirmar el registro de tu pedido. Te paso cómo podés contactarnos.'
+  },
+  en: {
+    kept: 'Done. Your request is registered with the number',
+    field: 'That does not look right. Could you type it again?',
+    again: 'I could not confirm that your request was registered. Shall I try again?',
+    contact: 'I could not confirm that your request was registered. Here is how you can contact us.'
+  },
+  pt: {
+    kept: 'Pronto. Seu pedido foi registrado com o número',
+    field: 'Esse dado não parece válido. Você pode escrever de novo?',
+    again: 'Não consegui confirmar o registro do seu pedido. Quer que eu tente de novo?',
+    contact: 'Não consegui confirmar o registro do seu pedido. Veja como você pode falar conosco.'
+  }
+}
+
+// A piece that is missing, or that refuses to be read, is undefined; it never stops the card.
+const read = (get) => {
+  try {
+    return get()
+  } catch (fault) {
+    return undefined
+  }
+}
+
+const say = (level, ...words) => read(() => console[level]('contacto:', ...words))
+
+const toText = (value) => {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (Array.isArray(value)) return value.map(toText).filter(Boolean).join('\n')
+  return ''
+}
+
+// Half an emoji (a lone surrogate) is no valid UTF-8 and would make the whole body unreadable.
+const clean = (text) =>
+  text
+    .replace(/\p{Surrogate}/gu, '')
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, ' ')
+    .trim()
+
+// `max` counts characters as the function does: an emoji is one, though JavaScript counts two.
+const head = (value, max) => {
+  const text = read(() => toText(value)) || ''
+  return clean(Array.from(text.slice(0, 2 * max)).slice(0, max).join(''))
+}
+
+const tail = (value, max) => {
+  const text = read(() => toText(value)) || ''
+  return clean(Array.from(text.slice(-2 * max)).slice(-max).join(''))
+}
+
+// Capture Information gives a name as text or as a Person: {first, last}.
+const personName = (value) => {
+  const parts = [read(() => value.first), read(() => value.last)].map(toText).filter(Boolean)
+  return toText(value) || parts.join(' ') || toText(read(() => value.name))
+}
+
+const utf8Bytes = (text) => {
+  let bytes = 0
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i)
+    const half = unit >= 0xd800 && unit <= 0xdfff // two halves make one character of 4 bytes
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || half ? 2 : 3
+  }
+  return bytes
+}
+
+// The end of `text` that takes at most `budget` bytes inside JSON, whole characters only.
+const lastBytes = (text, budget) => {
+  let start = text.length
+  let left = budget
+  while (start > 0) {
+    const unit = text.charCodeAt(start - 1)
+    const from = unit >= 0xdc00 && unit <= 0xdfff ? start - 2 : start - 1
+    left -= utf8Bytes(JSON.stringify(text.slice(from, start))) - 2
+    if (left < 0) break
+    start = from
+  }
+  return text.slice(start)
+}
+
+// Leaves out what is empty; cuts the transcript's beginning if the body would be too large.
+const toBody = (fields) => {
+  const body = {}
+  for (const name of Object.keys(fields)) if (fields[name]) body[name] = fields[name]
+  const excess = utf8Bytes(JSON.stringify(body)) - BODY_BYTES
+  const transcript = body.conversation_transcript
+  if (excess > 0 && transcript) {
+    const room = utf8Bytes(JSON.stringify(transcript)) - 2 - excess
+    body.conversation_transcript = lastBytes(transcript, room)
+  }
+  return body
+}
+
+// The same request always has the same key, so that it never becomes two tickets: when Botpress
+// replays a message, when this card tries again, and when the person does. `saved` is what the card
+// left in contactKey: the key, and after '|' the message with which that request was settled. A
+// message after that one is a new request and gets a new key.
+const requestKey = (saved, conversationId, messageId) => {
+  const parts = saved.split('|')
+  const settledEarlier = parts.length > 1 && parts[1] !== encodeURIComponent(messageId)
+  if (parts[0] && !settledEarlier) return parts[0]
+  if (!conversationId || !messageId) return ''
+  return encodeURIComponent(conversationId) + ':' + encodeURIComponent(messageId)
+}
+
+// The secret never travels in clear text, except to this very machine while testing.
+const isSafeUrl = (url) => /^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1|\[::1\])[:/])[^\s]*$/i.test(url + '/')
+
+const pause = (ms) =>
+  new Promise((resolve) => {
+    if (!read(() => after(ms, resolve))) resolve()
+  })
+
+// axios' own time-out does not cover a connection that is never answered; this one covers all.
+const within = (ms, work) =>
+  new Promise((resolve, reject) => {
+    const stop = read(() => after(ms, () => reject({ code: 'ETIMEDOUT' })))
+    work.then(resolve, reject).then(() => read(() => stop()))
+  })
+
+const faultOutcome = (fault) => {
+  const code = head(read(() => fault.code), 40)
+  if (code === 'ERR_INVALID_URL') return { error: 'configuration', again: false }
+  const late = code === 'ECONNABORTED' || code === 'ETIMEDOUT' || code === 'ESOCKETTIMEDOUT'
+  return { error: late ? 'timeout' : 'network', again: true, detail: code }
+}
+
+const fieldToAsk = (errors) => {
+  const names = (Array.isArray(errors) ? errors : []).map((error) =>
+    toText(read(() => error.field)).replace(/^[$./]+/, '')
+  )
+  const askable = names.find((name) => name === 'user_email' || name === 'user_phone')
+  return head(askable || names.find((name) => /^[a-z_]+$/.test(name)), 40)
+}
+
+// What an answer means. A proxy, a gateway or the platform can answer in the function's place, also
+// in JSON with a `message`: only an answer in the function's own shape is taken at its word.
+const answerOutcome = (answer) => {
+  const status = Number(read(() => answer.status)) || 0
+  const data = read(() => answer.data) || {}
+  const message = head(data.message, 1000)
+  const ticketId = status === 202 ? '' : head(data.ticket_id, 40)
+  const reference = head(data.reference, 40)
+  const told = data.status === 'created' || data.status === 'duplicate' || data.status === 'queued'
+  if (status >= 200 && status < 300 && told && (ticketId || reference)) {
+    return { ok: true, error: '', ticketId, reference, message }
+  }
+  if (typeof data.retryable === 'boolean' && /^[a-z-]{1,40}$/.test(data.code)) {
+    const wait = Number(read(() => answer.headers['retry-after'])) * 1000
+    return { error: data.code, again: data.retryable, wait, reference, message, field: fieldToAsk(data.errors) }
+  }
+  const passing = status === 408 || status === 425 || status === 429 || status >= 500 || (status >= 200 && status < 300)
+  return { error: 'http_' + status, again: passing }
+}
+
+const call = async (axios, target, timeout) => {
+  try {
+    const headers = { Authorization: 'Bearer ' + target.token, 'Content-Type': 'application/json' }
+    if (target.key) headers['Idempotency-Key'] = target.key
+    const settings = { headers, timeout, maxRedirects: 0, maxContentLength: 1000000, validateStatus: () => true }
+    return answerOutcome(await within(timeout + 500, axios.post(target.url, target.body, settings)))
+  } catch (fault) {
+    return faultOutcome(fault)
+  }
+}
+
+// One call, and one more if the first may pass; both within BUDGET_MS.
+const deliver = async (axios, target) => {
+  if (!isSafeUrl(target.url) || !/^[\x21-\x7e]+$/.test(target.token) || !axios) {
+    return { error: 'configuration', again: false }
+  }
+  const started = Date.now()
+  const first = await call(axios, target, TIMEOUT_MS)
+  if (first.ok || !first.again) return first
+  say('warn', first.error, first.detail || '', 'trying once more')
+  await pause(Math.min(Math.max(first.wait || 0, PAUSE_MS), LONGEST_PAUSE_MS))
+  const left = BUDGET_MS - (Date.now() - started)
+  return left < 1000 ? first : call(axios, target, Math.min(TIMEOUT_MS, left))
+}
+
+const sentence = (outcome, language) => {
+  const known = SENTENCES[language.slice(0, 2).toLowerCase()] || SENTENCES.es
+  if (outcome.message) return outcome.message
+  if (outcome.ok) return known.kept + ' ' + (outcome.ticketId || outcome.reference) + '.'
+  if (outcome.field) return known.field
+  return outcome.again ? known.again : known.contact
+}
+
+const toResult = (outcome, language) => ({
+  ticketOk: outcome.ok === true,
+  ticketId: outcome.ticketId || '',
+  ticketReference: outcome.reference || '',
+  ticketMessage: sentence(outcome, language),
+  ticketError: outcome.error,
+  ticketField: outcome.field || ''
+})
+// ── end of the shared part ─────────────────────────────────────────────────────────────────────
+
+// Timers are no documented global of Studio; lodash is, and its debounce is one that can be stopped.
+const after = (ms, ring) => {
+  const bell = _.debounce(ring, ms)
+  bell()
+  return bell.cancel
+}
+
+// A value by the first of its names that holds one; a name Studio does not know counts as empty.
+const captured = (...names) => names.map((name) => read(() => workflow[name])).find(Boolean)
+
+const refused = []
+const keep = (name, value) => {
+  try {
+    workflow[name] = value
+  } catch (fault) {
+    refused.push(name)
+  }
+}
+
+const language = () => head(read(() => user.TranslatorAgent.language), 35) || 'es'
+
+const handoffFields = () => {
+  const reason = head(captured('reason'), 2000)
+  const summary = head(read(() => conversation.SummaryAgent.summary), 8000)
+  const said = head(read(() => event.preview), 8000)
+  const conversationId = head(read(() => event.conversationId), 128)
+  const link = head(read(() => env.CONTACT_CONVERSATION_URL), 500)
+  return {
+    bot: head(read(() => env.CONTACT_BOT), 64),
+    category: head(captured('category'), 80) || NO_CATEGORY,
+    user_email: head(captured('user_email', 'userEmail'), 254),
+    user_name: head(personName(captured('user_name', 'userName')), 120),
+    user_phone: head(captured('user_phone', 'userPhone') || read(() => event.tags.conversation['whatsapp:userPhone']), 40),
+    reason,
+    conversation_summary: summary || reason || said || NO_SUMMARY,
+    conversation_transcript: tail(read(() => conversation.SummaryAgent.transcript), 60000),
+    conversation_id: conversationId,
+    conversation_url: link.replace('{conversation_id}', () => encodeURIComponent(conversationId)),
+    message_id: head(read(() => event.messageId), 128) || head(read(() => event.id), 128),
+    user_id: head(read(() => event.userId), 128),
+    bot_id: head(read(() => event.botId), 128),
+    channel: head(read(() => event.integration) || read(() => event.channel), 64),
+    language: language()
+    // More to tell the agent? Add it here; it shows in the ticket under "Otros datos":
+    // numero_de_apuesta: head(captured('numero_de_apuesta'), 200)
+  }
+}
+
+const keepResult = (result) => {
+  for (const name of Object.keys(result)) keep(name, result[name])
+}
+
+const run = async () => {
+  keepResult({ ticketOk: false, ticketId: '', ticketReference: '', ticketMessage: '', ticketError: '', ticketField: '' })
+  const body = toBody(handoffFields())
+  const key = requestKey(head(captured('contactKey'), 900), body.conversation_id || '', body.message_id || '')
+  keep('contactKey', key)
+  const url = head(read(() => env.CONTACT_URL), 2000)
+  const token = head(read(() => env.CONTACT_TOKEN), 1000)
+  const outcome = await deliver(read(() => axios), { url, token, key, body })
+  if (outcome.ok && key) keep('contactKey', key + '|' + encodeURIComponent(body.message_id || ''))
+  return outcome
+}
+
+let outcome
+try {
+  outcome = await run()
+} catch (fault) {
+  outcome = { error: 'unexpected', again: true }
+}
+keepResult(toResult(outcome, language()))
+
+// One line for the logs of Studio: never what the person said, never the secret.
+say(outcome.ok ? 'log' : 'error', outcome.ok ? 'kept' : outcome.error, outcome.detail || '', outcome.reference || '')
+if (refused.length) say('error', 'declare these workflow variables with the types of the README:', Array.from(new Set(refused)).join(', '))
