@@ -1,0 +1,58 @@
+"""AWS Lambda's two entries: `handler` for the Function URL, `sweep` for the schedule."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if "LAMBDA_TASK_ROOT" in os.environ:
+    # On Lambda the packages lie in vendor/, and must win over the botocore that the runtime brings along.
+    # Only there: they are built for the function's Python and CPU, not for this machine's.
+    sys.path.insert(0, os.path.join(os.environ["LAMBDA_TASK_ROOT"], "vendor"))  # noqa: PTH118 - pathlib costs 10 ms
+
+import flask  # noqa: E402 - found only once vendor/ is on the path
+from apig_wsgi import make_lambda_handler  # noqa: E402 - as flask
+from werkzeug.routing import Rule  # noqa: E402 - as flask
+
+import main  # noqa: E402 - it imports flask
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+SWEEP_BUDGET_S: Final = 45.0
+"""Seconds in which a sweep may begin deliveries. The last one may take DEADLINE_S (12) more, and Lambda stops
+the function at 60: 45 + 12 leaves 3 for the start and the log."""
+
+
+def create_ticket(**_path: str) -> ResponseReturnValue:
+    """Answer whatever came to the URL, on any path, as functions-framework does."""
+    return main.create_ticket(flask.request._get_current_object())  # noqa: SLF001 - Flask's documented way to the request itself
+
+
+def no_such_page(**_path: str) -> ResponseReturnValue:
+    """Answer the two files browsers and crawlers ask for, as functions-framework does: there is none."""
+    flask.abort(404)
+
+
+def make_app() -> flask.Flask:
+    """Mount the function on every method and path, with the same rules as functions-framework.
+
+    Rules without `methods` take all of them, which `@app.route` cannot say:
+    https://github.com/GoogleCloudPlatform/functions-framework-python (`_configure_app`).
+    """
+    app = flask.Flask(__name__, static_folder=None, template_folder=None)
+    app.url_map.add(Rule("/", defaults={"path": ""}, endpoint="create_ticket"))
+    app.url_map.add(Rule("/robots.txt", endpoint="no_such_page"))
+    app.url_map.add(Rule("/favicon.ico", endpoint="no_such_page"))
+    app.url_map.add(Rule("/<path:path>", endpoint="create_ticket"))
+    app.view_functions = {"create_ticket": create_ticket, "no_such_page": no_such_page}
+    return app
+
+
+handler = make_lambda_handler(make_app())
+
+
+def sweep(_event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Run one pass of the sweep; give its counts, which Lambda keeps for whoever invokes it by hand."""
+    return main.sweep_once(budget_s=SWEEP_BUDGET_S).as_dict()
