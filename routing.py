@@ -1,0 +1,243 @@
+"""Pure: `routing.toml` → `Routing`; (bot, category) → `Route`."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+SCHEMA_FILE: Final = Path(__file__).parent / "schemas" / "routing.schema.json"
+MAIN_DESK: Final = ""
+PRIORITIES: Final = MappingProxyType({"low": 1, "medium": 2, "high": 3, "urgent": 4})
+DEFAULT_SOURCE: Final = 2
+
+# Numbers and choices belong to one Freshdesk account: a bot in another one must not inherit them.
+_ACCOUNT_FIELDS: Final = frozenset(
+    {"group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "custom_fields"},
+)
+_SEPARATORS: Final = re.compile(r"[\s_-]+")
+_HEADER: Final = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
+
+
+class RoutingFault(NamedTuple):
+    """One thing wrong in the routing file: the line (None where no single one is to blame), the key, what to do."""
+
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self.key}: {self.message}" if self.key else f"{where}{self.message}"
+
+
+class RoutingError(Exception):
+    """The routing file is broken; `faults` name every fault by line and key."""
+
+    def __init__(self, faults: tuple[RoutingFault, ...]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where a handoff goes: Freshdesk's fields, and the names people use for them."""
+
+    bot: str
+    bot_name: str
+    desk: str
+    category: str  # the slug in routing.toml, "" for one it does not know
+    label: str
+    priority: str
+    group_id: int | None = None
+    group: str = ""
+    type: str | None = None
+    product_id: int | None = None
+    source: int = DEFAULT_SOURCE
+    responder_id: int | None = None
+    email_config_id: int | None = None
+    custom_fields: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Every route, worked out when the file is read; looking one up cannot fail."""
+
+    routes: Mapping[str, Mapping[str, Route]]  # slug of the bot → plain category → route; "" has the bot's own
+    bots: Mapping[str, str]  # plain name → slug
+    default_bot: str
+    fallback_requester: str
+    desks: Mapping[str, str]  # name → address of the accounts besides the main one
+
+    def bot(self, told: str) -> str:
+        """Return the slug of the bot that told names, or the default bot's."""
+        return self.bots.get(plain(told), self.default_bot)
+
+    def route(self, bot: str, category: str) -> Route:
+        """Return the route of a category as the bot names it; an unknown one gets the bot's default. Never raises."""
+        routes = self.routes[self.bot(bot)]
+        return routes.get(plain(category)) or routes[""]
+
+    def each(self) -> Iterator[Route]:
+        """Yield every bot's routes once: its categories, then what an unknown category gets."""
+        for routes in self.routes.values():
+            yield from {route.category: route for route in routes.values() if route.category}.values()
+            yield routes[""]
+
+
+def plain(name: str) -> str:
+    """Return name without case, accents, underscores, hyphens and spaces, so that two spellings compare equal.
+
+    >>> plain("Cuenta y  Verificación") == plain("cuenta_y-verificacion")
+    True
+    """
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return _SEPARATORS.sub("", "".join(letter for letter in letters if not unicodedata.combining(letter)))
+
+
+def load_routing(text: str) -> Routing:
+    """Read a routing file.
+
+    Raises:
+        RoutingError: with every fault, by line and key.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RoutingError((_syntax_fault(error),)) from error
+    faults = [*_schema_faults(table)] or [*_sense_faults(table)]
+    if faults:
+        raise RoutingError(tuple(RoutingFault(_line_of(text, path), ".".join(path), told) for path, told in faults))
+    return _routing(table)
+
+
+_Found = tuple[tuple[str, ...], str]  # the path of a key, and what is wrong there
+
+
+def _syntax_fault(error: tomllib.TOMLDecodeError) -> RoutingFault:
+    found = re.search(r"at line (\d+)", str(error))
+    return RoutingFault(int(found[1]) if found else None, "", f"this is not TOML: {error}")
+
+
+def _schema_faults(table: Mapping[str, Any]) -> Iterator[_Found]:
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    for error in sorted(Draft202012Validator(schema).iter_errors(table), key=lambda e: [str(p) for p in e.path]):
+        yield tuple(str(part) for part in error.path), _explained(error)
+
+
+def _explained(error: ValidationError) -> str:
+    """Say what is wrong and how to mend it, in the words of the file."""
+    value, rule = error.instance, error.validator_value
+    told = {
+        "required": lambda: "this is missing: " + ", ".join(name for name in rule if name not in value),
+        "additionalProperties": lambda: "this key is not known: " + ", ".join(_unknown(error)),
+        "enum": lambda: f"{value!r} is not one of " + ", ".join(map(repr, rule)),
+        "type": lambda: f"{value!r} is not of the type {rule}",
+    }
+    return told.get(str(error.validator), lambda: error.message)()
+
+
+def _unknown(error: ValidationError) -> list[str]:
+    return sorted(error.instance.keys() - error.schema["properties"].keys())
+
+
+def _sense_faults(table: Mapping[str, Any]) -> Iterator[_Found]:
+    """Yield what no schema can see: names that point nowhere, and names given twice."""
+    bots = table["bots"]
+    if table["default_bot"] not in bots:
+        yield ("default_bot",), f"there is no [bots.{table['default_bot']}]"
+    for slug, bot in bots.items():
+        if bot.get("desk", MAIN_DESK) not in {MAIN_DESK, *table.get("desks", {})}:
+            yield ("bots", slug, "desk"), f"there is no [desks.{bot['desk']}]"
+        yield from _names_given_twice(("bots", slug, "categories"), bot.get("categories", {}))
+    yield from _names_given_twice(("categories",), table.get("categories", {}))
+    same = [name for name, count in Counter(map(plain, bots)).items() if count > 1]
+    yield from ((("bots",), f"two bots are called {name}") for name in same)
+
+
+def _names_given_twice(path: tuple[str, ...], categories: Mapping[str, Any]) -> Iterator[_Found]:
+    owner: dict[str, str] = {}
+    for slug, category in categories.items():
+        for name in (slug, *category.get("aliases", ())):
+            if owner.setdefault(plain(name), slug) != slug:
+                yield (*path, slug), f"{name!r} already names {owner[plain(name)]}"
+
+
+def _line_of(text: str, path: tuple[str, ...]) -> int | None:
+    """Return the line, from 1, of the key at path, or of the nearest table above it that the file writes out."""
+    best: tuple[int, int] | None = None
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = tuple(part.strip(" \"'") for part in header[1].split("."))
+            here = table
+        else:
+            here = (*table, line.partition("=")[0].strip(" \"'"))
+        if path[: len(here)] == here and (best is None or len(here) > best[0]):
+            best = (len(here), number)
+    return best[1] if best else None
+
+
+def _routing(table: Mapping[str, Any]) -> Routing:
+    return Routing(
+        routes={slug: _routes_of(table, slug) for slug in table["bots"]},
+        bots={plain(slug): slug for slug in table["bots"]},
+        default_bot=table["default_bot"],
+        fallback_requester=table.get("fallback_requester", ""),
+        desks={name: desk["url"] for name, desk in table.get("desks", {}).items()},
+    )
+
+
+def _routes_of(table: Mapping[str, Any], slug: str) -> dict[str, Route]:
+    """Return a bot's routes under every name they have, the bot's own under ""."""
+    bot, shared = table["bots"][slug], table.get("categories", {})
+    own = bot.get("categories", {})
+    foreign = bot.get("desk", MAIN_DESK) != MAIN_DESK
+    common = _portable(table["default"]) if foreign else table["default"]
+    routes = {"": _route(slug, bot, "", common, bot)}
+    for name in (*shared, *own):
+        theirs, ours = shared.get(name, {}), own.get(name, {})
+        route = _route(slug, bot, name, common, bot, _portable(theirs) if foreign else theirs, ours)
+        for alias in (*theirs.get("aliases", ()), *ours.get("aliases", ()), name):
+            routes[plain(alias)] = route
+    return routes
+
+
+def _portable(level: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in level.items() if name not in _ACCOUNT_FIELDS}
+
+
+def _route(slug: str, bot: Mapping[str, Any], category: str, *levels: Mapping[str, Any]) -> Route:
+    """Lay the levels over each other, the last on top."""
+    merged: dict[str, Any] = {}
+    for level in levels:
+        if "group_id" in level:
+            merged.pop("group", None)  # the name belongs to the number it came with
+        merged |= {name: value for name, value in level.items() if name in _ROUTE_FIELDS}
+    return Route(
+        bot=slug,
+        bot_name=bot["name"],
+        desk=bot.get("desk", MAIN_DESK),
+        category=category,
+        label=next((level["label"] for level in reversed(levels) if "label" in level), category),
+        tags=tuple(dict.fromkeys(tag for level in levels for tag in level.get("tags", ()))),
+        custom_fields={name: v for level in levels for name, v in level.get("custom_fields", {}).items()},
+        **merged,
+    )
+
+
+_ROUTE_FIELDS: Final = frozenset(
+    {"priority", "group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "subject"},
+)
