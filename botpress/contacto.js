@@ -66,12 +66,16 @@ const toText = (value) => {
   return ''
 }
 
-// Half an emoji (a lone surrogate) is no valid UTF-8 and would make the whole body unreadable.
-const clean = (text) =>
-  text
+// Half an emoji (a lone surrogate) is no valid UTF-8 and would make the whole body unreadable. Text
+// with nothing to see in it counts as empty, here as in the function.
+const VISIBLE = /[^\u0000-\u0020\u007f-\u00a0\u00ad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff\ufff9-\uffff]/
+const clean = (text) => {
+  const cleaned = text
     .replace(/\p{Surrogate}/gu, '')
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, ' ')
     .trim()
+  return VISIBLE.test(cleaned) ? cleaned : ''
+}
 
 // `max` counts characters as the function does: an emoji is one, though JavaScript counts two.
 const head = (value, max) => {
@@ -79,9 +83,17 @@ const head = (value, max) => {
   return clean(Array.from(text.slice(0, 2 * max)).slice(0, max).join(''))
 }
 
+// What is left of a transcript after a cut begins with a whole line: the rest of a line could be the
+// rest of a payment card's number, which nobody would recognise and mask any more.
+const afterCut = (text) => {
+  const nextLine = text.replace(/^[^\n]{0,2000}\n/, '')
+  return '[…]\n' + clean(nextLine === text ? text.replace(/^[\d\s.-]+/, '') : nextLine)
+}
+
 const tail = (value, max) => {
   const text = read(() => toText(value)) || ''
-  return clean(Array.from(text.slice(-2 * max)).slice(-max).join(''))
+  const kept = Array.from(text.slice(-2 * max)).slice(-max).join('')
+  return kept.length < text.length ? afterCut(kept) : clean(kept)
 }
 
 // Capture Information gives a name as text or as a Person: {first, last}.
@@ -122,7 +134,7 @@ const toBody = (fields) => {
   const transcript = body.conversation_transcript
   if (excess > 0 && transcript) {
     const room = utf8Bytes(JSON.stringify(transcript)) - 2 - excess
-    body.conversation_transcript = lastBytes(transcript, room)
+    body.conversation_transcript = afterCut(lastBytes(transcript, room - 10))
   }
   return body
 }
@@ -137,6 +149,14 @@ const requestKey = (saved, conversationId, messageId) => {
   if (parts[0] && !settledEarlier) return parts[0]
   if (!conversationId || !messageId) return ''
   return encodeURIComponent(conversationId) + ':' + encodeURIComponent(messageId)
+}
+
+// A telephone the function would refuse must not take a good e-mail address down with it.
+const phoneFields = (email, typed, known) => {
+  const fits = (phone) => /^[+(]?[0-9][0-9 ()./+-]{4,62}$/.test(phone)
+  const phone = [head(typed, 64), head(known, 64).replace(/^whatsapp:/, '')].find(fits)
+  if (phone) return { user_phone: phone }
+  return email ? { user_phone_as_typed: head(typed, 64) } : { user_phone: head(typed, 64) }
 }
 
 // The secret never travels in clear text, except to this very machine while testing.
@@ -207,11 +227,12 @@ const deliver = async (axios, target) => {
   }
   const started = Date.now()
   const first = await call(axios, target, TIMEOUT_MS)
-  if (first.ok || !first.again) return first
+  const wait = Math.min(Math.max(first.wait || 0, PAUSE_MS), LONGEST_PAUSE_MS)
+  const left = BUDGET_MS - (Date.now() - started) - wait
+  if (first.ok || !first.again || left < 1000) return first
   say('warn', first.error, first.detail || '', 'trying once more')
-  await pause(Math.min(Math.max(first.wait || 0, PAUSE_MS), LONGEST_PAUSE_MS))
-  const left = BUDGET_MS - (Date.now() - started)
-  return left < 1000 ? first : call(axios, target, Math.min(TIMEOUT_MS, left))
+  await pause(wait)
+  return call(axios, target, Math.min(TIMEOUT_MS, left))
 }
 
 const sentence = (outcome, language) => {
@@ -254,6 +275,7 @@ const keep = (name, value) => {
 const language = () => head(read(() => user.TranslatorAgent.language), 35) || 'es'
 
 const handoffFields = () => {
+  const email = head(captured('user_email', 'userEmail'), 400) // longer than allowed: refused, not altered
   const reason = head(captured('reason'), 2000)
   const summary = head(read(() => conversation.SummaryAgent.summary), 8000)
   const said = head(read(() => event.preview), 8000)
@@ -262,9 +284,9 @@ const handoffFields = () => {
   return {
     bot: head(read(() => env.CONTACT_BOT), 64),
     category: head(captured('category'), 80) || NO_CATEGORY,
-    user_email: head(captured('user_email', 'userEmail'), 254),
+    user_email: email,
     user_name: head(personName(captured('user_name', 'userName')), 120),
-    user_phone: head(captured('user_phone', 'userPhone') || read(() => event.tags.conversation['whatsapp:userPhone']), 40),
+    ...phoneFields(email, captured('user_phone', 'userPhone'), read(() => event.tags.conversation['whatsapp:userPhone'])),
     reason,
     conversation_summary: summary || reason || said || NO_SUMMARY,
     conversation_transcript: tail(read(() => conversation.SummaryAgent.transcript), 60000),
