@@ -45,12 +45,13 @@ const typeName = (value) => (value === null || typeof value === 'object' ? 'any'
 
 /** Studio's typed variables: an unknown name and a value of the wrong type both throw. */
 export function typedVariables (given, undeclared = []) {
-  const types = { ...Object.fromEntries(Object.entries(given).map(([k, v]) => [k, typeName(v)])), ...VARIABLES }
+  const entries = Object.entries(given).filter(([name]) => !undeclared.includes(name))
+  const types = { ...Object.fromEntries(entries.map(([name, value]) => [name, typeName(value)])), ...VARIABLES }
   for (const name of undeclared) delete types[name]
   const known = (name) => {
     if (!Object.hasOwn(types, name)) throw new ReferenceError(`workflow.${name} is not declared`)
   }
-  return new Proxy({ ...given }, {
+  return new Proxy(Object.fromEntries(entries), {
     get: (values, name) => {
       if (typeof name === 'symbol') return undefined
       known(name)
@@ -176,7 +177,7 @@ const v12Names = ({ env = {}, ...globals }, axios) => ({
 
 const overTime = (seconds) =>
   new Promise((_resolve, reject) => {
-    setTimeout(() => reject(new Error(`the turn took longer than ${seconds} s`)), seconds * 1000).unref()
+    setTimeout(() => reject(new Error(`the turn took longer than ${seconds} s`)), seconds * 1000)
   })
 
 /**

@@ -1,0 +1,1 @@
+"""Tests of the Botpress cards, run under Node as Studio runs them."""

@@ -1,0 +1,52 @@
+"""Fixtures: the Node packages, and each card with each axios."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.botpress.cards import CARDS, NODE_PACKAGES, QUICK, Card
+
+
+@pytest.fixture(scope="session")
+def node_packages() -> Path:
+    """Install the pinned packages of tests/node once, whichever worker comes first."""
+    with (Path(tempfile.gettempdir()) / "handoff-node-packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (NODE_PACKAGES / "node_modules" / "axios").exists():
+            subprocess.run(
+                ["npm", "ci", "--no-audit", "--no-fund"], cwd=NODE_PACKAGES, check=True, timeout=100
+            )
+    return NODE_PACKAGES
+
+
+@pytest.fixture(params=["axios", "axios-old"])
+def axios(request: pytest.FixtureRequest, node_packages: Path) -> str:
+    """Give the current axios, and the oldest that is still in use."""
+    assert (node_packages / "node_modules" / request.param).exists()
+    return str(request.param)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, axios: str) -> Card:
+    """Give the Cloud card with short waits, under each axios."""
+    text = CARDS["cloud"].read_text(encoding="utf-8")
+    return Card(mode="cloud", text=text, folder=tmp_path, axios=axios).edited(QUICK["cloud"])
+
+
+@pytest.fixture(params=["cloud", "v12"])
+def card(request: pytest.FixtureRequest, tmp_path: Path, axios: str) -> Card:
+    """Give either card with short waits, under each axios."""
+    text = CARDS[request.param].read_text(encoding="utf-8")
+    return Card(mode=request.param, text=text, folder=tmp_path, axios=axios).edited(QUICK[request.param])
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Card:
+    """Give the Cloud card with short waits, under the harness's own axios: no packages needed."""
+    text = CARDS["cloud"].read_text(encoding="utf-8")
+    return Card(mode="cloud", text=text, folder=tmp_path, axios="built-in").edited(QUICK["cloud"])

@@ -1,0 +1,251 @@
+"""What the card sends: the fields of the contract, safe text, and one key per request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from handoff import parse_body, read_handoff
+from tests.botpress.cards import (
+    CARDS,
+    QUICK,
+    Card,
+    Run,
+    ScriptedFunction,
+    conversation,
+    created,
+    problem,
+    reply,
+    v12_conversation,
+)
+
+pytestmark = pytest.mark.node
+
+LIMIT = 256 * 1024
+RETRYABLE = problem("unavailable", retryable=True)
+
+
+def sent(card: Card, scene: dict[str, Any]) -> dict[str, Any]:
+    """Return the handoff that the card makes of scene."""
+    with ScriptedFunction(reply(201, created())) as function:
+        card.run(function.url, scene)
+        assert all(len(body) <= LIMIT for body in function.bodies)
+        return function.handoffs[0]
+
+
+def test_the_handoff_of_a_cloud_conversation(cloud: Card) -> None:
+    """Every field of the contract is filled from the documented place, accents and emoji whole."""
+    assert sent(cloud, conversation(user_phone="+54 9 11 5555-0000")) == {
+        "bot": "betsur",
+        "category": "retiros",
+        "user_email": "ana@example.com",
+        "user_name": "Ana Núñez",
+        "user_phone": "+54 9 11 5555-0000",
+        "reason": "No me llega el retiro",
+        "conversation_summary": "Ana espera un retiro desde ayer. 👨‍👩‍👧",
+        "conversation_transcript": "User: hola\nBot: ¿qué pasó?",
+        "conversation_id": "conv_1",
+        "message_id": "msg_1",
+        "user_id": "user_1",
+        "bot_id": "bot_1",
+        "channel": "webchat",
+        "language": "es",
+    }
+
+
+def test_the_handoff_of_a_v12_conversation(plain: Card) -> None:
+    """v12 has other names and no summary agent; the handoff has the same shape."""
+    text = CARDS["v12"].read_text(encoding="utf-8")
+    card = Card(mode="v12", text=text, folder=plain.folder, axios="built-in").edited(QUICK["v12"])
+    assert sent(card, v12_conversation()) == {
+        "bot": "betsur",
+        "category": "retiros",
+        "user_email": "ana@example.com",
+        "user_name": "Ana Núñez",
+        "reason": "No me llega el retiro",
+        "conversation_summary": "No me llega el retiro",
+        "conversation_transcript": "Persona: hola\nBot: ¿qué pasó?",
+        "conversation_id": "conv_1",
+        "message_id": "evt_1",
+        "user_id": "user_1",
+        "bot_id": "bot_1",
+        "channel": "web",
+        "language": "es",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Ana Núñez", "Ana Núñez"),
+        ({"first": "Ana", "last": "Núñez"}, "Ana Núñez"),
+        ({"first": "Ana", "last": None}, "Ana"),
+        ({"name": "Ana"}, "Ana"),
+        ({"age": 3}, None),
+        (None, None),
+        (42, "42"),
+    ],
+)
+def test_a_name_is_text_or_a_person(name: Any, told: str | None, plain: Card) -> None:
+    """Studio's Person object becomes a name; an object that holds none is left out."""
+    assert sent(plain, conversation(user_name=name)).get("user_name") == told
+
+
+@pytest.mark.parametrize(
+    ("agent", "reason", "preview", "told"),
+    [
+        ({"summary": "el resumen"}, "el motivo", "lo último", "el resumen"),
+        ({}, "el motivo", "lo último", "el motivo"),
+        ({"summary": " \u200b\n"}, "el motivo", "lo último", "el motivo"),
+        (None, "", "lo último", "lo último"),
+        (None, "", None, "La persona pidió contacto. El bot no pudo armar un resumen."),
+    ],
+)
+def test_there_is_always_a_summary(agent: Any, reason: str, preview: Any, told: str, plain: Card) -> None:
+    """Summary agent, else the reason, else the last words, else a fixed text: nobody can ask for one."""
+    scene = conversation(reason=reason)
+    scene["conversation"] = {"SummaryAgent": agent}
+    scene["event"]["preview"] = preview
+    assert sent(plain, scene)["conversation_summary"] == told
+
+
+@pytest.mark.parametrize(
+    ("email", "typed", "tag", "told"),
+    [
+        ("a@b.example", None, "5491155550000", ("5491155550000", None)),
+        ("a@b.example", None, "whatsapp:+5491155550000", ("+5491155550000", None)),
+        ("a@b.example", "llamame", None, (None, "llamame")),
+        ("a@b.example", "llamame", "5491155550000", ("5491155550000", None)),
+        ("", "llamame", None, ("llamame", None)),
+        ("", "11 5555-0000", None, ("11 5555-0000", None)),
+    ],
+)
+def test_a_bad_telephone_never_spoils_a_good_address(
+    email: str, typed: str | None, tag: str | None, told: tuple[str | None, str | None], plain: Card
+) -> None:
+    """A telephone the schema refuses goes as other data beside an e-mail; alone it is asked for again."""
+    scene = conversation(user_email=email, user_phone=typed)
+    scene["event"]["tags"] = {"conversation": {"whatsapp:userPhone": tag}}
+    handoff = sent(plain, scene)
+    assert (handoff.get("user_phone"), handoff.get("user_phone_as_typed")) == told
+
+
+def test_the_link_to_the_conversation_is_built_from_the_configuration(plain: Card) -> None:
+    """CONTACT_CONVERSATION_URL with {conversation_id} in it becomes the agent's link."""
+    scene = conversation()
+    scene["env"]["CONTACT_CONVERSATION_URL"] = "https://studio.example/c/{conversation_id}?x=1"
+    assert sent(plain, scene)["conversation_url"] == "https://studio.example/c/conv_1?x=1"
+
+
+@pytest.mark.parametrize("unit", ["a", "ñ", "漢", "🎰", "👨‍👩‍👧", '"', "\\", "\n", "\u0001", "\ud83d", "a\n"])
+def test_no_transcript_makes_the_body_too_large(unit: str, plain: Card) -> None:
+    """Of a transcript of any characters the tail is sent, whole characters only, in at most 256 KiB."""
+    scene = conversation(reason=unit * 9_000)
+    scene["conversation"]["SummaryAgent"] = {"summary": unit * 9_000, "transcript": unit * 200_000 + "fin"}
+    handoff = sent(plain, scene)
+    assert handoff["conversation_transcript"].endswith("fin")
+    assert len(handoff["conversation_transcript"]) <= 60_010
+    assert len(json.dumps(handoff, ensure_ascii=False).encode()) <= LIMIT
+
+
+def test_bytes_are_what_is_counted(plain: Card) -> None:
+    """60,000 emoji and a summary of emoji are more than 256 KiB: the beginning of the transcript goes."""
+    scene = conversation(reason="🎰" * 2_000)
+    scene["conversation"]["SummaryAgent"] = {"summary": "🎰" * 8_000, "transcript": "🎰" * 60_000}
+    handoff = sent(plain, scene)
+    assert handoff["conversation_transcript"].startswith("[…]\n🎰")
+    assert len(json.dumps(handoff, ensure_ascii=False, separators=(",", ":")).encode()) > LIMIT - 1_200
+
+
+def test_a_cut_never_leaves_half_a_card_number(plain: Card) -> None:
+    """The rest of a line that was cut is left out: the function could not see a card number in it."""
+    scene = conversation()
+    line = "User: 4111 1111 1111 1111 y más\n"
+    scene["conversation"]["SummaryAgent"]["transcript"] = line + "Bot: sí\n" * 7_498
+    transcript = sent(plain, scene)["conversation_transcript"]
+    assert transcript.startswith("[…]\nBot: sí")
+    assert "1111" not in transcript
+
+
+@pytest.mark.parametrize(
+    "text", ["\ud83d", "hola \ud83d\ude00 \udc00 y más", "\u0000\u0007", "\u202e", "x" * 300_000]
+)
+def test_what_is_sent_is_always_a_handoff(text: str, cloud: Card) -> None:
+    """The function's reader takes what the card makes of any text: no lone surrogate, no missing field."""
+    scene = conversation(category=text, user_name=text, reason=text)
+    scene["conversation"]["SummaryAgent"] = {"summary": text, "transcript": text}
+    with ScriptedFunction(reply(201, created())) as function:
+        cloud.run(function.url, scene)
+        assert read_handoff(parse_body(function.bodies[0])).user_email == "ana@example.com"
+
+
+def keys(card: Card, *turns: dict[str, Any], answers: tuple[Any, ...]) -> list[str]:
+    """Run the card turn after turn, keeping the workflow's variables, and return the key of each call."""
+    kept: dict[str, Any] = {}
+    with ScriptedFunction(*answers) as function:
+        for event in turns:
+            scene = conversation(**kept)
+            scene["event"].update(event)
+            kept = card.run(function.url, scene).workflow
+        return [headers["Idempotency-Key"] for headers in function.headers]
+
+
+def test_the_persons_retry_is_the_same_handoff(cloud: Card) -> None:
+    """After a failure the next message tries again under the first key."""
+    answers = (reply(404, b"no"), reply(201, created()))
+    assert keys(cloud, {"messageId": "m1"}, {"messageId": "m2"}, answers=answers) == [
+        "conv_1:m1",
+        "conv_1:m1",
+    ]
+
+
+def test_the_corrected_address_is_the_same_handoff(cloud: Card) -> None:
+    """After a 422 the corrected handoff keeps the key: it replaces the refused one."""
+    answers = (reply(422, problem("invalid-handoff", retryable=False)), reply(201, created()))
+    assert keys(cloud, {"messageId": "m1"}, {"messageId": "m2"}, answers=answers) == [
+        "conv_1:m1",
+        "conv_1:m1",
+    ]
+
+
+def test_a_replayed_message_is_the_same_handoff(cloud: Card) -> None:
+    """Botpress runs the same message twice: both runs carry the same key, settled or not."""
+    turns = ({"messageId": "m1"}, {"messageId": "m1"})
+    assert keys(cloud, *turns, answers=(reply(201, created()),)) == ["conv_1:m1", "conv_1:m1"]
+
+
+def test_a_replay_after_a_retry_is_the_same_handoff(cloud: Card) -> None:
+    """The message of the retry and the very first one, replayed later, still carry the first key."""
+    answers = (reply(404, b"no"), reply(201, created()))
+    turns = ({"messageId": "m1"}, {"messageId": "m2"}, {"messageId": "m2"}, {"messageId": "m1"})
+    assert keys(cloud, *turns, answers=answers) == ["conv_1:m1"] * 4
+
+
+def test_a_later_request_is_a_new_handoff(cloud: Card) -> None:
+    """A key left over from a settled request does not swallow the next one, even if nobody reset it."""
+    turns = ({"messageId": "m1"}, {"messageId": "m2"})
+    assert keys(cloud, *turns, answers=(reply(201, created()),)) == ["conv_1:m1", "conv_1:m2"]
+
+
+def test_a_request_without_ids_carries_no_key(plain: Card) -> None:
+    """Without ids there is nothing stable to build a key of; the function then takes the body's hash."""
+    scene = conversation() | {"event": {}}
+    with ScriptedFunction(reply(201, created())) as function:
+        run: Run = plain.run(function.url, scene)
+        assert "Idempotency-Key" not in function.headers[0]
+    assert run.workflow["ticketOk"]
+
+
+def test_odd_ids_stay_apart_and_fit_a_header(plain: Card) -> None:
+    """Ids with separators, spaces or line ends make keys that differ and cannot break the header."""
+    made = set()
+    for conversation_id, message_id in [("a:b", "c"), ("a", "b:c"), ("a|b", "c"), ("á\r\nX-Y: 1", "c")]:
+        scene = conversation()
+        scene["event"] |= {"conversationId": conversation_id, "messageId": message_id}
+        with ScriptedFunction(reply(201, created())) as function:
+            plain.run(function.url, scene)
+            made.add(function.headers[0]["Idempotency-Key"])
+    assert len(made) == 4
+    assert all(key.isascii() and key.isprintable() for key in made)

@@ -1,0 +1,222 @@
+"""The card in hostile surroundings, and the harness that plays them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import Any, Final
+
+import pytest
+
+from tests.botpress.cards import (
+    CARDS,
+    OUTPUTS,
+    Card,
+    Run,
+    ScriptedFunction,
+    conversation,
+    created,
+    reply,
+    slow,
+    studio,
+    v12_conversation,
+    well_ended,
+)
+
+pytestmark = pytest.mark.node
+
+SHARED: Final = re.compile(r"^// ── shared .*?^// ── end of the shared part", re.DOTALL | re.MULTILINE)
+SCALARS: Final[list[Any]] = [
+    None,
+    "",
+    " ",
+    0,
+    -1,
+    1.5,
+    True,
+    False,
+    [],
+    {},
+    [[]],
+    "x" * 70_000,
+    "\ud83d",
+    "\udc00\ud83d",
+]
+SCALARS_MORE: Final[list[Any]] = [
+    ["a", None, {"b": 1}],
+    {"first": {"last": []}},
+    "\u0000\u202e",
+    "🎰" * 50_000,
+    "á|b:c\r\n",
+]
+
+
+def hostile(rng: random.Random, mode: str) -> dict[str, Any]:
+    """Return a scene in which any piece may be missing, null, or of another kind."""
+    scene = v12_conversation() if mode == "v12" else conversation()
+    for name in list(scene):
+        match rng.randrange(4):
+            case 0:
+                del scene[name]
+            case 1:
+                scene[name] = rng.choice([None, {}, {"SummaryAgent": None, "TranslatorAgent": 3, "tags": []}])
+            case _:
+                for part in list(scene[name]):
+                    if rng.random() < 0.5:
+                        scene[name][part] = rng.choice(SCALARS + SCALARS_MORE)
+    return scene
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_hostile_surroundings_never_throw(seed: int, card: Card) -> None:
+    """Missing, null and misshapen globals end in variables the flow can branch on, not in a throw."""
+    rng = random.Random(seed)
+    with ScriptedFunction(reply(201, created())) as function:
+        run = card.run(function.url, hostile(rng, card.mode))
+        assert all(handoff["category"] for handoff in function.handoffs)
+    assert run.error is None
+    assert not run.workflow or run.workflow.get("ticketMessage") is not None
+
+
+def test_no_globals_at_all(card: Card) -> None:
+    """With nothing there the card ends without a throw and without a call."""
+    run = card.run(None, {})
+    assert (run.error, run.calls) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "name", [*OUTPUTS, "contactKey", "category", "reason", "user_email", "user_name", "user_phone"]
+)
+def test_a_variable_nobody_declared_is_named_in_the_log(name: str, plain: Card) -> None:
+    """A forgotten variable throws in Studio; the card goes on, and the log says what to declare."""
+    with ScriptedFunction(reply(201, created())) as function:
+        run = plain.run(function.url, undeclared=[name])
+        assert len(function.bodies) == 1
+    assert run.error is None
+    told = [line for line in run.logs if "declare" in line and name in line]
+    assert bool(told) == (name in {*OUTPUTS, "contactKey"})
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        None,
+        {"CONTACT_URL": "https://x.example/"},
+        {"CONTACT_TOKEN": "t"},
+        {"CONTACT_URL": "", "CONTACT_TOKEN": ""},
+        {"CONTACT_URL": "x.example", "CONTACT_TOKEN": "t"},
+        {"CONTACT_URL": "http://x.example/", "CONTACT_TOKEN": "t"},
+        {"CONTACT_URL": "http://localhost.evil.example/", "CONTACT_TOKEN": "t"},
+        {"CONTACT_URL": "file:///etc/hosts", "CONTACT_TOKEN": "t"},
+        {"CONTACT_URL": "http://127.0.0.1:1/", "CONTACT_TOKEN": "t\r\nX: y"},
+        {"CONTACT_URL": "http://127.0.0.1:1/", "CONTACT_TOKEN": "clavé"},
+    ],
+)
+def test_a_broken_configuration_calls_nobody(env: Any, plain: Card) -> None:
+    """Without a safe address and a usable token nothing is sent anywhere, and the error says why."""
+    run = plain.run(None, conversation() | {"env": env})
+    assert (run.workflow["ticketError"], run.calls) == ("configuration", [])
+    assert well_ended(run)
+
+
+def test_yesterdays_outcome_does_not_stay(plain: Card) -> None:
+    """What an earlier run left in the variables is gone when this one fails."""
+    old = {"ticketOk": True, "ticketId": "1", "ticketReference": "BF-OLD", "ticketField": "user_email"}
+    run = plain.run(None, conversation(**old) | {"env": {}})
+    assert (run.workflow["ticketOk"], run.workflow["ticketId"]) == (False, "")
+    assert (run.workflow["ticketReference"], run.workflow["ticketField"]) == ("", "")
+
+
+def test_without_lodash_the_card_still_delivers(plain: Card) -> None:
+    """Where even the timers are missing, axios' own time-out is left, and the second call comes at once."""
+    bare = plain.edited({"_.debounce(ring, ms)": "noLodash.debounce(ring, ms)"})
+    with ScriptedFunction(reply(502, b"x"), reply(201, created())) as function:
+        run = bare.run(function.url)
+    assert (run.workflow["ticketOk"], run.statuses) == (True, [502, 201])
+
+
+def test_the_worst_case_fits_into_a_turn() -> None:
+    """Two calls in vain and the longest pause together stay under Botpress' 60 s, with room for the rest."""
+    text = CARDS["cloud"].read_text(encoding="utf-8")
+    timeout, budget, longest = (
+        int(re.findall(rf"const {name} = (\d+)", text)[0])
+        for name in ("TIMEOUT_MS", "BUDGET_MS", "LONGEST_PAUSE_MS")
+    )
+    assert timeout > 12_000, "the function may take 12 s"
+    assert budget + 500 <= 46_000
+    assert timeout + longest < budget
+
+
+def test_the_second_call_keeps_to_the_budget(plain: Card) -> None:
+    """What the first call and the pause have used up, the second no longer gets."""
+    short = plain.edited({"BUDGET_MS = 9000": "BUDGET_MS = 2600"})
+    with ScriptedFunction(slow(30, reply(201, created()))) as function:
+        run = short.run(function.url)
+    assert (len(run.calls), run.ms < 2_900) == (2, True)
+
+
+def test_on_an_action_server_one_call_fits_five_seconds(tmp_path: Any) -> None:
+    """With the time-out set for v12's Action Server there is one call, and it ends before the hard limit."""
+    card = Card(mode="v12", text=CARDS["v12"].read_text(encoding="utf-8"), folder=tmp_path, axios="built-in")
+    scene = v12_conversation()
+    scene["env"]["EXPOSED_CONTACT_TIMEOUT_MS"] = "4000"
+    with ScriptedFunction(slow(30, reply(201, created()))) as function:
+        run = card.run(function.url, scene, turn_s=5)
+    assert (run.error, run.workflow["ticketError"], len(run.calls)) == (None, "timeout", 1)
+
+
+def test_both_cards_share_their_rules() -> None:
+    """The part the two cards share is the same, letter for letter."""
+    parts = [SHARED.findall(path.read_text(encoding="utf-8")) for path in CARDS.values()]
+    assert parts[0] == parts[1]
+    assert len(parts[0]) == 1
+
+
+def test_v12_text_runs_on_node_12() -> None:
+    """No optional chaining, no `??`, no replaceAll: v12 ships with Node 12."""
+    text = CARDS["v12"].read_text(encoding="utf-8")
+    assert not re.findall(r"\?\.[a-z\[(]|\?\?|replaceAll|Object\.hasOwn|\.at\(", text)
+
+
+def probe(source: str, tmp_path: Any, **order: Any) -> Run:
+    """Run a few lines as a card."""
+    path = tmp_path / "probe.js"
+    path.write_text(source, encoding="utf-8")
+    return studio(json.dumps({"card": str(path), "globals": {"workflow": {"ticketOk": False}}, **order}))
+
+
+@pytest.mark.parametrize(
+    "name", ["fetch", "process", "Buffer", "require", "setTimeout", "URL", "crypto", "btoa", "TextEncoder"]
+)
+def test_the_harness_hides_what_studio_does_not_promise(name: str, tmp_path: Any) -> None:
+    """A card that leans on one of Node's own globals fails here as it might in Studio."""
+    assert f"{name} is not defined" in str(probe(f"{name}", tmp_path).error)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("workflow.ticketOk = 'yes'", "holds a boolean"),
+        ("workflow.ticketId = 7", "holds a string"),
+        ("workflow.unknown = 1", "not declared"),
+        ("workflow.unknown", "not declared"),
+        ("loose = 1", "not defined"),
+        ("await new Promise(() => {})", "longer than 0.3 s"),
+        ("return workflow.ticketOk", None),
+    ],
+)
+def test_the_harness_is_as_strict_as_studio(line: str, complaint: str | None, tmp_path: Any) -> None:
+    """Wrong types, unknown names, loose variables and endless turns are errors; a top-level return is not."""
+    error = probe(line, tmp_path, turn_s=0.3).error
+    assert (error is None) if complaint is None else (complaint in str(error))
+
+
+def test_the_harness_answers_as_its_callers_expect(plain: Card) -> None:
+    """The chat page reads workflow, logs, error, calls with status and body, and which axios ran."""
+    with ScriptedFunction(reply(201, created())) as function:
+        run = plain.run(function.url)
+    assert run.calls[0]["status"] == 201
+    assert run.calls[0]["body"] == created()
+    assert (run.axios, run.error, run.logs) == ("built-in", None, ["log: contacto: kept  BF-7K3QX2AB"])

@@ -1,0 +1,217 @@
+"""What the card makes of every answer, and of none: no throw, and always a sentence for the person."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from tests.botpress.cards import (
+    Card,
+    ScriptedFunction,
+    conversation,
+    created,
+    dripping,
+    half,
+    problem,
+    reply,
+    reset,
+    slow,
+    well_ended,
+)
+
+pytestmark = pytest.mark.node
+
+INVALID_EMAIL = problem(
+    "invalid-handoff",
+    retryable=False,
+    reference="BF-7K3QX2AB",
+    errors=[{"field": "user_email", "code": "invalid", "message": "no"}],
+)
+LAMBDA_BUSY = {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."}
+
+# answer(s), statuses the card saw, ticketOk, ticketId, ticketError
+CASES: dict[str, tuple[list[Any], list[int | None], bool, str, str]] = {
+    "created": ([reply(201, created())], [201], True, "1234", ""),
+    "duplicate": ([reply(200, created(status="duplicate"))], [200], True, "1234", ""),
+    "queued": ([reply(202, {"status": "queued", "reference": "BF-A", "message": "M"})], [202], True, "", ""),
+    "bad e-mail": ([reply(422, INVALID_EMAIL)], [422], False, "", "invalid-handoff"),
+    "wrong secret": (
+        [reply(401, problem("unauthorized", retryable=False))],
+        [401],
+        False,
+        "",
+        "unauthorized",
+    ),
+    "unavailable": (
+        [reply(503, problem("unavailable", retryable=True))],
+        [503, 503],
+        False,
+        "",
+        "unavailable",
+    ),
+    "unavailable, then created": (
+        [reply(503, problem("unavailable", retryable=True)), reply(201, created())],
+        [503, 201],
+        True,
+        "1234",
+        "",
+    ),
+    "final 503": ([reply(503, problem("unavailable", retryable=False))], [503], False, "", "unavailable"),
+    "HTML 502": ([reply(502, b"<html>Bad gateway", kind="text/html")], [502, 502], False, "", "http_502"),
+    "platform's 429": ([reply(429, LAMBDA_BUSY), reply(201, created())], [429, 201], True, "1234", ""),
+    "moved": ([reply(302, headers={"Location": "/elsewhere"})], [302], False, "", "http_302"),
+    "nothing in it": ([reply(204)], [204, 204], False, "", "http_204"),
+    "somebody else's page": ([reply(200, b"<html>", kind="text/html")], [200, 200], False, "", "http_200"),
+    "no such page": ([reply(404, {"message": "Not Found"})], [404], False, "", "http_404"),
+    "created without number": ([reply(201, {"status": "created"})], [201, 201], False, "", "http_201"),
+    "JSON null": ([reply(201, None)], [201, 201], False, "", "http_201"),
+    "JSON list": ([reply(201, [1, "a"])], [201, 201], False, "", "http_201"),
+    "JSON cut off": ([reply(201, b'{"status": "created", "tick')], [201, 201], False, "", "http_201"),
+    "odd types": ([reply(422, {"code": 7, "retryable": "no", "message": {}})], [422], False, "", "http_422"),
+    "reset": ([reset], [None, None], False, "", "network"),
+    "reset, then duplicate": (
+        [reset, reply(200, created(status="duplicate"))],
+        [None, 200],
+        True,
+        "1234",
+        "",
+    ),
+    "half an answer": ([half], [None, None], False, "", "network"),
+    "oversized": ([reply(201, b"x" * 1_500_000)], [None, None], False, "", "network"),
+    "late answer": ([slow(1.3, reply(201, created())), reply(200, created())], [None, 200], True, "1234", ""),
+    "dripping": ([dripping, reply(200, created())], [None, 200], True, "1234", ""),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_answer_ends_well(case: str, card: Card) -> None:
+    """Whatever comes back, the card sets its variables, throws nothing and has something to say."""
+    answers, statuses, ok, ticket_id, error = CASES[case]
+    with ScriptedFunction(*answers) as function:
+        run = card.run(function.url)
+    assert well_ended(run), run
+    assert (run.workflow["ticketOk"], run.workflow["ticketId"], run.workflow["ticketError"]) == (
+        ok,
+        ticket_id,
+        error,
+    )
+    assert run.statuses == statuses
+
+
+def test_never_answered_is_a_timeout(card: Card) -> None:
+    """Two calls that wait in vain end as `timeout`, within the time the card allows itself."""
+    with ScriptedFunction(slow(30, reply(201, created()))) as function:
+        run = card.run(function.url)
+    assert well_ended(run)
+    assert (run.workflow["ticketError"], run.statuses) == ("timeout", [None, None])
+    assert run.ms < 4_000
+
+
+def test_a_closed_port_is_a_network_fault(card: Card) -> None:
+    """Nobody listening ends as `network`, after one more try."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        run = card.run(f"http://127.0.0.1:{unused.getsockname()[1]}/")
+    assert well_ended(run)
+    assert (run.workflow["ticketError"], len(run.calls)) == ("network", 2)
+
+
+def test_a_connection_nobody_accepts_is_a_timeout(cloud: Card) -> None:
+    """A connection that is never accepted ends too: axios counts only from the moment it stands."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.create_connection(full.getsockname(), timeout=5)]
+        run = cloud.run(f"http://127.0.0.1:{full.getsockname()[1]}/")
+        waiting[0].close()
+    assert well_ended(run)
+    assert (run.workflow["ticketError"], run.ms < 4_000) == ("timeout", True)
+
+
+def test_the_function_speaks_for_itself(card: Card) -> None:
+    """Its `message`, reference and faulty field reach the flow as they are."""
+    with ScriptedFunction(reply(422, INVALID_EMAIL)) as function:
+        run = card.run(function.url)
+    assert run.workflow["ticketMessage"] == "Frase de la función: invalid-handoff."
+    assert run.workflow["ticketField"] == "user_email"
+    assert run.workflow["ticketReference"] == "BF-7K3QX2AB"
+
+
+def test_a_strangers_message_is_not_shown(card: Card) -> None:
+    """What a gateway or the platform says in JSON is not for the person."""
+    with ScriptedFunction(reply(429, LAMBDA_BUSY)) as function:
+        run = card.run(function.url)
+    assert (
+        run.workflow["ticketMessage"]
+        == "No pude confirmar el registro de tu pedido. ¿Querés que lo intente de nuevo?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("es", "No pude confirmar el registro de tu pedido. Te paso cómo podés contactarnos."),
+        ("en-US", "I could not confirm that your request was registered. Here is how you can contact us."),
+        ("pt", "Não consegui confirmar o registro do seu pedido. Veja como você pode falar conosco."),
+        ("zz", "No pude confirmar el registro de tu pedido. Te paso cómo podés contactarnos."),
+    ],
+)
+def test_its_own_sentences_are_in_the_persons_language(language: str, sentence: str, plain: Card) -> None:
+    """Where the function is silent the card speaks es, en or pt, and never claims that nothing was created."""
+    scene = conversation() | {"user": {"TranslatorAgent": {"language": language}}}
+    with ScriptedFunction(reply(404, b"no")) as function:
+        assert plain.run(function.url, scene).workflow["ticketMessage"] == sentence
+
+
+def test_a_duplicate_without_a_sentence_tells_the_number(plain: Card) -> None:
+    """A kept request has its number told even if the answer's sentence is missing."""
+    with ScriptedFunction(reply(201, created(message=None))) as function:
+        message = plain.run(function.url).workflow["ticketMessage"]
+    assert message == "Listo. Tu pedido quedó registrado con el número 1234."
+
+
+@pytest.mark.parametrize(
+    ("header", "least_ms", "most_ms"), [("1", 1_000, 2_400), ("3600", 1_500, 3_000), ("soon", 40, 900)]
+)
+def test_retry_after_is_obeyed_when_small(header: str, least_ms: int, most_ms: int, plain: Card) -> None:
+    """A short Retry-After is waited out, a long one only up to the card's own bound, nonsense is ignored."""
+    answer = reply(503, problem("unavailable", retryable=True), headers={"Retry-After": header})
+    with ScriptedFunction(answer, reply(201, created())) as function:
+        run = plain.edited({"LONGEST_PAUSE_MS = 5000": "LONGEST_PAUSE_MS = 1500"}).run(function.url)
+    assert run.workflow["ticketOk"]
+    assert least_ms <= run.ms <= most_ms
+
+
+def test_both_calls_share_one_key_and_one_body(card: Card) -> None:
+    """The second call is the same handoff as the first, word for word."""
+    with ScriptedFunction(reset, reply(201, created())) as function:
+        card.run(function.url)
+    assert [headers["Idempotency-Key"] for headers in function.headers] == ["conv_1:" + _message(card)] * 2
+    assert function.bodies[0] == function.bodies[1]
+
+
+def _message(card: Card) -> str:
+    return "evt_1" if card.mode == "v12" else "msg_1"
+
+
+def test_the_secret_goes_in_the_header_only(card: Card) -> None:
+    """The token travels as bearer, and neither it nor the person's words reach a log."""
+    with ScriptedFunction(reset, reply(401, problem("unauthorized", retryable=False))) as function:
+        run = card.run(function.url)
+    assert function.headers[0]["Authorization"] == "Bearer local-secret"
+    assert b"local-secret" not in function.bodies[0]
+    logged = "\n".join(run.logs)
+    assert "unauthorized" in logged
+    assert not any(word in logged for word in ("local-secret", "ana@example.com", "Ana", "retiro"))
+
+
+def test_the_harness_own_axios_behaves_as_the_real_one(plain: Card) -> None:
+    """Without npm packages every case ends the same."""
+    for case, (answers, statuses, ok, ticket_id, error) in CASES.items():
+        with ScriptedFunction(*answers) as function:
+            run = plain.run(function.url)
+        assert run.axios == "built-in"
+        assert (case, run.statuses, run.workflow["ticketOk"]) == (case, statuses, ok)
+        assert (case, run.workflow["ticketId"], run.workflow["ticketError"]) == (case, ticket_id, error)
