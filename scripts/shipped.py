@@ -70,7 +70,7 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 def _nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
     """Walk the tree, but not into `if TYPE_CHECKING:`: those imports never happen."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
             continue
         yield child
         yield from _nodes_that_run(child)

@@ -7,10 +7,11 @@ compiler is needed, and a wrong CPU cannot slip in. Every wheel must match its h
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -18,10 +19,11 @@ MACHINES: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
 GLIBC_MINORS: Final = (34, 28, 17)
 """Lambda's Amazon Linux 2023 has glibc 2.34; wheels for older ones run there too."""
 
-JUNK: Final = (
+JUNK: Final = (  # beginnings of paths in vendor/
     *("bin", "*/tests", "*/benchmarks"),
-    *("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED"),  # pip's notes to itself
+    *("*.dist-info/INSTALLER", "*.dist-info/REQUESTED"),  # pip's notes to itself
     *("dns", "dnspython-*"),  # email-validator imports it to ask the DNS, which the handoff never does
+    *("botocore/data/dynamodb/2011-12-05", "botocore/data/dynamodb/*/examples-1.json"),
 )
 """Never loaded at run time."""
 
@@ -47,22 +49,36 @@ def main() -> None:
 
 def install(out: Path, version: str, machine: str) -> None:
     """Have pip lay the hash-pinned wheels into `out`."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-warn-conflicts", "--no-compile", f"--target={out}", *wheel_choice(version, machine)]
+    subprocess.run([*pip, *options, "-r", "requirements-lambda.txt"], cwd=ROOT, check=True)
+
+
+def wheel_choice(version: str, machine: str) -> list[str]:
+    """Give pip's options for finished, hash-checked wheels of that Python and CPU, whatever runs pip."""
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    target = [f"--target={out}", "--implementation=cp", f"--python-version={version}", "--only-binary=:all:"]
-    source = [f"--platform=manylinux2014_{machine}", "--require-hashes", "-r", "requirements-lambda.txt"]
-    subprocess.run([*pip, *target, *platforms, *source], cwd=ROOT, check=True)
+    platforms.append(f"--platform=manylinux2014_{machine}")
+    python = ["--implementation=cp", f"--python-version={version}"]
+    return ["--require-hashes", "--only-binary=:all:", *python, *platforms]
 
 
 def prune(out: Path) -> None:
     """Take out what never runs: scripts, packages' own tests, botocore's models of other services."""
-    data = out / "botocore" / "data"
-    doomed = [path for pattern in JUNK for path in out.glob(pattern)]
-    doomed += [path for path in data.iterdir() if path.name not in BOTOCORE_DATA]
-    doomed += data.glob("dynamodb/*/examples-*.json")
-    doomed += data.glob("dynamodb/2011-12-05")
-    for path in doomed:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in [path for path in out.rglob("*") if path.is_file()]:
+        if is_pruned(PurePosixPath(path.relative_to(out).as_posix())):
+            path.unlink()
+
+
+def is_pruned(path: PurePosixPath) -> bool:
+    """Tell whether a file, given relative to vendor/, is left out of it."""
+    if path.parts[:2] == ("botocore", "data") and path.parts[2] not in BOTOCORE_DATA:
+        return True
+    return any(_begins_with(path, PurePosixPath(pattern)) for pattern in JUNK)
+
+
+def _begins_with(path: PurePosixPath, pattern: PurePosixPath) -> bool:
+    enough = len(path.parts) >= len(pattern.parts)
+    return enough and all(map(fnmatch.fnmatchcase, path.parts, pattern.parts))
 
 
 def compile_bytecode(out: Path, version: str) -> None:
@@ -72,8 +88,8 @@ def compile_bytecode(out: Path, version: str) -> None:
     which each build makes anew: Python would go on using such bytecode after the source is edited.
     """
     if f"{sys.version_info.major}.{sys.version_info.minor}" != version:
-        print(f"vendor/ gets no bytecode: this is Python {sys.version.split()[0]}, the function runs {version}.")
-        print("It will work, with a cold start about 0.4 s slower. Set PYTHON=python" + version + " to avoid that.")
+        print(f"vendor/ gets no bytecode: this is Python {sys.version.split()[0]}, not {version}.")
+        print(f"It works, with a cold start 0.4 s slower. Name a Python {version} in PYTHON to avoid that.")
         return
     flags = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(out.parent)]
     subprocess.run([sys.executable, "-m", "compileall", *flags, "-p", "/var/task", str(out)], check=True)

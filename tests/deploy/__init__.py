@@ -1,0 +1,1 @@
+"""The package, the stack and the function as the cloud runs them."""
