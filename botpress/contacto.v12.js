@@ -5,7 +5,8 @@
  * Copy this file to data/global/actions/contacto.js. Settings come from the server's environment:
  * EXPOSED_CONTACT_URL, EXPOSED_CONTACT_TOKEN, EXPOSED_CONTACT_BOT. Guide: README.md, README.es.md.
  * It never throws, and sets temp.ticketOk, ticketId, ticketReference, ticketMessage, ticketError and
- * ticketField as the Cloud card does. It remembers the request's key in session.contactKey.
+ * ticketField as the Cloud card does. It remembers the request's key in session.contactKey and
+ * how often it was sent in session.contactTries.
  *
  * @title Contacto
  * @category Contacto
@@ -27,24 +28,23 @@ const LONGEST_PAUSE_MS = 5000 // of a longer Retry-After only this much is waite
 const BODY_BYTES = 256 * 1024 - 1024 // the function refuses bodies above 256 KiB
 const NO_SUMMARY = 'La persona pidió contacto. El bot no pudo armar un resumen.'
 const NO_CATEGORY = 'sin_categoria'
+// Said only where the function said nothing. None of them claims that nothing was registered: after a
+// time-out nobody here knows.
 const SENTENCES = {
   es: {
     kept: 'Listo. Tu pedido quedó registrado con el número',
     field: 'Ese dato no parece válido. ¿Me lo escribís de nuevo?',
-    again: 'No pude confirmar el registro de tu pedido. ¿Querés que lo intente de nuevo?',
-    contact: 'No pude confirmar el registro de tu pedido. Te paso cómo podés contactarnos.'
+    failed: 'No pude confirmar el registro de tu pedido.'
   },
   en: {
     kept: 'Done. Your request is registered with the number',
     field: 'That does not look right. Could you type it again?',
-    again: 'I could not confirm that your request was registered. Shall I try again?',
-    contact: 'I could not confirm that your request was registered. Here is how you can contact us.'
+    failed: 'I could not confirm that your request was registered.'
   },
   pt: {
     kept: 'Pronto. Seu pedido foi registrado com o número',
     field: 'Esse dado não parece válido. Você pode escrever de novo?',
-    again: 'Não consegui confirmar o registro do seu pedido. Quer que eu tente de novo?',
-    contact: 'Não consegui confirmar o registro do seu pedido. Veja como você pode falar conosco.'
+    failed: 'Não consegui confirmar o registro do seu pedido.'
   }
 }
 
@@ -159,6 +159,9 @@ const phoneFields = (email, typed, known) => {
   return email ? { user_phone_as_typed: head(typed, 64) } : { user_phone: head(typed, 64) }
 }
 
+// How often this request was sent, so that the flow can stop asking.
+const triesOf = (saved, key, tries) => (key && saved.split('|')[0] === key && Number(tries) > 0 ? Number(tries) + 1 : 1)
+
 // The secret never travels in clear text, except to this very machine while testing.
 const isSafeUrl = (url) => /^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1|\[::1\])[:/])[^\s]*$/i.test(url + '/')
 
@@ -239,8 +242,7 @@ const sentence = (outcome, language) => {
   const known = SENTENCES[language.slice(0, 2).toLowerCase()] || SENTENCES.es
   if (outcome.message) return outcome.message
   if (outcome.ok) return known.kept + ' ' + (outcome.ticketId || outcome.reference) + '.'
-  if (outcome.field) return known.field
-  return outcome.again ? known.again : known.contact
+  return outcome.field ? known.field : known.failed
 }
 
 const toResult = (outcome, language) => ({
@@ -307,6 +309,7 @@ const run = async () => {
   const body = toBody(handoffFields())
   const saved = head(read(() => session.contactKey), 900)
   const key = requestKey(saved, body.conversation_id || '', body.message_id || '')
+  keep(() => session, 'contactTries', triesOf(saved, key, read(() => session.contactTries)))
   keep(() => session, 'contactKey', key)
   const url = head(read(() => process.env.EXPOSED_CONTACT_URL), 2000)
   const token = head(read(() => process.env.EXPOSED_CONTACT_TOKEN), 1000)

@@ -33,6 +33,7 @@ export const VARIABLES = {
   user_name: 'any', // String, or the object of Capture Information → Person
   user_phone: TEXT,
   contactKey: TEXT,
+  contactTries: 'number',
   ticketOk: 'boolean',
   ticketId: TEXT,
   ticketReference: TEXT,

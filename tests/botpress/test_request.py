@@ -229,6 +229,19 @@ def test_a_later_request_is_a_new_handoff(cloud: Card) -> None:
     assert keys(cloud, *turns, answers=(reply(201, created()),)) == ["conv_1:m1", "conv_1:m2"]
 
 
+def test_the_flow_can_count_how_often_a_request_was_sent(plain: Card) -> None:
+    """The variable contactTries rises with each try of one request and begins again with the next."""
+    tries, kept = [], {}
+    answers = (reply(404, b"no"), reply(404, b"no"), reply(201, created()))
+    with ScriptedFunction(*answers) as function:
+        for message in ("m1", "m2", "m3", "m4"):
+            scene = conversation(**kept)
+            scene["event"]["messageId"] = message
+            kept = plain.run(function.url, scene).workflow
+            tries.append(kept["contactTries"])
+    assert tries == [1, 2, 3, 1]
+
+
 def test_a_request_without_ids_carries_no_key(plain: Card) -> None:
     """Without ids there is nothing stable to build a key of; the function then takes the body's hash."""
     scene = conversation() | {"event": {}}
