@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TEXT_TYPES: Final = ("text/", "application/json", "application/javascript", "application/xml")
 CALLER: Final = "203.0.113.9"
+FUNCTION_ARN: Final = "arn:aws:lambda:us-east-1:123456789012:function:handoff"
 HOST: Final = "local.lambda-url.us-east-1.on.aws"
 
 
@@ -190,11 +191,10 @@ class LambdaRuntime:
                 """Hand out the next event, whenever there is one."""
                 request_id, event = events.get()
                 self.send_response(200)
+                self.send_header("Content-Type", "application/json")
                 self.send_header("Lambda-Runtime-Aws-Request-Id", request_id)
                 self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + timeout) * 1000)))
-                self.send_header(
-                    "Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:handoff"
-                )
+                self.send_header("Lambda-Runtime-Invoked-Function-Arn", FUNCTION_ARN)
                 self.send_header("Content-Length", str(len(event)))
                 self.end_headers()
                 self.wfile.write(event)

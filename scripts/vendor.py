@@ -50,7 +50,13 @@ def main() -> None:
 def install(out: Path, version: str, machine: str) -> None:
     """Have pip lay the hash-pinned wheels into `out`."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    options = ["--no-warn-conflicts", "--no-compile", f"--target={out}", *wheel_choice(version, machine)]
+    options = [
+        "--root-user-action=ignore",
+        "--no-warn-conflicts",
+        "--no-compile",
+        f"--target={out}",
+        *wheel_choice(version, machine),
+    ]
     subprocess.run([*pip, *options, "-r", "requirements-lambda.txt"], cwd=ROOT, check=True)
 
 

@@ -1,0 +1,270 @@
+"""The deploy itself: into an emulated account, the zip taken back from it, and run as Lambda runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+import pytest
+
+from ci.lambda_runtime import LambdaRuntime
+from local_freshdesk import LocalFreshdesk
+from tests.deploy.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ci.lambda_runtime import Answer
+    from tests.deploy.conftest import Package
+
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(180)]
+
+STACK = "handoff-prod"
+SECRET = "a-secret-of-at-least-thirty-two-characters"
+SCHEDULE = {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The emulated AWS account."""
+
+    env: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """Give a client of one of its services."""
+        session = botocore.session.get_session()
+        return session.create_client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.env["AWS_ENDPOINT_URL"],
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+
+    def serverless(self, project: Path, *words: str, python: Path) -> str:
+        """Run a command of the framework against it; give what it printed."""
+        env = {**os.environ, **self.env, "SLS_AWS_MONITORING_FREQUENCY": "300", "PYTHON": str(python)}
+        command = ["npx", "--no-install", "serverless", *words]
+        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What the deploy left in the account."""
+
+    account: Account
+    printed: str
+    zip: Path
+    functions: dict[str, dict[str, Any]]
+    table: str
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    """An empty account, gone with the tests."""
+    command = [sys.executable, "-m", "ci.aws_emulator"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        yield Account(
+            {
+                "AWS_ENDPOINT_URL": server.stdout.readline().strip(),
+                "AWS_ACCESS_KEY_ID": "testing",
+                "AWS_SECRET_ACCESS_KEY": "testing",
+                "AWS_REGION": "us-east-1",
+                "AWS_DEFAULT_REGION": "us-east-1",
+            }
+        )
+        server.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    account: Account, package: Package, python313: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployed]:
+    """Deploy as an operator does; afterwards remove, which must leave no function behind."""
+    printed = account.serverless(package.project, "deploy", python=python313)
+    stack = account.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    functions = {one["FunctionName"]: one for one in account.client("lambda").list_functions()["Functions"]}
+    zip_path = tmp_path_factory.mktemp("deployed") / "handoff.zip"
+    zip_path.write_bytes(uploaded(account, outputs["ServerlessDeploymentBucketName"]))
+    yield Deployed(account, printed, zip_path, functions, outputs["LedgerTable"])
+    account.serverless(package.project, "remove", python=python313)
+    assert account.client("lambda").list_functions()["Functions"] == []
+
+
+def uploaded(account: Account, bucket: str) -> bytes:
+    """Give the zip that the deploy put into its bucket."""
+    s3 = account.client("s3")
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    [key] = [key for key in keys if key.endswith("/handoff.zip")]
+    body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """The deployed functions, a help desk, and what happened to both."""
+
+    deployed: Deployed
+    python: Path
+    folder: Path
+    desk: LocalFreshdesk
+
+    @contextmanager
+    def function(self, name: str) -> Iterator[LambdaRuntime]:
+        """Start a copy of one function, with its own settings and with the secrets filled in."""
+        config = self.deployed.functions[f"{STACK}-{name}"]
+        secrets = {
+            "FRESHDESK_URL": self.desk.url,
+            "FRESHDESK_API_KEY": "local-freshdesk-key",
+            "WEBHOOK_SECRET": SECRET,
+        }
+        env = config["Environment"]["Variables"] | secrets | self.deployed.account.env
+        assert not [name for name, value in env.items() if "{{resolve" in value]
+        with LambdaRuntime(
+            self.deployed.zip,
+            config["Handler"],
+            python=self.python,
+            folder=self.folder / name,
+            env=env,
+            timeout=config["Timeout"],
+        ) as runtime:
+            yield runtime
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give the ledger's rows of handoffs."""
+        items = self.deployed.account.client("dynamodb").scan(TableName=self.deployed.table)["Items"]
+        return [json.loads(item["row"]["S"]) for item in items if "row" in item]
+
+
+@pytest.fixture
+def cloud(deployed: Deployed, lambda_python: Path, tmp_path: Path) -> Iterator[Cloud]:
+    """Give the deployed functions and a help desk of the test's own."""
+    with LocalFreshdesk(port=0) as desk:
+        yield Cloud(deployed, lambda_python, tmp_path, desk)
+
+
+def send(function: LambdaRuntime, conversation: str, **fields: str) -> Answer:
+    """Send one handoff, as the bot does."""
+    handoff = {
+        "bot": "betsur",
+        "user_email": f"{conversation}@example.com",
+        "category": "retiros",
+        "conversation_summary": "Pidió un retiro hace tres días y no llegó.",
+        "conversation_id": conversation,
+        "message_id": "1",
+        **fields,
+    }
+    headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
+    return function.call("POST", "/", headers, json.dumps(handoff).encode())
+
+
+def log_lines(function: LambdaRuntime, message: str) -> list[dict[str, Any]]:
+    """Give the log's JSON lines with this message."""
+    lines = [json.loads(line) for line in function.log().splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("message") == message]
+
+
+def test_the_deploy_prints_the_address_for_the_bot(deployed: Deployed) -> None:
+    """It is what the operator pastes into Botpress."""
+    assert "lambda-url.us-east-1.on.aws" in deployed.printed
+
+
+def test_two_machines_make_the_same_zip(deployed: Deployed, package: Package) -> None:
+    """Packaged twice, once offline in an empty environment, once in the deploy: byte for byte the same."""
+    assert deployed.zip.read_bytes() == package.zip.read_bytes()
+
+
+def test_a_handoff_becomes_a_ticket_and_the_same_again_is_a_duplicate(cloud: Cloud) -> None:
+    """The promise, on what was deployed: one handoff, sent twice, one ticket."""
+    with cloud.function("createTicket") as function:
+        first, second = send(function, "c-once"), send(function, "c-once")
+    [ticket] = cloud.desk.tickets()
+    assert (first.status, first.json["ticket_id"]) == (201, ticket["id"])
+    assert (second.status, second.json["status"], second.json["ticket_id"]) == (
+        200,
+        "duplicate",
+        ticket["id"],
+    )
+
+
+def test_a_copy_started_later_knows_the_handoff(cloud: Cloud) -> None:
+    """The ledger is the table, not the process: another copy of the function answers alike."""
+    with cloud.function("createTicket") as function:
+        first = send(function, "c-copies")
+    with cloud.function("createTicket") as function:
+        assert send(function, "c-copies").json["ticket_id"] == first.json["ticket_id"]
+
+
+def test_what_freshdesk_could_not_take_the_schedule_delivers(cloud: Cloud) -> None:
+    """Freshdesk down: the bot hears that it is kept; the sweep, started by the schedule, makes the ticket."""
+    cloud.desk.weather("down")
+    with cloud.function("createTicket") as function:
+        kept = send(function, "c-later")
+    cloud.desk.weather("healthy")
+    assert (kept.status, kept.json["status"], cloud.desk.tickets()) == (202, "queued", [])
+    with cloud.function("sweep") as function:
+        sweep_until_done(function, cloud.desk)
+        swept = log_lines(function, "swept")
+    [ticket] = cloud.desk.tickets()
+    assert kept.json["reference"] in ticket["subject"]
+    assert all(isinstance(line["oldest_waiting_s"], (int, float)) for line in swept)
+    assert {line["level"] for line in swept} == {"INFO"}
+
+
+def sweep_until_done(function: LambdaRuntime, desk: LocalFreshdesk, within_s: float = 40.0) -> None:
+    """Send the schedule's event again and again, as the schedule does, but faster."""
+    ends = time.monotonic() + within_s
+    while not desk.tickets() and time.monotonic() < ends:
+        function.invoke(SCHEDULE)
+        time.sleep(1.0)
+
+
+def test_a_wrong_secret_is_refused_and_reaches_nobody(cloud: Cloud) -> None:
+    """The URL is public; the secret is what keeps strangers out."""
+    with cloud.function("createTicket") as function:
+        answer = function.call("POST", "/", {"Authorization": "Bearer guessed"}, b"{}")
+    assert (answer.status, answer.json["code"]) == (401, "unauthorized")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert cloud.desk.calls == []
+
+
+def test_nothing_personal_stays_once_there_is_a_ticket(cloud: Cloud) -> None:
+    """The row of a made ticket holds no address and no words."""
+    with cloud.function("createTicket") as function:
+        send(function, "c-erased")
+    kept = json.dumps([row for row in cloud.rows() if row["state"] == "created"])
+    assert "c-erased@example.com" not in kept
+    assert "retiro hace" not in kept
+
+
+def test_the_log_names_no_person(cloud: Cloud) -> None:
+    """What the function writes to CloudWatch has neither the address nor the words."""
+    with cloud.function("createTicket") as function:
+        send(function, "c-logged")
+        log = function.log()
+    assert log
+    assert "c-logged@example.com" not in log
+    assert "retiro hace" not in log
+
+
+def test_a_copy_answers_soon_after_it_is_started(cloud: Cloud) -> None:
+    """A cold start is part of the person's wait; 3 s would be wrong on any machine, 0.5 s is usual."""
+    started = time.monotonic()
+    with cloud.function("createTicket") as function:
+        function.call("POST", "/", {}, b"")
+    assert time.monotonic() - started < 3
