@@ -18,10 +18,10 @@ DATA: Final = ("routing.toml", "schemas/*.schema.json", "templates/**/*")
 """Files the modules open when they start; `**` reaches into subfolders."""
 
 
-def shipped_files(root: Path) -> set[str]:
-    """Give the package's own files as POSIX paths relative to `root` (vendored packages not included)."""
+def shipped_files(root: Path, entry: str = ENTRY) -> set[str]:
+    """Give the own files that serving `entry` needs, as POSIX paths relative to `root`."""
     data = {path for pattern in DATA for path in root.glob(pattern) if path.is_file()}
-    return {path.relative_to(root).as_posix() for path in import_closure(root, ENTRY) | data}
+    return {path.relative_to(root).as_posix() for path in import_closure(root, entry) | data}
 
 
 def import_closure(root: Path, entry: str) -> set[Path]:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from delivery import LEASE_S
-from lambda_handler import SWEEP_BUDGET_S
+from rows import Policy
 from scripts.worst_month import worst_month
 from tests.deploy.conftest import ROOT
 
@@ -23,6 +22,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.deploy
 
 Resources = dict[str, Any]
+LEASE_S = Policy().lease_s
+[BUDGET] = re.findall(
+    r"^SWEEP_BUDGET_S: Final = ([0-9.]+)$", (ROOT / "lambda_handler.py").read_text(), re.MULTILINE
+)
 TABLE = {"Fn::GetAtt": ["Ledger", "Arn"]}
 INDEXES = [{"Fn::Sub": "${Ledger.Arn}/index/due"}, {"Fn::Sub": "${Ledger.Arn}/index/conversation"}]
 
@@ -89,7 +92,7 @@ def test_a_sweep_ends_its_last_delivery(resources: Resources) -> None:
     """Budget and one more delivery fit into the time Lambda gives, and that into the lease."""
     deadline = float(environment(resources)["DEADLINE_S"])
     timeout = resources["SweepLambdaFunction"]["Properties"]["Timeout"]
-    assert SWEEP_BUDGET_S + deadline < timeout <= LEASE_S
+    assert float(BUDGET) + deadline < timeout <= LEASE_S
 
 
 def test_the_sweep_runs_every_minute(resources: Resources) -> None:
@@ -229,7 +232,8 @@ def test_the_bill_is_bounded(resources: Resources) -> None:
     assert resources["CreateTicketLambdaFunction"]["Properties"]["Timeout"] <= 25
     table = resources["Ledger"]["Properties"]
     for part in [table, *table["GlobalSecondaryIndexes"]]:
-        assert part["OnDemandThroughput"] == {"MaxReadRequestUnits": 200, "MaxWriteRequestUnits": 200}
+        assert part["OnDemandThroughput"]["MaxWriteRequestUnits"] <= 200
+        assert part["OnDemandThroughput"]["MaxReadRequestUnits"] <= 1000
     assert [*properties(resources, "AWS::Budgets::Budget")] == ["Bill"]
 
 
