@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+from local_freshdesk.bot import Bots
 from local_freshdesk.desk import DEFAULT_KEY
 from local_freshdesk.limits import Limits
 from local_freshdesk.local import LocalFreshdesk
@@ -23,7 +24,13 @@ def _options() -> argparse.ArgumentParser:
     add("--profile", choices=("2026", "classic"), default="2026", help="which ticket sources the account has")
     add("--total-per-minute", type=int, default=700, help="rate limit of all requests")
     add("--create-per-minute", type=int, default=280, help="rate limit of new tickets")
-    add("--search-lag", type=float, default=120.0, metavar="SECONDS", help="how long new tickets hide from the search")
+    add(
+        "--search-lag",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long new tickets hide from the search",
+    )
     add("--function-url", default="http://127.0.0.1:8080/", help="where the chat page sends its handoffs")
     add("--secret", default="local-secret", help="the function's secret, for the chat page")
     return parser
@@ -40,11 +47,15 @@ def main(arguments: list[str] | None = None) -> int:
         profile=said.profile,
         limits=Limits(said.total_per_minute, said.create_per_minute),
         search_lag_s=said.search_lag,
+        bots=Bots.found_here(said.function_url, said.secret),
     )
     try:
         desk.start()
     except OSError as error:
-        print(f"Port {said.port} cannot be used ({error.strerror}): choose another with --port.", file=sys.stderr)
+        print(
+            f"Port {said.port} cannot be used ({error.strerror}): choose another with --port.",
+            file=sys.stderr,
+        )
         return 1
     asked_to_end = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):

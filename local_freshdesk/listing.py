@@ -43,7 +43,12 @@ def list_tickets(desk: Desk, request: ApiRequest) -> Answer:
     # The order's own "now" stands after the filter's values, as its mark does in the statement.
     order, order_values = _order(asked, now)
     rows = desk.store.select(
-        "tickets", where, (*values, *order_values), order=order, limit=per_page + 1, offset=(page - 1) * per_page
+        "tickets",
+        where,
+        (*values, *order_values),
+        order=order,
+        limit=per_page + 1,
+        offset=(page - 1) * per_page,
     )
     told = [_row(desk, row, request.includes(), now) for row in rows[:per_page]]
     return json_answer(200, told, next_link(request, page, more=len(rows) > per_page))
@@ -71,7 +76,9 @@ def page_of(asked: dict[str, str]) -> tuple[int, int]:
     """Page and rows a page; raises RefusedError where they are too large, or no positive numbers."""
     page, per_page = _positive(asked, "page", 1), _positive(asked, "per_page", PER_PAGE)
     if page > MAX_PAGE:
-        text = f"You cannot access tickets beyond the {MAX_PAGE}th page. Please provide a smaller page number."
+        text = (
+            f"You cannot access tickets beyond the {MAX_PAGE}th page. Please provide a smaller page number."
+        )
         raise refuse(FieldFault("page", text, "invalid_value"))
     if per_page > MAX_PER_PAGE:
         text = f"It should be a Positive Integer less than or equal to {MAX_PER_PAGE}"
@@ -161,8 +168,13 @@ def _row(desk: Desk, row: dict[str, Any], includes: list[str], now: float) -> di
     told = shapes.list_row(row, now)
     adds: dict[str, Callable[[], dict[str, Any]]] = {
         "stats": lambda: {"stats": shapes.stats(row, now)},
-        "requester": lambda: {"requester": shapes.requester(desk.store.one("contacts", row["requester_id"]) or {})},
-        "description": lambda: {"description": row["description"], "description_text": row["description_text"]},
+        "requester": lambda: {
+            "requester": shapes.requester(desk.store.one("contacts", row["requester_id"]) or {})
+        },
+        "description": lambda: {
+            "description": row["description"],
+            "description_text": row["description_text"],
+        },
     }
     for name in includes:
         told.update(adds[name]())

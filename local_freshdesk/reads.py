@@ -40,7 +40,10 @@ def ticket_fields(account: Account) -> list[JSONObject]:
         ("description", "Description", "default_description", None),
         ("company", "Company", "default_company", None),
     ]
-    rows += [(f["name"], f["label"], _CUSTOM_TYPES[f["kind"]], f.get("choices")) for f in account.custom_fields.values()]
+    rows += [
+        (f["name"], f["label"], _CUSTOM_TYPES[f["kind"]], f.get("choices"))
+        for f in account.custom_fields.values()
+    ]
     return [_field(position, *row) for position, row in enumerate(rows, start=1)]
 
 
@@ -163,5 +166,10 @@ def about(account: Account) -> JSONObject:
         "tier_type": "Enterprise",
         "data_center": "US",
         "timezone": "Buenos Aires",
-        "total_agents": {"full_time": len(account.agents), "occasional": 0, "field_service": 0, "collaborators": 0},
+        "total_agents": {
+            "full_time": len(account.agents),
+            "occasional": 0,
+            "field_service": 0,
+            "collaborators": 0,
+        },
     }

@@ -24,7 +24,12 @@ PER_PAGE: Final = 30
 MAX_PAGE: Final = 10
 MAX_QUERY: Final = 512
 _TOKEN: Final = re.compile(r"\s*(?:(\(|\))|(AND|OR)\b|(\w+):([<>]?)('(?:[^'])*'|[^\s()']+))", re.IGNORECASE)
-_NUMBERS: Final = {"agent_id": "responder_id", "group_id": "group_id", "priority": "priority", "status": "status"}
+_NUMBERS: Final = {
+    "agent_id": "responder_id",
+    "group_id": "group_id",
+    "priority": "priority",
+    "status": "status",
+}
 _DAYS: Final = ("created_at", "updated_at", "due_by", "fr_due_by")
 _TEXTS: Final = ("tag", "type")
 
@@ -37,7 +42,10 @@ def search_tickets(desk: Desk, request: ApiRequest) -> Answer:
     matches = _Query(desk, asked.get("query", "")).read()
     now = desk.clock()
     rows = desk.store.select(
-        "tickets", "spam = 0 AND deleted = 0 AND created_at <= ?", (now - desk.search_lag_s,), order="created_at DESC"
+        "tickets",
+        "spam = 0 AND deleted = 0 AND created_at <= ?",
+        (now - desk.search_lag_s,),
+        order="created_at DESC",
     )
     found = [row for row in rows if matches({**row, **_told_times(row, now)})]
     start = (page - 1) * PER_PAGE
@@ -48,7 +56,11 @@ def search_tickets(desk: Desk, request: ApiRequest) -> Answer:
 def _page(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PAGE:
         return int(text)
-    raise refuse(FieldFault("page", f"It should be a Positive Integer less than or equal to {MAX_PAGE}", "invalid_value"))
+    raise refuse(
+        FieldFault(
+            "page", f"It should be a Positive Integer less than or equal to {MAX_PAGE}", "invalid_value"
+        )
+    )
 
 
 def _told_times(row: Row, now: float) -> Row:

@@ -149,8 +149,13 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
         """Say nothing: the pages show what happens."""
 
-    def do_GET(self) -> None:
-        """Serve any method."""
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """The base class asks for `do_<METHOD>`: every method is served by the same."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
+    def _serve(self) -> None:
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
         if not self.server.any_host and host.lower() not in _LOOPBACK_NAMES:
             # An unknown subdomain is a 404; here it also keeps other sites' pages out (DNS rebinding).
@@ -160,8 +165,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._serve_api()
         else:
             self._serve_page()
-
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET
 
     def _serve_api(self) -> None:
         desk = self.server.hosted.desk
@@ -215,7 +218,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         told: list[Any] = []
 
-        def start(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Callable[[bytes], object]:
+        def start(
+            status: str, headers: list[tuple[str, str]], _exc_info: Any = None
+        ) -> Callable[[bytes], object]:
             told[:] = [int(status.split()[0]), tuple(headers)]
             return lambda _data: None
 

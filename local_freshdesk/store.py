@@ -104,23 +104,23 @@ class Store:
         self,
         table: str,
         where: str = "1",
-        values: Sequence[Any] = (),
+        values: Sequence[Any] | Mapping[str, Any] = (),
         *,
         order: str = "id",
         limit: int = -1,
         offset: int = 0,
     ) -> list[Row]:
         """Rows that match, JSON columns read. `where` and `order` are this package's own words."""
-        sql = f"SELECT * FROM {table} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - as said above
+        clauses = f"WHERE {where} ORDER BY {order} LIMIT {limit:d} OFFSET {offset:d}"
         with self._lock:
-            rows = self._db.execute(sql, (*values, limit, offset)).fetchall()
+            rows = self._db.execute(f"SELECT * FROM {table} {clauses}", values).fetchall()  # noqa: S608 - as said above
         return [_unpacked(row) for row in rows]
 
-    def count(self, table: str, where: str = "1", values: Sequence[Any] = ()) -> int:
+    def count(self, table: str, where: str = "1", values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
         """How many rows match."""
         sql = f"SELECT count(*) FROM {table} WHERE {where}"  # noqa: S608 - as in `select`
         with self._lock:
-            return int(self._db.execute(sql, tuple(values)).fetchone()[0])
+            return int(self._db.execute(sql, values).fetchone()[0])
 
     def contact_by(self, key: str, value: Any) -> Row | None:
         """The contact with this e-mail, phone, …: one of CONTACT_KEYS."""

@@ -20,7 +20,17 @@ CLOSED: Final = 5
 LOW: Final = 1
 PORTAL: Final = 2
 _TICKET_COLUMNS: Final = (
-    *("requester_id", "subject", "status", "priority", "source", "type", "group_id", "responder_id", "product_id"),
+    *(
+        "requester_id",
+        "subject",
+        "status",
+        "priority",
+        "source",
+        "type",
+        "group_id",
+        "responder_id",
+        "product_id",
+    ),
     *("email_config_id", "company_id", "parent_id", "tags", "cc_emails", "due_by", "fr_due_by"),
 )
 
@@ -36,7 +46,10 @@ def create(desk: Desk, said: Mapping[str, Any]) -> Row:
         if said.get("email_config_id"):  # a mailbox decides over a product
             values["product_id"] = desk.account.email_configs[said["email_config_id"]]["product_id"]
         values["requester_id"] = _requester(desk, said)
-        values["custom_fields"] = {**dict.fromkeys(desk.account.custom_fields), **said.get("custom_fields", {})}
+        values["custom_fields"] = {
+            **dict.fromkeys(desk.account.custom_fields),
+            **said.get("custom_fields", {}),
+        }
         ticket_id = desk.store.add("tickets", values)
         _keep_uploads(desk, said, ticket_id, None)
     return _the(desk, ticket_id)
@@ -85,7 +98,9 @@ def add_reply(desk: Desk, row: Row, said: Mapping[str, Any]) -> Row:
         "bcc": said.get("bcc_emails") or [],
         "from": said.get("from_email") or mailbox.get("reply_email"),
     }
-    return _converse(desk, row, said, {"kind": "reply", "private": False, "incoming": False, "emails": emails})
+    return _converse(
+        desk, row, said, {"kind": "reply", "private": False, "incoming": False, "emails": emails}
+    )
 
 
 def add_contact(desk: Desk, said: Mapping[str, Any]) -> Row:
@@ -111,7 +126,9 @@ def merge(desk: Desk, said: Mapping[str, Any]) -> None:
             if row is None:
                 raise refuse(checks.nothing_matches("ticket_ids", "ticket"))
             desk.store.change("tickets", ticket_id, {"status": CLOSED, "updated_at": desk.clock()})
-            add_note(desk, row, {"body": f"This ticket is closed and merged into ticket {said['primary_id']}"})
+            add_note(
+                desk, row, {"body": f"This ticket is closed and merged into ticket {said['primary_id']}"}
+            )
 
 
 def _the(desk: Desk, ticket_id: int) -> Row:
@@ -134,7 +151,9 @@ def _defaults(desk: Desk, said: Mapping[str, Any]) -> Row:
     configs = desk.account.email_configs
     product = desk.account.products.get(said.get("product_id") or 0)
     first = next(iter(configs.values()))
-    mailbox = configs.get(said.get("email_config_id") or (product or first).get("email_config_id") or first["id"])
+    mailbox = configs.get(
+        said.get("email_config_id") or (product or first).get("email_config_id") or first["id"]
+    )
     chosen = mailbox or first
     return {
         "status": OPEN,
