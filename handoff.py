@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, cast
@@ -35,7 +35,7 @@ class HandoffError(Exception):
     """The request cannot become a handoff as it is."""
 
 
-class MalformedJSON(HandoffError):  # noqa: N818 -- errors are named after the situation
+class MalformedJSON(HandoffError):
     """The body is not one JSON object in UTF-8. Its text is for the log: it holds nothing the caller sent."""
 
 
@@ -46,7 +46,7 @@ class Fault(NamedTuple):
     code: str
 
 
-class InvalidHandoff(HandoffError):  # noqa: N818 -- errors are named after the situation
+class InvalidHandoff(HandoffError):
     """The schema refuses the handoff; `faults` say where, `salvaged` holds what there is of it."""
 
     def __init__(self, faults: tuple[Fault, ...], salvaged: Handoff) -> None:
@@ -99,6 +99,13 @@ class Handoff:
         """A hash that stands for the conversation, or for the Botpress user where there is no conversation id."""
         told = self.conversation_id or self.user_id
         return _digest("conversation", told)[:26] if told else ""
+
+    def without_address(self, which: str) -> Handoff:
+        """Return the handoff with its `email` or `phone` moved to the other data, where the agent can read it."""
+        name = f"user_{which}"
+        moved = (f"{name} (?)", getattr(self, name))
+        emptied: dict[str, Any] = {name: ""}
+        return replace(self, other=(*self.other, moved), **emptied)
 
     def to_json(self) -> str:
         """Return the handoff as JSON for the ledger: only what was given."""
@@ -206,9 +213,8 @@ def read_handoff(body: JSONObject, idempotency_key: str = "") -> Handoff:
 def salvage_text(raw: bytes, idempotency_key: str = "") -> Handoff:
     """Make what there is of an unreadable body a handoff for quarantine: its text is the summary. Never raises."""
     text = mask_cards(clean(raw.decode("utf-8", errors="replace")))
-    body = {"conversation_summary": cut(text, RAW_TEXT_KEPT)}
     key, _ = _key({"raw": hashlib.sha256(raw).hexdigest()}, idempotency_key)
-    return Handoff(key=key, **body)
+    return Handoff(key=key, conversation_summary=cut(text, RAW_TEXT_KEPT))
 
 
 def reference_of(key: str) -> str:
@@ -243,13 +249,14 @@ def _faults(given: JSONObject) -> tuple[Fault, ...]:
 def _read_error(error: ValidationError) -> list[Fault]:
     if error.path:
         return [Fault(str(error.path[0]), _CODES.get(str(error.validator), "invalid"))]
+    given: Any = error.instance
     if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return [Fault(name, "required") for name in missing]
+        names: Any = error.validator_value
+        return [Fault(name, "required") for name in names if name not in given]
     if error.validator == "maxProperties":
         return [Fault("*", "too-many")]
     # what is left is the rule that one address must be there; a faulty one is told by its own field
-    return [] if {"user_email", "user_phone"} & error.instance.keys() else [Fault("user_email", "required")]
+    return [] if {"user_email", "user_phone"} & given.keys() else [Fault("user_email", "required")]
 
 
 _CODES: Final = {"type": "type", "maxLength": "too-long"}
@@ -264,7 +271,7 @@ def _is_email(address: str) -> bool:
 
 
 def _handoff(given: JSONObject, *, key: str, lifetime_s: float) -> Handoff:
-    named: dict[str, str] = {}
+    named: dict[str, Any] = {}
     for name, rule in _properties().items():
         if name in given:
             named[name] = cut(given[name], rule.cut_at, rule.keep) if rule.cut_at else given[name]

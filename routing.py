@@ -139,7 +139,8 @@ def _schema_faults(table: Mapping[str, Any]) -> Iterator[_Found]:
 
 def _explained(error: ValidationError) -> str:
     """Say what is wrong and how to mend it, in the words of the file."""
-    value, rule = error.instance, error.validator_value
+    value: Any = error.instance
+    rule: Any = error.validator_value
     told = {
         "required": lambda: "this is missing: " + ", ".join(name for name in rule if name not in value),
         "additionalProperties": lambda: "this key is not known: " + ", ".join(_unknown(error)),
@@ -150,7 +151,9 @@ def _explained(error: ValidationError) -> str:
 
 
 def _unknown(error: ValidationError) -> list[str]:
-    return sorted(error.instance.keys() - error.schema["properties"].keys())
+    table: Any = error.instance
+    schema: Any = error.schema
+    return sorted(table.keys() - schema["properties"].keys())
 
 
 def _sense_faults(table: Mapping[str, Any]) -> Iterator[_Found]:
@@ -239,5 +242,15 @@ def _route(slug: str, bot: Mapping[str, Any], category: str, *levels: Mapping[st
 
 
 _ROUTE_FIELDS: Final = frozenset(
-    {"priority", "group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "subject"},
+    {
+        "priority",
+        "group_id",
+        "group",
+        "type",
+        "product_id",
+        "source",
+        "responder_id",
+        "email_config_id",
+        "subject",
+    },
 )

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 Keep = Literal["head", "tail"]
 
-# C0 and C1 controls but tab and newline; the bidi embeddings, overrides and isolates; the byte-order mark; noncharacters.
+# C0 and C1 controls but tab and newline; bidi embeddings, overrides and isolates; byte-order mark; noncharacters.
 # Zero-width joiners stay: without them an emoji family falls apart.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 _LINE_ENDS: Final = re.compile("\r\n?|\u2028|\u2029|\x85")
@@ -23,11 +23,11 @@ _CARD_TAIL: Final = 4
 
 
 def clean(text: str) -> str:
-    """Return text without control and bidi-override characters, trimmed; "" when nothing visible is left.
+    r"""Return text without control and bidi-override characters, trimmed; "" when nothing visible is left.
 
-    >>> clean(" pago\\u202e rechazado\\r\\n\\x07ayer ")
-    'pago rechazado\\nayer'
-    >>> clean("\\u200b \\n")
+    >>> clean(" pago\u202e rechazado\r\n\x07ayer ")
+    'pago rechazado\nayer'
+    >>> clean("\u200b \n")
     ''
     """
     if text.isascii() and text.isprintable():  # nearly every field: nothing below could change it but the trim

@@ -1,0 +1,297 @@
+"""The rule, live: claim → create → settle. Doubt is remembered, and nothing is posted twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+import rows
+from desk import LOOK_PAUSE_S, Attempt, BadAddress, Clock, Desk, InDoubt, Made, NotMade, Turn
+from freshdesk_client import FreshdeskError
+from handoff import Handoff
+from ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
+from routing import MAIN_DESK, Routing
+from rows import Policy
+from ticket import to_note, to_ticket
+
+logger = logging.getLogger("handoff.delivery")
+
+LEDGER_PAUSES_S: Final = (0.05, 0.2, 0.5)
+WITHOUT_MEMORY_S: Final = 86_400.0
+NEW_WORDS: Final = "La persona (o el bot) mandó otra vez este pedido, con otras palabras:"
+ONE_OF_MANY: Final = "Otro pedido de la misma persona, que ya mandó varios en la última hora:"
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """What the caller is told."""
+
+    CREATED = "created"
+    DUPLICATE = "duplicate"
+    QUEUED = "queued"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a handoff, without any of the person's data."""
+
+    status: Status
+    reference: str
+    ticket_id: int | None = None
+    ticket_url: str = ""
+    group: str = ""
+    priority: str = ""
+    language: str = ""
+    dropped: tuple[str, ...] = ()
+    new_words: bool = False
+    bad_field: str = ""
+
+
+class NothingKept(Exception):
+    """Neither the ledger nor Freshdesk took the handoff; the caller must send it again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Delivers handoffs, each as one ticket. Safe to share between threads."""
+
+    desks: Mapping[str, Desk]
+    ledger: Ledger
+    routing: Routing
+    clock: Clock
+    new_owner: Callable[[], str]
+    jitter: Callable[[], float]  # 0.0 ≤ jitter() < 1.0
+    policy: Policy
+
+    def deliver(self, handoff: Handoff) -> Outcome:
+        """Make the handoff one ticket, or remember that it must become one.
+
+        Raises:
+            NothingKept: it could be neither delivered nor kept.
+        """
+        turn = self.turn()
+        fresh = self._fresh(handoff)
+        try:
+            claim = self._claim(fresh, turn)
+        except LedgerUnavailable:
+            return self._without_memory(handoff, fresh, turn)
+        if not claim.mine:
+            return self._repeated(handoff, claim.entry, fresh, turn)
+        if claim.crowded:
+            aside = rows.changed(fresh, state=State.NOT_CREATED, due_at=self.clock.now(), crowded=True, error="crowded")
+            return self._told(self.settle(fresh, aside, turn), turn, Status.QUEUED)
+        return self._posted(self.create(fresh, turn), turn)
+
+    def keep_refused(self, salvaged: Handoff) -> str:
+        """Keep what there is of a refused handoff, and return its reference.
+
+        Raises:
+            NothingKept: the ledger is down.
+        """
+        turn = self.turn()
+        fresh = self._fresh(salvaged)
+        try:
+            refused = rows.quarantined(fresh, now=self.clock.now(), policy=self.policy)
+            claim = self._claim(refused, turn)
+            if not claim.mine and claim.entry.state is State.REJECTED:
+                self._firmly(lambda: self.ledger.replace(claim.entry, rows.corrected(claim.entry, refused)), turn)
+            elif not claim.mine and claim.entry.fingerprint != fresh.fingerprint:
+                self._claim(rows.noted(fresh), turn)
+        except LedgerUnavailable as error:
+            raise NothingKept from error
+        log_entry(claim.entry, "rejected", turn)
+        return salvaged.reference
+
+    def look_up(self, reference: str) -> Outcome | None:
+        """Return what became of the handoff with this reference, or None.
+
+        Raises:
+            NothingKept: the ledger is down, so nothing can be said.
+        """
+        try:
+            found = self._firmly(lambda: self.ledger.find(reference, now=self.clock.now()), self.turn())
+        except LedgerUnavailable as error:
+            raise NothingKept from error
+        told = {State.CREATED: Status.CREATED, State.FAILED: Status.FAILED}
+        handoffs = [entry for entry in found if not entry.is_note]
+        return self.outcome(handoffs[0], told.get(handoffs[0].state, Status.QUEUED)) if handoffs else None
+
+    def create(self, entry: Entry, turn: Turn) -> Entry:
+        """Post a ticket for a row in `creating` that the caller holds, and settle the row."""
+        handoff = Handoff.from_json(entry.handoff)
+        attempt = self._attempt(handoff, refused=entry.refused, turn=turn)
+        if isinstance(attempt, InDoubt):
+            attempt = self._looked_once(handoff, entry.created_at, attempt, turn)
+        if isinstance(attempt, NotMade) and attempt.alarming:
+            logger.error("refused", extra={"reference": entry.reference, "error": attempt.error})
+        return self.settle(entry, self.after(entry, attempt, handoff.lifetime_s), turn)
+
+    def add_note(self, entry: Entry, ticket_id: int, why: str, turn: Turn) -> Entry:
+        """Add a row's words to a ticket as a private note, at least once, and settle the row."""
+        handoff = Handoff.from_json(entry.handoff)
+        html = to_note(handoff, self.routing.route(handoff.bot, handoff.category), why)
+        attempt: Attempt
+        try:
+            self.desk(entry).add_note(ticket_id, html, turn)
+            attempt = Made(ticket_id)
+        except FreshdeskError as error:
+            attempt = NotMade(f"note: {error}")
+        return self.settle(entry, self.after(entry, attempt), turn)
+
+    def after(self, entry: Entry, attempt: Attempt, lifetime_s: float = ROW_LIFETIME_S) -> Entry:
+        """Return the row as the attempt leaves it."""
+        now, jitter = self.clock.now(), self.jitter()
+        return rows.settled(entry, attempt, now=now, jitter=jitter, policy=self.policy, lifetime_s=lifetime_s)
+
+    def settle(self, old: Entry, new: Entry, turn: Turn) -> Entry:
+        """Write new over old. Where that fails the old row stands, is due when its lease ends, and is looked into."""
+        try:
+            if not self._firmly(lambda: self.ledger.replace(old, new), turn):
+                logger.warning("settled by another", extra={"reference": old.reference, "outcome": new.state})
+        except LedgerUnavailable:
+            logger.error("ledger down while settling", extra={"reference": old.reference, "outcome": new.state})
+        return new
+
+    def outcome(self, entry: Entry, status: Status, *, new_words: bool = False) -> Outcome:
+        """Return what to tell of a row."""
+        dropped = entry.error.removeprefix("without: ").split(", ") if entry.error.startswith("without: ") else ()
+        return Outcome(
+            status=status,
+            reference=entry.reference,
+            ticket_id=entry.ticket_id,
+            ticket_url=self.desk(entry).ticket_url(entry.ticket_id) if entry.ticket_id else "",
+            group=entry.group,
+            priority=entry.priority,
+            language=entry.language,
+            dropped=tuple(dropped),
+            new_words=new_words,
+            bad_field=entry.error.removeprefix("refused: ") if status is Status.REJECTED else "",
+        )
+
+    def desk(self, entry: Entry) -> Desk:
+        """Return the help desk of a row; one whose desk is no longer in the routing belongs to the main one."""
+        return self.desks.get(entry.desk) or self.desks[MAIN_DESK]
+
+    def turn(self) -> Turn:
+        """Begin a call's time."""
+        return Turn(self.clock, self.policy.deadline_s)
+
+    def _fresh(self, handoff: Handoff) -> Entry:
+        route = self.routing.route(handoff.bot, handoff.category)
+        return rows.claimed(handoff, route, owner=self.new_owner(), now=self.clock.now(), policy=self.policy)
+
+    def _claim(self, entry: Entry, turn: Turn) -> Claim:
+        bound = self.policy.tickets_an_hour
+        return self._firmly(lambda: self.ledger.claim(entry, now=self.clock.now(), tickets_an_hour=bound), turn)
+
+    def _repeated(self, handoff: Handoff, standing: Entry, fresh: Entry, turn: Turn) -> Outcome:
+        """Answer a handoff that has a row already; words it did not have become a note."""
+        if standing.state is State.REJECTED:
+            return self._corrected(standing, fresh, turn)
+        new_words = standing.fingerprint != handoff.fingerprint
+        if new_words:
+            self._keep_words(standing, rows.noted(fresh), turn)
+        if standing.state is State.FAILED:
+            again = rows.reopened(standing, now=self.clock.now(), policy=self.policy)
+            standing = self.settle(standing, again, turn)
+        status = Status.DUPLICATE if standing.state is State.CREATED else Status.QUEUED
+        return self._told(standing, turn, status, new_words=new_words)
+
+    def _corrected(self, standing: Entry, fresh: Entry, turn: Turn) -> Outcome:
+        new = rows.corrected(standing, fresh)
+        try:
+            mine = self._firmly(lambda: self.ledger.replace(standing, new), turn)
+        except LedgerUnavailable as error:
+            raise NothingKept from error
+        return self._posted(self.create(new, turn), turn) if mine else self._told(standing, turn, Status.QUEUED)
+
+    def _keep_words(self, standing: Entry, note: Entry, turn: Turn) -> None:
+        """Keep new words as a note; it goes out now if the ticket is there, else with the sweep."""
+        try:
+            claim = self._claim(note, turn)
+        except LedgerUnavailable as error:
+            raise NothingKept from error
+        if claim.mine and standing.ticket_id is not None:
+            self.add_note(note, standing.ticket_id, NEW_WORDS, turn)
+
+    def _attempt(self, handoff: Handoff, *, refused: bool, turn: Turn) -> Attempt:
+        route = self.routing.route(handoff.bot, handoff.category)
+        fallback = self.routing.fallback_requester
+        return self.desks[route.desk].create(
+            lambda dropped: to_ticket(handoff, route, dropped=dropped, refused=refused, fallback_requester=fallback),
+            turn,
+        )
+
+    def _looked_once(self, handoff: Handoff, since: float, doubt: InDoubt, turn: Turn) -> Attempt:
+        """Look for the ticket a lost answer may have left behind."""
+        if not turn.pause(LOOK_PAUSE_S, keep=LOOK_PAUSE_S):
+            return doubt
+        email = handoff.user_email or ("" if handoff.user_phone else self.routing.fallback_requester)
+        desk = self.desks[self.routing.route(handoff.bot, handoff.category).desk]
+        try:
+            found = desk.look(handoff.reference, turn, email=email, since=since, everywhere=False)
+        except FreshdeskError:
+            return doubt
+        return Made(found) if found else doubt
+
+    def _without_memory(self, handoff: Handoff, fresh: Entry, turn: Turn) -> Outcome:
+        """The ledger is down and the person comes first: look, then one POST."""
+        logger.error("ledger down", extra={"reference": handoff.reference})
+        since = self.clock.now() - WITHOUT_MEMORY_S
+        desk = self.desk(fresh)
+        try:
+            found = desk.look(handoff.reference, turn, email=handoff.user_email, since=since, everywhere=False)
+        except FreshdeskError as error:
+            raise NothingKept from error
+        if found:
+            return self._told(rows.changed(fresh, ticket_id=found), turn, Status.DUPLICATE)
+        attempt = self._attempt(handoff, refused=False, turn=turn)
+        if isinstance(attempt, InDoubt):
+            attempt = self._looked_once(handoff, fresh.created_at, attempt, turn)
+        if not isinstance(attempt, Made | BadAddress):
+            raise NothingKept
+        return self._posted(self.after(fresh, attempt), turn)
+
+    def _posted(self, entry: Entry, turn: Turn) -> Outcome:
+        told = {State.CREATED: Status.CREATED, State.REJECTED: Status.REJECTED}
+        return self._told(entry, turn, told.get(entry.state, Status.QUEUED))
+
+    def _told(self, entry: Entry, turn: Turn, status: Status, *, new_words: bool = False) -> Outcome:
+        log_entry(entry, status, turn)
+        return self.outcome(entry, status, new_words=new_words)
+
+    def _firmly(self, call: Callable[[], T], turn: Turn) -> T:
+        """Call the ledger, again if it fails: its writes are safe to repeat, and one lost answer is no outage."""
+        for pause_s in LEDGER_PAUSES_S:
+            try:
+                return call()
+            except LedgerUnavailable:
+                turn.pause(pause_s, keep=0.0)
+        return call()
+
+
+def log_entry(entry: Entry, outcome: str, turn: Turn) -> None:
+    """Write the one line a handoff leaves in the log: nothing the person wrote, nothing that names them."""
+    level = logging.WARNING if entry.error.startswith("without: ") else logging.INFO
+    logger.log(
+        level,
+        "handoff",
+        extra={
+            "reference": entry.reference,
+            "bot": entry.bot,
+            "category": entry.category or "sin-categoria",
+            "group": entry.group,
+            "outcome": str(outcome),
+            "state": str(entry.state),
+            "attempts": entry.attempts,
+            "error": entry.error,
+            "freshdesk_ms": round(turn.freshdesk_s * 1000, 1),
+            "total_ms": round(turn.spent_s * 1000, 1),
+        },
+    )

@@ -1,0 +1,261 @@
+"""One help desk, inside a deadline: try to make a ticket, look for one, add a note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+from freshdesk_client import (
+    FreshdeskBusy,
+    FreshdeskClient,
+    FreshdeskRefused,
+    FreshdeskUnreachable,
+    Listed,
+    OutcomeUnknown,
+)
+from ticket import droppable
+
+POST_MIN_S: Final = 1.0  # less than this is not worth starting a POST with
+LOOK_RESERVE_S: Final = 2.5  # kept back so that a POST that times out can still be looked for
+LOOK_PAUSE_S: Final = 0.5  # a ticket shows in the list a moment after it was written
+CONNECT_PAUSE_S: Final = 0.5
+CLOCK_SKEW_S: Final = 300.0
+SNAPSHOT_PAGES: Final = 10
+RATE_WINDOW_S: Final = 60.0  # https://developers.freshdesk.com/api/#ratelimit: the limits are per minute
+HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
+_UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
+_CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
+_BARE: Final = frozenset({"email", "phone", "name", "subject", "description", "status"})
+_BAD_REQUEST: Final = 400
+
+
+class Clock(Protocol):
+    """Time, as an argument."""
+
+    def now(self) -> float:
+        """Return epoch seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Turn:
+    """The time one call has, and how much of it Freshdesk took."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._began_at = clock.monotonic()
+        self._seconds = seconds
+        self.freshdesk_s = 0.0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left."""
+        return self._seconds - self.spent_s
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds gone."""
+        return self._clock.monotonic() - self._began_at
+
+    def pause(self, seconds: float, *, keep: float) -> bool:
+        """Wait, if keep seconds are left afterwards; tell whether it did."""
+        if self.left_s - seconds < keep:
+            return False
+        self._clock.sleep(seconds)
+        return True
+
+    @contextmanager
+    def at_freshdesk(self) -> Iterator[None]:
+        """Count what happens inside as Freshdesk's time."""
+        began_at = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self.freshdesk_s += self._clock.monotonic() - began_at
+
+
+class Made(NamedTuple):
+    """The ticket exists; `dropped` names the fields Freshdesk would not take."""
+
+    ticket_id: int
+    dropped: frozenset[str] = frozenset()
+
+
+class NotMade(NamedTuple):
+    """Certainly no ticket. `again_in_s` is what Freshdesk asked for, if it did; `alarming` that a person must act."""
+
+    error: str
+    again_in_s: float | None = None
+    alarming: bool = False
+
+
+class InDoubt(NamedTuple):
+    """There may be a ticket."""
+
+    error: str
+
+
+class BadAddress(NamedTuple):
+    """Certainly no ticket: Freshdesk refuses the person's `email` or `phone`."""
+
+    field: str
+
+
+Attempt = Made | NotMade | InDoubt | BadAddress
+Render = Callable[[frozenset[str]], Mapping[str, Any]]  # the fields to leave out → the ticket's fields
+
+
+@dataclass(slots=True)
+class Desk:
+    """One Freshdesk account. `closed_until` is when its rate limit opens again, as far as this process knows."""
+
+    url: str
+    client: FreshdeskClient
+    clock: Clock
+    closed_until: float = 0.0
+    called_at: float = 0.0
+
+    @property
+    def closed_for_s(self) -> float:
+        """Seconds until the rate limit opens again; 0.0 when it is open."""
+        return max(self.closed_until - self.clock.now(), 0.0)
+
+    @property
+    def has_head_room(self) -> bool:
+        """Tell whether the rate limit has room for calls that can wait."""
+        limit = self.client.rate_limit
+        told_long_ago = self.clock.now() - self.called_at > RATE_WINDOW_S
+        return limit is None or told_long_ago or limit.remaining > HEAD_ROOM * limit.total
+
+    def ticket_url(self, ticket_id: int) -> str:
+        """Return the address where an agent sees the ticket."""
+        return f"{self.url}/a/tickets/{ticket_id}"
+
+    def create(self, render: Render, turn: Turn) -> Attempt:
+        """Make the ticket that render gives, trying again only where certainly nothing was written."""
+        dropped: frozenset[str] = frozenset()
+        while True:
+            if not turn.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
+                return NotMade("busy" if self.closed_for_s else "no-time", self.closed_for_s or None)
+            fields = render(dropped)
+            try:
+                with self._calling(turn):
+                    return Made(self.client.create_ticket(fields, turn.left_s - LOOK_RESERVE_S), dropped)
+            except FreshdeskBusy:
+                continue  # the next round waits, or gives up
+            except FreshdeskUnreachable:
+                if not turn.pause(CONNECT_PAUSE_S, keep=POST_MIN_S + LOOK_RESERVE_S):
+                    return NotMade("unreachable")
+            except FreshdeskRefused as error:
+                more = _without(fields, error) - dropped
+                if not more:
+                    return _refused(error, fields)
+                dropped |= more
+            except OutcomeUnknown as error:
+                return InDoubt(str(error))
+
+    def look(self, reference: str, turn: Turn, *, email: str, since: float, everywhere: bool) -> int | None:
+        """Return the number of the ticket with this reference, made since then, or None.
+
+        Args:
+            reference: as it stands in the subject.
+            turn: the time there is.
+            email: the requester's address; "" looks through everybody's.
+            since: epoch seconds; a ticket made before it belongs to an older handoff with the same words.
+            everywhere: also among spam and deleted tickets, as must be before a ticket is made again.
+
+        Raises:
+            FreshdeskError: the look could not be completed, so nothing is known.
+        """
+        for row in self._rows(turn, email=email, since=since - CLOCK_SKEW_S, everywhere=everywhere):
+            if bears(row, reference, since):
+                return row.ticket_id
+        return None
+
+    def snapshot(self, turn: Turn, *, since: float) -> list[Listed] | None:
+        """Return every ticket touched since then, or None when there are too many to list."""
+        try:
+            return list(self._rows(turn, email="", since=since - CLOCK_SKEW_S, everywhere=True))
+        except _TooManyPages:
+            return None
+
+    def open_ticket_of(self, email: str, turn: Turn, *, since: float) -> int | None:
+        """Return the person's newest ticket that is not closed, or None."""
+        rows = self._rows(turn, email=email, since=since, everywhere=False) if email else ()
+        return max((row.ticket_id for row in rows if row.status not in _CLOSED), default=None)
+
+    def add_note(self, ticket_id: int, html: str, turn: Turn) -> None:
+        """Add a private note.
+
+        Raises:
+            FreshdeskError: it was not added, or perhaps.
+        """
+        with self._calling(turn):
+            self.client.add_note(ticket_id, html, turn.left_s)
+
+    def _rows(self, turn: Turn, *, email: str, since: float, everywhere: bool) -> Iterator[Listed]:
+        yield from self._pages(turn, email=email, since=since, only="")
+        for only in _UNLISTED if everywhere else ():
+            try:
+                yield from self._pages(turn, email="", since=since, only=only)
+            except FreshdeskRefused:  # whether every plan takes this filter is not documented; the plain list is
+                return
+
+    def _pages(self, turn: Turn, *, email: str, since: float, only: str) -> Iterator[Listed]:
+        for number in range(1, SNAPSHOT_PAGES + 1):
+            if turn.left_s <= 0:
+                raise OutcomeUnknown("no time left to look")
+            with self._calling(turn):
+                page = self.client.list_tickets(turn.left_s, since=since, email=email, page=number, only=only)
+            yield from page.rows
+            if not page.more:
+                return
+        raise _TooManyPages("too many tickets to look through")
+
+    @contextmanager
+    def _calling(self, turn: Turn) -> Iterator[None]:
+        try:
+            with turn.at_freshdesk():
+                yield
+        except FreshdeskBusy as error:
+            self.closed_until = self.clock.now() + error.retry_after_s
+            raise
+        finally:
+            self.called_at = self.clock.now()
+
+
+class _TooManyPages(OutcomeUnknown):
+    """The list goes on beyond what is looked through."""
+
+
+def bears(row: Listed, reference: str, since: float) -> bool:
+    """Tell whether row is the ticket with this reference, made since then; a date that cannot be read counts."""
+    return f"[{reference}]" in row.subject and (row.created_at == 0.0 or row.created_at >= since - CLOCK_SKEW_S)
+
+
+def _without(fields: Mapping[str, Any], error: FreshdeskRefused) -> frozenset[str]:
+    """Return what to leave out next: the fields Freshdesk names, or, where it names none, all but the bare ticket."""
+    if error.status != _BAD_REQUEST:
+        return frozenset()
+    named = droppable(dict(fields), error.fields)
+    return named or (frozenset(fields) - _BARE if not _address_in(error) else frozenset())
+
+
+def _refused(error: FreshdeskRefused, fields: Mapping[str, Any]) -> Attempt:
+    address = _address_in(error) if error.status == _BAD_REQUEST else None
+    if address is not None and address in fields:
+        return BadAddress(address)
+    return NotMade(f"refused: {error}", alarming=True)
+
+
+def _address_in(error: FreshdeskRefused) -> str | None:
+    return next((field for field in error.fields if field in {"email", "phone"}), None)

@@ -1,0 +1,153 @@
+"""What happened to each handoff. One protocol, two stores; the rules live in `delivery`, not here.
+
+         claim (atomic)             POST answered 201
+(none) ────────────────▶ creating ───────────────────────────▶ created       data erased; repeats get this ticket
+                          │  │  │   certainly not written
+                          │  │  └────────────────────────────▶ not_created   may be posted again
+                          │  │      time-out, reset, 5xx, unreadable, or the lease ran out
+                          │  └───────────────────────────────▶ in_doubt      look; post only after the wait
+                          │         the address is refused
+                          └──────────────────────────────────▶ rejected      15 minutes, then the fallback
+not_created, in_doubt, rejected ── 72 hours ─────────────────▶ failed        kept, loud
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, Protocol
+
+ROW_LIFETIME_S: Final = 30 * 86_400.0
+PERSON_WINDOW_S: Final = 3600.0
+
+
+class LedgerUnavailable(Exception):
+    """The store did not answer, or not in time. What was asked may have been done."""
+
+
+class State(StrEnum):
+    """Where a handoff (or a note) stands."""
+
+    CREATING = "creating"
+    CREATED = "created"
+    NOT_CREATED = "not_created"
+    IN_DOUBT = "in_doubt"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row: a handoff, or a note (`entry` = the handoff's key, `#`, the fingerprint of the new words)."""
+
+    reference: str
+    entry: str
+    state: State
+    owner: str  # the call that wrote the row last
+    version: int = 1
+    created_at: float  # epoch seconds, as every time here
+    due_at: float | None = None  # when the sweep should look; None: nothing is to be done
+    give_up_at: float
+    expires_at: float
+    doubt_since: float | None = None  # the end of the last call that may have written
+    attempts: int = 0
+    handoff: str = ""  # JSON; "" once there is a ticket
+    fingerprint: str = ""
+    person: str = ""  # hashes: the row outlives the data
+    conversation: str = ""
+    bot: str = ""
+    category: str = ""
+    desk: str = ""
+    group: str = ""
+    priority: str = ""
+    language: str = ""
+    ticket_id: int | None = None
+    refused: bool = False  # it came with faults: what there is of it, under the fallback requester if need be
+    crowded: bool = False  # past the person's hourly bound: joins their open ticket as a note
+    error: str = ""  # why the last attempt ended as it did; a code, never text of the person
+
+    @property
+    def is_note(self) -> bool:
+        """Tell whether this row is new words for a handoff that has a row of its own."""
+        return "#" in self.entry
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether something is still to be done, or failed to be done."""
+        return self.state is not State.CREATED
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row's fields that hold something, as plain values."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, "", False)}
+
+    @staticmethod
+    def from_dict(row: dict[str, Any]) -> Entry:
+        """Read what `to_dict` gave; fields this version does not know are passed over."""
+        known = {name: value for name, value in row.items() if name in _FIELDS}
+        return Entry(**{**known, "state": State(known["state"])})
+
+    def to_json(self) -> str:
+        """Return the row as JSON."""
+        return json.dumps(self.to_dict())
+
+    @staticmethod
+    def from_json(text: str) -> Entry:
+        """Read what `to_json` wrote."""
+        return Entry.from_dict(json.loads(text))
+
+
+_FIELDS: Final = frozenset(f.name for f in fields(Entry))
+
+
+class Claim(NamedTuple):
+    """What a claim found: the row as it stands, whether the caller holds it, whether its person is past the bound."""
+
+    entry: Entry
+    mine: bool
+    crowded: bool = False
+
+
+class Ledger(Protocol):
+    """The store. Every method raises LedgerUnavailable when the store does not answer.
+
+    Writing is safe to repeat: a call that took effect though its answer was lost succeeds again for the same owner.
+    An expired row counts as absent, whether or not the store has removed it.
+    """
+
+    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+        """Insert entry in one atomic step unless there is a row already; count it against its person's hour."""
+        ...
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        """Write new over old, if old is still what stands there. `new.version` must be `old.version + 1`."""
+        ...
+
+    def find(self, reference: str, *, now: float) -> list[Entry]:
+        """Return the rows under a reference: the handoff's first, then its notes."""
+        ...
+
+    def due(self, until: float, limit: int) -> list[Entry]:
+        """Return rows whose time has come by until, the longest due first."""
+        ...
+
+    def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
+        """Return the rows of one conversation."""
+        ...
+
+    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+        """Take one of the person's places of this hour, if there is one left."""
+        ...
+
+    def each(self) -> Iterator[Entry]:
+        """Yield every row, for the operator."""
+        ...
+
+    def delete(self, entry: Entry) -> None:
+        """Remove the row."""
+        ...
+
+    def tidy(self, now: float) -> None:
+        """Remove expired rows, where the store does not do so by itself."""
+        ...

@@ -1,0 +1,174 @@
+"""The ledger in one SQLite file: many threads and processes, durable across `kill -9` and power loss."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ledger import PERSON_WINDOW_S, Claim, Entry, LedgerUnavailable
+
+BUSY_TIMEOUT_S: Final = 2.0
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+    reference TEXT NOT NULL, entry TEXT NOT NULL, version INTEGER NOT NULL, owner TEXT NOT NULL,
+    due_at REAL, created_at REAL NOT NULL, expires_at REAL NOT NULL,
+    conversation TEXT NOT NULL, row TEXT NOT NULL,
+    PRIMARY KEY (reference, entry)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX IF NOT EXISTS due ON entries (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS conversation ON entries (conversation, created_at) WHERE conversation <> '';
+CREATE TABLE IF NOT EXISTS places (person TEXT NOT NULL, taken_at REAL NOT NULL, owner TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS person ON places (person, taken_at);
+"""
+_PUT: Final = """
+INSERT INTO entries (reference, entry, version, owner, due_at, created_at, expires_at, conversation, row)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (reference, entry) DO UPDATE SET
+    version = excluded.version, owner = excluded.owner, due_at = excluded.due_at, created_at = excluded.created_at,
+    expires_at = excluded.expires_at, conversation = excluded.conversation, row = excluded.row
+"""
+
+
+class SQLiteLedger:
+    """One file. A process writes through one connection at a time: SQLite lets only one writer in anyway."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = str(path)
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._process = 0
+
+    def __repr__(self) -> str:
+        return f"SQLiteLedger({self._path})"
+
+    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+        """Insert entry unless there is a row; see `Ledger.claim`."""
+        with self._writing() as db:
+            standing = _get(db, entry)
+            if standing and standing.expires_at > now and standing.owner != entry.owner:
+                return Claim(standing, mine=False)
+            crowded = not entry.is_note and not _take_place(db, entry.person, entry.owner, now, tickets_an_hour)
+            _put(db, entry)
+            return Claim(entry, mine=True, crowded=crowded)
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        """Write new over old if old still stands; see `Ledger.replace`."""
+        with self._writing() as db:
+            standing = _get(db, old)
+            if standing == new:
+                return True
+            if standing is None or (standing.version, standing.owner) != (old.version, old.owner):
+                return False
+            _put(db, new)
+            return True
+
+    def find(self, reference: str, *, now: float) -> list[Entry]:
+        """Return the rows under a reference; see `Ledger.find`."""
+        query = "SELECT row FROM entries WHERE reference = ? AND expires_at > ? ORDER BY entry"
+        return self._read(query, reference, now)
+
+    def due(self, until: float, limit: int) -> list[Entry]:
+        """Return rows that are due; see `Ledger.due`."""
+        return self._read("SELECT row FROM entries WHERE due_at <= ? ORDER BY due_at LIMIT ?", until, limit)
+
+    def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
+        """Return the rows of a conversation; see `Ledger.in_conversation`."""
+        query = "SELECT row FROM entries WHERE conversation = ? AND conversation <> '' AND expires_at > ?"
+        return self._read(query + " ORDER BY created_at", conversation, now)
+
+    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+        """Take a place of the person's hour; see `Ledger.take_place`."""
+        with self._writing() as db:
+            return _take_place(db, person, "", now, tickets_an_hour)
+
+    def each(self) -> Iterator[Entry]:
+        """Yield every row; see `Ledger.each`."""
+        yield from self._read("SELECT row FROM entries ORDER BY created_at")
+
+    def delete(self, entry: Entry) -> None:
+        """Remove the row; see `Ledger.delete`."""
+        with self._writing() as db:
+            db.execute("DELETE FROM entries WHERE reference = ? AND entry = ?", (entry.reference, entry.entry))
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        if self._connection is not None and self._process == os.getpid():
+            self._connection.close()
+        self._connection = None
+
+    def tidy(self, now: float) -> None:
+        """Remove rows past their life; see `Ledger.tidy`."""
+        with self._writing() as db:
+            db.execute("DELETE FROM entries WHERE expires_at <= ?", (now,))
+            db.execute("DELETE FROM places WHERE taken_at <= ?", (now - PERSON_WINDOW_S,))
+
+    def _read(self, query: str, *values: str | float) -> list[Entry]:
+        with self._guarded() as db:
+            return [Entry.from_json(row) for (row,) in db.execute(query, values)]
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._guarded() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def _guarded(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._open()
+            except (sqlite3.Error, OSError) as error:
+                self.close()  # whatever broke, the next call starts afresh
+                raise LedgerUnavailable(type(error).__name__) from error
+
+    def _open(self) -> sqlite3.Connection:
+        """Return this process's connection; one opened before a fork must not be used after it."""
+        if self._connection is None or self._process != os.getpid():
+            db = sqlite3.connect(
+                self._path,
+                timeout=BUSY_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=64,
+            )
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")  # a claim that a power cut could undo is no claim
+            db.executescript(_SCHEMA)
+            self._connection, self._process = db, os.getpid()
+        return self._connection
+
+
+def _get(db: sqlite3.Connection, entry: Entry) -> Entry | None:
+    query = "SELECT row FROM entries WHERE reference = ? AND entry = ?"
+    found = db.execute(query, (entry.reference, entry.entry)).fetchone()
+    return Entry.from_json(found[0]) if found else None
+
+
+def _put(db: sqlite3.Connection, entry: Entry) -> None:
+    stamps = (entry.due_at, entry.created_at, entry.expires_at)
+    whose = (entry.reference, entry.entry, entry.version, entry.owner)
+    db.execute(_PUT, (*whose, *stamps, entry.conversation, entry.to_json()))
+
+
+def _take_place(db: sqlite3.Connection, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
+    """Count this ticket against the person's hour; the same claim repeated is counted once."""
+    if not person:
+        return True
+    query = "SELECT owner FROM places WHERE person = ? AND taken_at > ?"
+    taken = [row[0] for row in db.execute(query, (person, now - PERSON_WINDOW_S))]
+    if owner and owner in taken:
+        return True
+    if len(taken) >= tickets_an_hour:
+        return False
+    db.execute("INSERT INTO places (person, taken_at, owner) VALUES (?, ?, ?)", (person, now, owner))
+    return True

@@ -1,0 +1,43 @@
+"""One JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+# What every record has; the rest came in by extra=.
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
+
+
+class JSONLines(logging.Formatter):
+    """Formats a record as one line of JSON: time, level, logger, event, and the fields given by `extra=`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; control characters in a value cannot break it."""
+        line = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{name: value for name, value in vars(record).items() if name not in _OWN},
+        }
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def log_as_json(*, platform_formats: bool) -> None:
+    """Send the `handoff` loggers' records to standard error as JSON lines.
+
+    Args:
+        platform_formats: AWS Lambda with `logFormat: JSON` does it itself; then the records only go up to its handler.
+    """
+    logger = logging.getLogger("handoff")
+    logger.setLevel(logging.INFO)
+    if platform_formats or logger.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JSONLines())
+    logger.addHandler(handler)
+    logger.propagate = False

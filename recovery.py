@@ -1,0 +1,165 @@
+"""The rule, afterwards: what a row that is due needs, one row at a time."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+import rows
+from delivery import NEW_WORDS, ONE_OF_MANY, Delivery, log_entry
+from desk import Made, Turn
+from freshdesk_client import FreshdeskError
+from handoff import Handoff
+from ledger import Entry, State
+
+logger = logging.getLogger("handoff.recovery")
+
+WAIT_FOR_ANOTHER_S: Final = 300.0
+OPEN_TICKET_WITHIN_S: Final = 30 * 86_400.0
+
+
+class Found(NamedTuple):
+    """What a look found, and when the look began: a ticket written later cannot have been seen."""
+
+    ticket_id: int | None
+    looked_at: float
+
+
+class Look(Protocol):
+    """Finds the ticket that a row in doubt may have left behind."""
+
+    def __call__(self, entry: Entry, turn: Turn) -> Found:
+        """Look for entry's ticket. Raises FreshdeskError where nothing can be said."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LookByAddress:
+    """Looks through the tickets of the row's own requester, spam and deleted ones too."""
+
+    delivery: Delivery
+
+    def __call__(self, entry: Entry, turn: Turn) -> Found:
+        """Look for entry's ticket; see `Look`."""
+        handoff = Handoff.from_json(entry.handoff)
+        email = handoff.user_email or ("" if handoff.user_phone else self.delivery.routing.fallback_requester)
+        looked_at = self.delivery.clock.now()
+        desk = self.delivery.desk(entry)
+        found = desk.look(entry.reference, turn, email=email, since=entry.created_at, everywhere=True)
+        return Found(found, looked_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Takes a due row and brings it on. Any number of these may run at once."""
+
+    delivery: Delivery
+
+    def advance(self, entry: Entry, look: Look) -> Entry | None:
+        """Do what entry needs now; return how it stands, or None where another has taken it.
+
+        Raises:
+            LedgerUnavailable: the ledger did not answer.
+        """
+        turn = self.delivery.turn()
+        if self._now() >= entry.give_up_at:
+            return self._given_up(entry)
+        after = self._advanced(entry, look, turn)
+        if after is not None:
+            log_entry(after, after.state, turn)
+        return after
+
+    def _advanced(self, entry: Entry, look: Look, turn: Turn) -> Entry | None:
+        if entry.is_note:
+            return self._note(entry, turn)
+        if entry.state is State.REJECTED:
+            return self._refused(entry, turn)
+        if entry.state in {State.CREATING, State.IN_DOUBT}:
+            return self._in_doubt(entry, look, turn)
+        return self._crowded(entry, turn) if entry.crowded else self._create(entry, turn)
+
+    def _create(self, entry: Entry, turn: Turn) -> Entry | None:
+        taken = self._take(entry, State.CREATING)
+        return self.delivery.create(taken, turn) if taken else None
+
+    def _in_doubt(self, entry: Entry, look: Look, turn: Turn) -> Entry | None:
+        """Look first; post again only when the look began later than anything could still be written."""
+        doubt_since = entry.due_at if entry.state is State.CREATING else entry.doubt_since
+        doubt_since = entry.created_at if doubt_since is None else doubt_since
+        taken = self._take(entry, State.IN_DOUBT, doubt_since=doubt_since)
+        if taken is None:
+            return None
+        try:
+            found = look(taken, turn)
+        except FreshdeskError as error:
+            until = self._now() + rows.backoff_s(taken.attempts, self.delivery.jitter())
+            return self.delivery.settle(taken, rows.postponed(taken, until=until, error=f"look: {error}"), turn)
+        if found.ticket_id is not None:
+            return self.delivery.settle(taken, self.delivery.after(taken, Made(found.ticket_id)), turn)
+        settled_at = doubt_since + self.delivery.policy.in_doubt_wait_s
+        if found.looked_at < settled_at:
+            return self.delivery.settle(taken, rows.postponed(taken, until=settled_at, error="waiting"), turn)
+        return self._create(taken, turn)
+
+    def _refused(self, entry: Entry, turn: Turn) -> Entry | None:
+        """Leave a refused handoff to a later good one of its conversation; else make of it what can be made."""
+        now = self._now()
+        others = self.delivery.ledger.in_conversation(entry.conversation, now=now)
+        later = [one for one in others if one.created_at >= entry.created_at and not one.refused and not one.is_note]
+        made = [one for one in later if one.ticket_id is not None]
+        if made and made[0].ticket_id is not None:
+            return self.delivery.settle(entry, self.delivery.after(entry, Made(made[0].ticket_id)), turn)
+        if later:
+            return self._write(entry, rows.changed(entry, due_at=now + WAIT_FOR_ANOTHER_S))
+        handoff = Handoff.from_json(entry.handoff)
+        if handoff.user_email or handoff.user_phone or self.delivery.routing.fallback_requester:
+            return self._create(entry, turn)
+        logger.error("refused and no fallback_requester", extra={"reference": entry.reference})
+        return self._write(entry, rows.changed(entry, due_at=None))
+
+    def _crowded(self, entry: Entry, turn: Turn) -> Entry | None:
+        """Add a handoff past its person's bound to their open ticket, or make it a ticket once there is a place."""
+        now, delivery = self._now(), self.delivery
+        taken = self._take(entry, State.NOT_CREATED)
+        if taken is None:
+            return None
+        email = Handoff.from_json(entry.handoff).user_email
+        try:
+            ticket_id = delivery.desk(entry).open_ticket_of(email, turn, since=now - OPEN_TICKET_WITHIN_S)
+        except FreshdeskError as error:
+            until = now + rows.backoff_s(taken.attempts, delivery.jitter())
+            return self._write(taken, rows.changed(taken, due_at=until, error=f"look: {error}"))
+        if ticket_id is not None:
+            return delivery.add_note(taken, ticket_id, ONE_OF_MANY, turn)
+        bound = delivery.policy.tickets_an_hour
+        if delivery.ledger.take_place(taken.person, now=now, tickets_an_hour=bound):
+            taken = self._take(taken, State.NOT_CREATED, crowded=False)
+            return self._create(taken, turn) if taken else None
+        return self._write(taken, rows.changed(taken, due_at=now + WAIT_FOR_ANOTHER_S))
+
+    def _note(self, entry: Entry, turn: Turn) -> Entry | None:
+        """Add new words to the ticket of their handoff, once that has one."""
+        rowed = self.delivery.ledger.find(entry.reference, now=self._now())
+        parent = next((one for one in rowed if entry.entry.startswith(f"{one.entry}#")), None)
+        if parent is None or parent.ticket_id is None:
+            return self._write(entry, rows.changed(entry, due_at=self._now() + WAIT_FOR_ANOTHER_S))
+        taken = self._take(entry, State.CREATING)
+        return self.delivery.add_note(taken, parent.ticket_id, NEW_WORDS, turn) if taken else None
+
+    def _given_up(self, entry: Entry) -> Entry | None:
+        failed = rows.changed(entry, state=State.FAILED, due_at=None)
+        logger.error("given up", extra={"reference": entry.reference, "error": entry.error, "attempts": entry.attempts})
+        return self._write(entry, failed)
+
+    def _take(self, entry: Entry, state: State, **changes: object) -> Entry | None:
+        """Hold the row for a lease; None where another was quicker."""
+        due_at = self._now() + self.delivery.policy.lease_s
+        mine = self.delivery.new_owner()
+        return self._write(entry, rows.changed(entry, state=state, owner=mine, due_at=due_at, **changes))
+
+    def _write(self, old: Entry, new: Entry) -> Entry | None:
+        return new if self.delivery.ledger.replace(old, new) else None
+
+    def _now(self) -> float:
+        return self.delivery.clock.now()

@@ -1,0 +1,125 @@
+"""Pure: how a row of the ledger begins, and what each attempt makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from desk import Attempt, BadAddress, InDoubt, Made, NotMade
+from handoff import Handoff
+from ledger import ROW_LIFETIME_S, Entry, State
+from routing import Route
+
+BACKOFF_FIRST_S: Final = 15.0
+BACKOFF_MAX_S: Final = 900.0
+BUSY_SPREAD_S: Final = 5.0  # so that what waited for the same minute does not come back at the same instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The numbers of the rule. Times in seconds."""
+
+    deadline_s: float = 12.0
+    lease_s: float = 60.0  # longer than the platform lets a call live
+    in_doubt_wait_s: float = 600.0  # longer than the slowest late write
+    give_up_s: float = 72 * 3600.0
+    refused_wait_s: float = 900.0  # the person may still correct it
+    tickets_an_hour: int = 5
+
+
+def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: Policy) -> Entry:
+    """Return the row of a handoff that its caller is about to post."""
+    return Entry(
+        reference=handoff.reference,
+        entry=handoff.key,
+        state=State.CREATING,
+        owner=owner,
+        created_at=now,
+        due_at=now + policy.lease_s,
+        give_up_at=now + policy.give_up_s,
+        expires_at=now + ROW_LIFETIME_S,
+        handoff=handoff.to_json(),
+        fingerprint=handoff.fingerprint,
+        person=handoff.person,
+        conversation=handoff.conversation,
+        bot=route.bot,
+        category=route.category,
+        desk=route.desk,
+        group=route.group or (str(route.group_id) if route.group_id else ""),
+        priority=route.priority,
+        language=handoff.language[:2].lower(),
+    )
+
+
+def quarantined(entry: Entry, *, now: float, policy: Policy) -> Entry:
+    """Return a new row as that of a refused handoff."""
+    return replace(
+        entry, state=State.REJECTED, refused=True, due_at=now + policy.refused_wait_s, error="invalid-handoff"
+    )
+
+
+def noted(entry: Entry) -> Entry:
+    """Return a new row as that of new words for a handoff that has a row already."""
+    return replace(entry, entry=f"{entry.entry}#{entry.fingerprint}", person="", conversation="")
+
+
+def changed(entry: Entry, **changes: object) -> Entry:
+    """Return the row's next version."""
+    return replace(entry, version=entry.version + 1, **changes)  # type: ignore[arg-type]  # dataclasses.replace checks the names
+
+
+def corrected(old: Entry, new: Entry) -> Entry:
+    """Return the row of a refused handoff that has now come without faults."""
+    return replace(new, version=old.version + 1)
+
+
+def reopened(entry: Entry, *, now: float, policy: Policy) -> Entry:
+    """Return a row that had been given up, or waits, as due at once; doubt stays doubt."""
+    waits = State.IN_DOUBT if entry.state is State.CREATING or entry.doubt_since is not None else State.NOT_CREATED
+    state = entry.state if entry.state in {State.IN_DOUBT, State.REJECTED} else waits
+    doubt = entry.due_at if entry.state is State.CREATING else entry.doubt_since
+    return changed(entry, state=state, doubt_since=doubt, due_at=now, give_up_at=now + policy.give_up_s)
+
+
+def settled(
+    entry: Entry,
+    attempt: Attempt,
+    *,
+    now: float,
+    jitter: float,
+    policy: Policy,
+    lifetime_s: float = ROW_LIFETIME_S,
+) -> Entry:
+    """Return the row after an attempt. The person's data goes as soon as there is a ticket."""
+    again_at = now + backoff_s(entry.attempts, jitter)
+    tried = {"attempts": entry.attempts + 1}
+    match attempt:
+        case Made(ticket_id, dropped):
+            told = "without: " + ", ".join(sorted(dropped)) if dropped else ""
+            gone = {"handoff": "", "due_at": None, "doubt_since": None, "expires_at": now + lifetime_s}
+            return changed(entry, state=State.CREATED, ticket_id=ticket_id, error=told, **tried, **gone)
+        case NotMade(error, again_in_s):
+            if again_in_s is not None:
+                again_at = now + again_in_s + jitter * BUSY_SPREAD_S
+            return changed(entry, state=State.NOT_CREATED, due_at=again_at, error=error, doubt_since=None, **tried)
+        case InDoubt(error):
+            return changed(entry, state=State.IN_DOUBT, due_at=again_at, doubt_since=now, error=error, **tried)
+        case BadAddress(field):
+            kept = Handoff.from_json(entry.handoff).without_address(field).to_json()
+            due = now + policy.refused_wait_s
+            told = f"refused: {field}"
+            return changed(entry, state=State.REJECTED, refused=True, handoff=kept, due_at=due, error=told, **tried)
+
+
+def postponed(entry: Entry, *, until: float, error: str) -> Entry:
+    """Return a row in doubt after a look that settled nothing; the doubt is as old as it was."""
+    return changed(entry, state=State.IN_DOUBT, due_at=until, error=error, attempts=entry.attempts + 1)
+
+
+def backoff_s(attempts: int, jitter: float) -> float:
+    """Return the seconds until the next attempt: 15 doubling to 900, of which jitter (0-1) takes up to half.
+
+    >>> backoff_s(0, 0.0), backoff_s(3, 0.0), backoff_s(50, 0.0), backoff_s(50, 1.0)
+    (15.0, 120.0, 900.0, 450.0)
+    """
+    return min(BACKOFF_FIRST_S * 2.0 ** min(attempts, 10), BACKOFF_MAX_S) * (1 - jitter / 2)

@@ -1,0 +1,166 @@
+"""The environment → `Settings`; every fault is named at once, and no secret is ever shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from freshdesk_client import is_freshdesk_url, is_loopback
+from routing import Routing, RoutingError, load_routing
+
+SECRET_MIN: Final = 32
+DEADLINES_S: Final = (4.0, 50.0)  # below, a POST and a look do not fit; above, Botpress has given up
+WAITS_S: Final = (1.0, 86_400.0)
+DEFAULT_LEDGER: Final = "sqlite:///handoffs.db"
+DEFAULT_ROUTING: Final = Path(__file__).parent / "routing.toml"
+_TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+
+
+class SettingsError(Exception):
+    """The environment is not complete or not right; the message has one line for each fault, and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerAddress:
+    """Where the ledger is: a SQLite file, or a DynamoDB table."""
+
+    store: str  # "sqlite" or "dynamodb"
+    name: str  # the file's path, or the table's name
+    region: str = ""
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the function needs to know. Secrets do not show in its repr."""
+
+    freshdesk_url: str
+    api_keys: Mapping[str, str] = field(repr=False)  # desk → key; "" is the main desk
+    secrets: tuple[bytes, ...] = field(repr=False)
+    ledger: LedgerAddress
+    routing: Routing = field(repr=False)
+    deadline_s: float
+    in_doubt_wait_s: float
+
+    @staticmethod
+    def read(environ: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises:
+            SettingsError: with every fault.
+        """
+        reader = _Reader(environ)
+        settings = reader.settings()
+        if reader.faults or settings is None:
+            raise SettingsError("\n".join(f"- {fault}" for fault in reader.faults))
+        return settings
+
+
+class _Reader:
+    """Reads one environment, and notes what is wrong with it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.faults: list[str] = []
+
+    def settings(self) -> Settings | None:
+        url = self._url("FRESHDESK_URL", self._needed("FRESHDESK_URL", "https://<your account>.freshdesk.com"))
+        key = self._needed("FRESHDESK_API_KEY", "the key of an agent, from Freshdesk's profile settings")
+        secrets = self._secrets(local=bool(url) and is_loopback(url))
+        ledger = self._ledger()
+        routing = self._routing()
+        deadline_s = self._seconds("DEADLINE_S", 12.0, DEADLINES_S)
+        in_doubt_wait_s = self._seconds("IN_DOUBT_WAIT_S", 600.0, WAITS_S)
+        if routing is None or ledger is None:
+            return None
+        return Settings(
+            freshdesk_url=url,
+            api_keys=MappingProxyType({"": key, **self._desk_keys(routing)}),
+            secrets=secrets,
+            ledger=ledger,
+            routing=routing,
+            deadline_s=deadline_s,
+            in_doubt_wait_s=in_doubt_wait_s,
+        )
+
+    def _needed(self, name: str, what: str) -> str:
+        value = self._environ.get(name, "").strip()
+        if not value:
+            self.faults.append(f"{name} is not set: {what}")
+        return value
+
+    def _url(self, name: str, value: str) -> str:
+        if value and not is_freshdesk_url(value):
+            self.faults.append(
+                f"{name} must be https://<name>.freshdesk.com (http only to this machine); other addresses have no API",
+            )
+            return ""
+        return value.rstrip("/")
+
+    def _secrets(self, *, local: bool) -> tuple[bytes, ...]:
+        told = self._needed("WEBHOOK_SECRET", f"what Botpress sends after Bearer; {SECRET_MIN} characters or more")
+        secrets = tuple(secret.strip().encode() for secret in told.split(",") if secret.strip())
+        if told and not secrets:
+            self.faults.append("WEBHOOK_SECRET holds no secret, only commas")
+        if any(len(secret) < SECRET_MIN for secret in secrets) and not local:
+            self.faults.append(
+                f"WEBHOOK_SECRET: each secret needs {SECRET_MIN} characters or more: openssl rand -hex 32"
+            )
+        return secrets
+
+    def _ledger(self) -> LedgerAddress | None:
+        told = self._environ.get("LEDGER_URL", "").strip() or DEFAULT_LEDGER
+        address = _ledger_address(told)
+        if address is None:
+            self.faults.append("LEDGER_URL must be sqlite:///path/to/file.db or dynamodb://table?region=sa-east-1")
+        return address
+
+    def _routing(self) -> Routing | None:
+        path = Path(self._environ.get("ROUTING_FILE", "").strip() or DEFAULT_ROUTING)
+        try:
+            return load_routing(path.read_text(encoding="utf-8"))
+        except RoutingError as error:
+            self.faults += [f"{path.name}: {fault}" for fault in error.faults]
+        except (OSError, UnicodeDecodeError) as error:
+            self.faults.append(f"ROUTING_FILE cannot be read: {path} ({type(error).__name__})")
+        return None
+
+    def _desk_keys(self, routing: Routing) -> dict[str, str]:
+        for name, url in routing.desks.items():
+            self._url(f"routing.toml: desks.{name}.url", url)
+        return {
+            name: self._needed(f"FRESHDESK_API_KEY_{name.upper()}", f"the key for [desks.{name}] of the routing file")
+            for name in routing.desks
+        }
+
+    def _seconds(self, name: str, default: float, within: tuple[float, float]) -> float:
+        told = self._environ.get(name, "").strip()
+        try:
+            seconds = float(told) if told else default
+        except ValueError:
+            seconds = float("nan")
+        if not within[0] <= seconds <= within[1]:
+            self.faults.append(f"{name} must be a number of seconds from {within[0]:g} to {within[1]:g}")
+        return seconds
+
+
+def _ledger_address(told: str) -> LedgerAddress | None:
+    """Return the address told, or None where it is not one.
+
+    >>> _ledger_address("sqlite:///handoffs.db").name, _ledger_address("sqlite:////var/handoffs.db").name
+    ('handoffs.db', '/var/handoffs.db')
+    """
+    parts = urlsplit(told)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1:
+        return LedgerAddress(store="sqlite", name=parts.path[1:])
+    if parts.scheme == "dynamodb" and _TABLE.fullmatch(parts.netloc) and query.get("region"):
+        return LedgerAddress(
+            store="dynamodb", name=parts.netloc, region=query["region"], endpoint=query.get("endpoint")
+        )
+    return None

@@ -1,0 +1,162 @@
+"""One pass over what is due: brings each row on, within a time budget and the rate limit."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from delivery import Delivery
+from desk import Desk, Turn, bears
+from freshdesk_client import Listed
+from ledger import Entry, LedgerUnavailable, State
+from recovery import Found, Look, LookByAddress, Recovery
+from rows import BACKOFF_MAX_S
+
+logger = logging.getLogger("handoff.sweep")
+
+BATCH: Final = 100
+READ_MAX: Final = 1000
+SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each
+DESK_FAILURES: Final = 3  # in a row: then the desk is down, and the rest of its rows can wait for the next pass
+_OF_ITSELF: Final = ("refused: 400", "crowded", "waiting", "invalid-handoff")
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What one pass did: rows by the state they are in now, and how long the oldest has been waiting, in seconds."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    taken_by_others: int = 0
+    stopped: str = ""  # why rows were left for the next pass: "budget", "rate-limit", "desk-down" or ""
+    waiting: int = 0
+    oldest_waiting_s: float = 0.0
+
+    def count(self, after: Entry | None) -> None:
+        """Count a row by how it stands now."""
+        if after is None:
+            self.taken_by_others += 1
+        else:
+            self.states[str(after.state)] += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values."""
+        return {
+            **{str(state): self.states[state] for state in State},
+            "taken_by_others": self.taken_by_others,
+            "stopped": self.stopped,
+            "waiting": self.waiting,
+            "oldest_waiting_s": round(self.oldest_waiting_s, 1),
+        }
+
+
+@dataclass(slots=True)
+class LookInSnapshot:
+    """Looks through one list of a desk's tickets, taken once for every row in doubt; else by address."""
+
+    by_address: LookByAddress
+    worth: bool
+    since: float
+    _taken: dict[str, tuple[float, list[Listed] | None]] = field(default_factory=dict)
+
+    def __call__(self, entry: Entry, turn: Turn) -> Found:
+        """Look for entry's ticket; see `recovery.Look`."""
+        if not self.worth or entry.created_at < self.since:
+            return self.by_address(entry, turn)
+        looked_at, rows = self._snapshot(entry, turn)
+        if rows is None:
+            return self.by_address(entry, turn)
+        return Found(
+            next((row.ticket_id for row in rows if bears(row, entry.reference, entry.created_at)), None),
+            looked_at,
+        )
+
+    def _snapshot(self, entry: Entry, turn: Turn) -> tuple[float, list[Listed] | None]:
+        delivery = self.by_address.delivery
+        desk = delivery.desk(entry)
+        if desk.url not in self._taken:
+            self._taken[desk.url] = (delivery.clock.now(), desk.snapshot(turn, since=self.since))
+        return self._taken[desk.url]
+
+
+def sweep(delivery: Delivery, *, budget_s: float) -> SweepReport:
+    """Bring on every row that is due; stop when budget_s is used up or the rate limit must be left to live requests.
+
+    Raises:
+        LedgerUnavailable: the ledger did not answer.
+    """
+    report, turn = SweepReport(), Turn(delivery.clock, budget_s)
+    recovery, failures = Recovery(delivery), Counter[str]()
+    for entry, look in _due(delivery, report):
+        if turn.left_s < delivery.policy.deadline_s:
+            report.stopped = "budget"
+            break
+        desk = delivery.desk(entry)
+        if failures[desk.url] >= DESK_FAILURES or not _has_room(desk, turn, delivery.policy.deadline_s):
+            report.stopped = "desk-down" if failures[desk.url] >= DESK_FAILURES else "rate-limit"
+            continue
+        after = _advanced(recovery, entry, look)
+        report.count(after)
+        failures[desk.url] = failures[desk.url] + 1 if after and desks_fault(after) else 0
+    delivery.ledger.tidy(delivery.clock.now())
+    _measure_waiting(delivery, report)
+    logger.info("swept", extra=report.as_dict())
+    return report
+
+
+def desks_fault(entry: Entry) -> bool:
+    """Tell whether the row waits because of its desk, not of itself: when the desk answers again, so can it."""
+    return entry.state in {State.NOT_CREATED, State.IN_DOUBT} and not entry.error.startswith(_OF_ITSELF)
+
+
+def _advanced(recovery: Recovery, entry: Entry, look: Look) -> Entry | None:
+    try:
+        return recovery.advance(entry, look)
+    except LedgerUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 -- one row that breaks the code must not hold up all the others
+        logger.error("row failed", extra={"reference": entry.reference, "error": type(error).__name__})
+        return None
+
+
+def _has_room(desk: Desk, turn: Turn, keep_s: float) -> bool:
+    """Tell whether the desk's rate limit allows a call that can wait, if need be after waiting for it to open."""
+    return desk.has_head_room and turn.pause(desk.closed_for_s, keep=keep_s)
+
+
+def _due(delivery: Delivery, report: SweepReport) -> Iterator[tuple[Entry, Look]]:
+    """Yield each due row once, batch by batch; once something succeeded, also what only waits for its desk."""
+    seen: set[tuple[str, str]] = set()
+    while True:
+        now, healthy = delivery.clock.now(), report.states[State.CREATED] > 0
+        found = delivery.ledger.due(now + (BACKOFF_MAX_S if healthy else 0.0), READ_MAX)
+        batch = [one for one in found if _ripe(one, delivery, now) and (one.reference, one.entry) not in seen][:BATCH]
+        if not batch:
+            return
+        look = _look_for(batch, delivery)
+        for entry in batch:
+            seen.add((entry.reference, entry.entry))
+            yield entry, look
+
+
+def _ripe(entry: Entry, delivery: Delivery, now: float) -> bool:
+    if entry.due_at is not None and entry.due_at <= now:
+        return True
+    if entry.doubt_since is not None and now < entry.doubt_since + delivery.policy.in_doubt_wait_s:
+        return False
+    return desks_fault(entry) and not entry.is_note and not entry.crowded
+
+
+def _look_for(batch: list[Entry], delivery: Delivery) -> Look:
+    doubtful = [one for one in batch if one.state in {State.CREATING, State.IN_DOUBT} and not one.is_note]
+    since = min((one.created_at for one in doubtful), default=0.0)
+    return LookInSnapshot(LookByAddress(delivery), worth=len(doubtful) >= SNAPSHOT_WORTH, since=since)
+
+
+def _measure_waiting(delivery: Delivery, report: SweepReport) -> None:
+    now = delivery.clock.now()
+    waiting = delivery.ledger.due(now + delivery.policy.give_up_s, READ_MAX)
+    report.waiting = len(waiting)
+    report.oldest_waiting_s = max((now - one.created_at for one in waiting), default=0.0)

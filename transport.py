@@ -1,0 +1,123 @@
+"""The only network code towards Freshdesk: one `requests` adapter, kept for one host and held to a deadline."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from freshdesk_client import Answer, FreshdeskError, FreshdeskUnreachable, OutcomeUnknown, Request
+
+CONNECT_TIMEOUT_S: Final = 3.0
+ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
+# A frozen Lambda, or a proxy in between, drops idle connections without a word: a POST on such a one is in doubt.
+IDLE_MAX_S: Final = 20.0
+POOL_SIZE: Final = 64
+_CHUNK: Final = 65_536
+_HANDSHAKE_FAULTS: Final = frozenset(
+    {
+        "WRONG_VERSION_NUMBER",
+        "UNSUPPORTED_PROTOCOL",
+        "NO_PROTOCOLS_AVAILABLE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "CERTIFICATE_VERIFY_FAILED",
+    },
+)
+
+
+class RequestsTransport:
+    """Sends requests to one Freshdesk account (HTTP Basic: the key is the user name, the password is ignored)."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._base = url.rstrip("/")  # a doubled slash in the path is answered 400
+        token = base64.b64encode(f"{api_key}:X".encode()).decode()
+        self._headers = {
+            "Authorization": f"Basic {token}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "botpress-freshdesk-handoff/1",
+        }
+        # The adapter, not the session, sends: so no redirect is ever followed, and proxies and
+        # certificates of the environment are read once instead of at every call.
+        with requests.Session() as session:
+            self._environment: Mapping[str, Any] = session.merge_environment_settings(self._base, {}, True, None, None)  # noqa: FBT003
+        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=POOL_SIZE)
+        self._used_at = time.time()
+
+    def __repr__(self) -> str:
+        return f"RequestsTransport({self._base})"
+
+    def __call__(self, request: Request, timeout_s: float) -> Answer:
+        """Send request and return the answer within timeout_s; see `freshdesk_client.Transport`."""
+        ends_at = time.monotonic() + timeout_s
+        self._drop_stale_connections()
+        try:
+            response = self._adapter.send(
+                self._prepared(request),
+                timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s),
+                **{**self._environment, "stream": True},
+            )
+            try:
+                body = b"".join(_chunks(response, ends_at))
+            finally:
+                response.close()
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise _meaning(error) from error
+        self._used_at = time.time()
+        return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+
+    def _prepared(self, request: Request) -> requests.PreparedRequest:
+        headers = self._headers if request.body is None else {**self._headers, "Content-Type": "application/json"}
+        return requests.Request(request.method, self._base + request.path, headers, data=request.body).prepare()
+
+    def _drop_stale_connections(self) -> None:
+        if time.time() - self._used_at > IDLE_MAX_S:
+            self._adapter.poolmanager.clear()
+
+
+def _chunks(response: requests.Response, ends_at: float) -> Iterator[bytes]:
+    """Yield the body; a server that drips, or never stops, is cut off."""
+    size = 0
+    for chunk in response.raw.stream(_CHUNK, decode_content=True):
+        size += len(chunk)
+        if size > ANSWER_MAX_BYTES:
+            raise OutcomeUnknown("the answer is too large")
+        if time.monotonic() > ends_at:
+            raise OutcomeUnknown("the answer came too slowly")
+        yield chunk
+
+
+def _meaning(error: Exception) -> FreshdeskError:
+    """Tell a request that was never sent from one whose outcome nobody knows."""
+    name = type(error).__name__
+    if isinstance(error, requests.ConnectTimeout) or any(map(_never_sent, _causes(error))):
+        return FreshdeskUnreachable(name)
+    return OutcomeUnknown(name)
+
+
+def _never_sent(cause: BaseException) -> bool:
+    if isinstance(cause, ssl.SSLError):
+        return cause.reason in _HANDSHAKE_FAULTS
+    return isinstance(cause, NewConnectionError)  # NameResolutionError is one, too
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield error and what lies under it; requests and urllib3 wrap each other's exceptions."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting:
+        current = waiting.pop()
+        if any(current is one for one in seen):
+            continue
+        seen.append(current)
+        yield current
+        inner = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
+        waiting += [one for one in inner if isinstance(one, BaseException)]

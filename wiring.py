@@ -1,0 +1,44 @@
+"""Puts the rooms together: `Settings` → a `Delivery` that works."""
+
+from __future__ import annotations
+
+import random
+import secrets
+
+from clock import SystemClock
+from delivery import Delivery
+from desk import Desk
+from freshdesk_client import FreshdeskClient
+from ledger import Ledger
+from rows import Policy
+from settings import LedgerAddress, Settings
+from transport import RequestsTransport
+
+
+def open_ledger(address: LedgerAddress) -> Ledger:
+    """Return the store; botocore is imported only where DynamoDB is chosen."""
+    if address.store == "dynamodb":
+        from ledger.dynamodb import DynamoDBLedger  # noqa: PLC0415 -- costs 200 ms that SQLite does not need
+
+        return DynamoDBLedger(address.name, region=address.region, endpoint=address.endpoint)
+    from ledger.sqlite import SQLiteLedger  # noqa: PLC0415 -- as above, the other way round
+
+    return SQLiteLedger(address.name)
+
+
+def open_delivery(settings: Settings) -> Delivery:
+    """Return the delivery that settings describe. Opens no connection yet."""
+    clock = SystemClock()
+    urls = {"": settings.freshdesk_url, **settings.routing.desks}
+    return Delivery(
+        desks={
+            name: Desk(url.rstrip("/"), FreshdeskClient(RequestsTransport(url, settings.api_keys[name])), clock)
+            for name, url in urls.items()
+        },
+        ledger=open_ledger(settings.ledger),
+        routing=settings.routing,
+        clock=clock,
+        new_owner=lambda: secrets.token_hex(8),
+        jitter=random.SystemRandom().random,
+        policy=Policy(deadline_s=settings.deadline_s, in_doubt_wait_s=settings.in_doubt_wait_s),
+    )
