@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if "LAMBDA_TASK_ROOT" in os.environ:
     # On Lambda the packages lie in vendor/, and must win over the botocore that the runtime brings along.
@@ -20,10 +20,6 @@ import main
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-SWEEP_BUDGET_S: Final = 45.0
-"""Seconds in which a sweep may begin deliveries. The last one may take DEADLINE_S (12) more, and Lambda stops
-the function at 60: 45 + 12 leaves 3 for the start and the log."""
-
 
 def create_ticket(**_path: str) -> ResponseReturnValue:
     """Answer whatever came to the URL, on any path, as functions-framework does."""
@@ -33,7 +29,7 @@ def create_ticket(**_path: str) -> ResponseReturnValue:
 
 def no_such_page(**_path: str) -> ResponseReturnValue:
     """Answer the two files browsers and crawlers ask for, as functions-framework does: there is none."""
-    flask.abort(404)
+    flask.abort(404, description="Not Found")
 
 
 def make_app() -> flask.Flask:
@@ -56,4 +52,4 @@ handler = make_lambda_handler(make_app())
 
 def sweep(_event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Run one pass of the sweep; give its counts, which Lambda keeps for whoever invokes it by hand."""
-    return main.sweep_once(budget_s=SWEEP_BUDGET_S).as_dict()
+    return main.sweep_once().as_dict()

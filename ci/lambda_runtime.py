@@ -99,7 +99,7 @@ class LambdaRuntime:
     `env` is the function's own environment as deployed; nothing of this process's environment is passed on.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one of Lambda's own settings
+    def __init__(
         self,
         zip_path: Path,
         handler: str,

@@ -29,9 +29,7 @@ def by_framework(requests: list[Request]) -> list[Any]:
     answers = []
     for method, path, headers, body in requests:
         sent = client.open(path, method=method, headers=headers, data=base64.b64decode(body))
-        answers.append(
-            [sent.status_code, {k.lower(): v for k, v in sent.headers}, sent.get_data(as_text=True)]
-        )
+        answers.append([sent.status_code, {k.lower(): v for k, v in sent.headers}, sent.get_data(as_text=True)])
     return answers
 
 

@@ -85,9 +85,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, python313: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def package(
-    project: Path, wheels: Path, python313: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Package:
+def package(project: Path, wheels: Path, python313: Path, tmp_path_factory: pytest.TempPathFactory) -> Package:
     """Package with no network, no credentials, and an empty home and environment."""
     env = {
         "PATH": os.environ["PATH"],

@@ -73,9 +73,7 @@ class Deployed:
 def account() -> Iterator[Account]:
     """An empty account, gone with the tests."""
     command = [sys.executable, "-m", "ci.aws_emulator"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin
         assert server.stdout
         yield Account(

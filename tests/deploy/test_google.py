@@ -61,9 +61,7 @@ def served(folder: Path, desk: LocalFreshdesk, ledger: Path) -> Iterator[str]:
         "LEDGER_URL": f"sqlite:///{ledger}",
     }
     command = [sys.executable, "-m", "functions_framework", "--host", "127.0.0.1"]
-    with subprocess.Popen(
-        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as server:
+    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
         try:
             wait_for(port, server)
             yield f"http://127.0.0.1:{port}/"

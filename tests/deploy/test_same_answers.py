@@ -77,8 +77,7 @@ OWN_HEADERS = frozenset({"content-length", "connection", "date", "server"})
 def answers(way: str, folder: Path) -> dict[str, Any]:
     """Give each request's answer, from an empty ledger and an empty help desk."""
     packed = [
-        (method, path, headers, base64.b64encode(body).decode())
-        for method, path, headers, body in REQUESTS.values()
+        (method, path, headers, base64.b64encode(body).decode()) for method, path, headers, body in REQUESTS.values()
     ]
     with LocalFreshdesk(port=0) as desk:
         env = {
@@ -93,10 +92,7 @@ def answers(way: str, folder: Path) -> dict[str, Any]:
             command, cwd=ROOT, env=env, input=json.dumps(packed), capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        found = [
-            [status, headers, body.replace(desk.url, "DESK")]
-            for status, headers, body in json.loads(done.stdout)
-        ]
+        found = [[status, headers, body.replace(desk.url, "DESK")] for status, headers, body in json.loads(done.stdout)]
     return dict(zip(REQUESTS, found, strict=True))
 
 

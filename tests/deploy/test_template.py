@@ -23,9 +23,7 @@ pytestmark = pytest.mark.deploy
 
 Resources = dict[str, Any]
 LEASE_S = Policy().lease_s
-[BUDGET] = re.findall(
-    r"^SWEEP_BUDGET_S: Final = ([0-9.]+)$", (ROOT / "lambda_handler.py").read_text(), re.MULTILINE
-)
+[BUDGET] = re.findall(r"^SWEEP_BUDGET_S: Final = ([0-9.]+)$", (ROOT / "main.py").read_text(), re.MULTILINE)
 TABLE = {"Fn::GetAtt": ["Ledger", "Arn"]}
 INDEXES = [{"Fn::Sub": "${Ledger.Arn}/index/due"}, {"Fn::Sub": "${Ledger.Arn}/index/conversation"}]
 
@@ -64,9 +62,7 @@ def test_the_functions_may_do_only_what_the_ledger_does(resources: Resources) ->
     role = resources["IamRoleLambdaExecution"]["Properties"]
     statements = role["Policies"][0]["PolicyDocument"]["Statement"]
     logs, rest = statements[:2], statements[2:]
-    assert all(
-        "/aws/lambda/handoff-prod*" in resource["Fn::Sub"] for one in logs for resource in one["Resource"]
-    )
+    assert all("/aws/lambda/handoff-prod*" in resource["Fn::Sub"] for one in logs for resource in one["Resource"])
     assert {action for one in logs for action in one["Action"]} == {
         "logs:CreateLogStream",
         "logs:CreateLogGroup",
@@ -192,9 +188,7 @@ def test_every_alarm_watches_something_that_is_measured(resources: Resources) ->
     """An alarm on a metric nobody writes would stay quiet for ever."""
     filters = properties(resources, "AWS::Logs::MetricFilter").values()
     ours = {
-        (metric["MetricNamespace"], metric["MetricName"])
-        for one in filters
-        for metric in one["MetricTransformations"]
+        (metric["MetricNamespace"], metric["MetricName"]) for one in filters for metric in one["MetricTransformations"]
     }
     functions = {"CreateTicketLambdaFunction", "SweepLambdaFunction"}
     for _name, alarm in alarms(resources):
