@@ -93,9 +93,7 @@ def _key_of(desk: Desk, request: ApiRequest) -> str:
         for key in (desk.api_key, AGENT_KEY, READONLY_KEY):
             if hmac.compare_digest(name, key.encode()):
                 return key
-    raise RefusedError(
-        problem(401, "invalid_credentials", "You have to be logged in to perform this action.")
-    )
+    raise RefusedError(problem(401, "invalid_credentials", "You have to be logged in to perform this action."))
 
 
 def _refuse_lesser_keys(request: ApiRequest, key: str) -> None:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 _CUSTOM: Final = re.compile(r"custom_fields\[(\w+)\]")
 
 
-def read_fields(
-    request: ApiRequest, form: Mapping[str, Field], *, custom: Mapping[str, Field] | None = None
-) -> Any:
+def read_fields(request: ApiRequest, form: Mapping[str, Field], *, custom: Mapping[str, Field] | None = None) -> Any:
     """The fields of a request as one object; raises RefusedError: 415, or 400 where it is not a JSON object."""
     media_type, options = parse_options_header(request.headers.get("content-type"))
     if media_type == "application/json":

@@ -78,6 +78,8 @@ class Bots:
         has_card = (root / CARD).is_file() and (root / "botpress" / "studio.mjs").is_file()
         self._node = node if has_card else None
         self._root = root
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of this machine has no business with its loopback
         self.ran_in = _node_name(self._node) if self._node else "Python"
 
     @classmethod
@@ -94,7 +96,7 @@ class Bots:
     def became_of(self, reference: str) -> dict[str, Any]:
         """The function's answer to `GET /?reference=…`; empty where none arrived."""
         try:
-            told = requests.get(
+            told = self._session.get(
                 self.function_url,
                 params={"reference": reference},
                 headers={"Authorization": f"Bearer {self._secret}"},
@@ -130,7 +132,7 @@ class Bots:
 
     def _one_call(self, said: Said, attempt: int) -> Reply:
         try:
-            told = requests.post(
+            told = self._session.post(
                 self.function_url,
                 json=_handoff(said),
                 headers={"Authorization": f"Bearer {self._secret}", "Idempotency-Key": _key(said)},
@@ -142,9 +144,9 @@ class Bots:
         body = _object(told)
         asks_for = _field_to_ask(body)
         message = body.get("message") or (ASK_AGAIN if asks_for else CANNOT_CONFIRM)
-        error = str(body.get("code") or ("" if told.ok else f"http_{told.status_code}"))
+        code = str(body.get("code") or ("" if told.ok else f"http_{told.status_code}"))
         return Reply(
-            message=message, status=told.status_code, body=body, asks_for=asks_for, error=error, attempts=attempt
+            message=message, status=told.status_code, body=body, asks_for=asks_for, error=code, attempts=attempt
         )
 
 

@@ -16,9 +16,7 @@ from local_freshdesk.wire import FieldFault
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-Kind = Literal[
-    "text", "integer", "decimal", "boolean", "texts", "integers", "object", "datetime", "date", "files"
-]
+Kind = Literal["text", "integer", "decimal", "boolean", "texts", "integers", "object", "datetime", "date", "files"]
 
 _EMAIL: Final = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"

@@ -101,9 +101,7 @@ def add_note(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
     row = _editable(desk, request, ticket_id)
     if row is None:
         return None
-    return _conversed(
-        desk, request, tickets.add_note(desk, row, bodies.read_fields(request, forms.NOTE_FORM))
-    )
+    return _conversed(desk, request, tickets.add_note(desk, row, bodies.read_fields(request, forms.NOTE_FORM)))
 
 
 def add_reply(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
@@ -111,9 +109,7 @@ def add_reply(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
     row = _editable(desk, request, ticket_id)
     if row is None:
         return None
-    return _conversed(
-        desk, request, tickets.add_reply(desk, row, bodies.read_fields(request, forms.REPLY_FORM))
-    )
+    return _conversed(desk, request, tickets.add_reply(desk, row, bodies.read_fields(request, forms.REPLY_FORM)))
 
 
 def _conversed(desk: Desk, request: ApiRequest, row: Row) -> Answer:

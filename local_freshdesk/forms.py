@@ -149,9 +149,7 @@ def faults_of(said: Mapping[str, Any], form: Mapping[str, Field]) -> list[FieldF
     if unknown:
         return unknown
     types = [fault for name, value in said.items() for fault in checks.wrong_type(name, value, form[name])]
-    return types or [
-        fault for name, value in said.items() for fault in _worth_faults(name, value, form[name])
-    ]
+    return types or [fault for name, value in said.items() for fault in _worth_faults(name, value, form[name])]
 
 
 def _worth_faults(name: str, value: Any, field: Field) -> list[FieldFault]:

@@ -60,9 +60,7 @@ def in_pages(request: ApiRequest, rows: list[Any], allowed: Collection[str] = ("
     refuse_unknown(asked, allowed)
     page, per_page = page_of(asked)
     start = (page - 1) * per_page
-    return json_answer(
-        200, rows[start : start + per_page], next_link(request, page, more=len(rows) > start + per_page)
-    )
+    return json_answer(200, rows[start : start + per_page], next_link(request, page, more=len(rows) > start + per_page))
 
 
 def refuse_unknown(asked: dict[str, str], allowed: Collection[str]) -> None:
@@ -76,9 +74,7 @@ def page_of(asked: dict[str, str]) -> tuple[int, int]:
     """Page and rows a page; raises RefusedError where they are too large, or no positive numbers."""
     page, per_page = _positive(asked, "page", 1), _positive(asked, "per_page", PER_PAGE)
     if page > MAX_PAGE:
-        text = (
-            f"You cannot access tickets beyond the {MAX_PAGE}th page. Please provide a smaller page number."
-        )
+        text = f"You cannot access tickets beyond the {MAX_PAGE}th page. Please provide a smaller page number."
         raise refuse(FieldFault("page", text, "invalid_value"))
     if per_page > MAX_PER_PAGE:
         text = f"It should be a Positive Integer less than or equal to {MAX_PER_PAGE}"
@@ -168,9 +164,7 @@ def _row(desk: Desk, row: dict[str, Any], includes: list[str], now: float) -> di
     told = shapes.list_row(row, now)
     adds: dict[str, Callable[[], dict[str, Any]]] = {
         "stats": lambda: {"stats": shapes.stats(row, now)},
-        "requester": lambda: {
-            "requester": shapes.requester(desk.store.one("contacts", row["requester_id"]) or {})
-        },
+        "requester": lambda: {"requester": shapes.requester(desk.store.one("contacts", row["requester_id"]) or {})},
         "description": lambda: {
             "description": row["description"],
             "description_text": row["description_text"],

@@ -96,7 +96,7 @@ class LocalFreshdesk:
         """(method, path with query) of the API requests so far, in order of arrival, cut ones too."""
         return list(self.desk.calls)
 
-    def weather(  # noqa: PLR0913 - the five words of a weather
+    def weather(
         self,
         name: str,
         *,

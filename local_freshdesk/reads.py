@@ -41,8 +41,7 @@ def ticket_fields(account: Account) -> list[JSONObject]:
         ("company", "Company", "default_company", None),
     ]
     rows += [
-        (f["name"], f["label"], _CUSTOM_TYPES[f["kind"]], f.get("choices"))
-        for f in account.custom_fields.values()
+        (f["name"], f["label"], _CUSTOM_TYPES[f["kind"]], f.get("choices")) for f in account.custom_fields.values()
     ]
     return [_field(position, *row) for position, row in enumerate(rows, start=1)]
 

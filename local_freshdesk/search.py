@@ -57,9 +57,7 @@ def _page(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PAGE:
         return int(text)
     raise refuse(
-        FieldFault(
-            "page", f"It should be a Positive Integer less than or equal to {MAX_PAGE}", "invalid_value"
-        )
+        FieldFault("page", f"It should be a Positive Integer less than or equal to {MAX_PAGE}", "invalid_value")
     )
 
 

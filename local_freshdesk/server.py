@@ -125,16 +125,12 @@ class Server(ThreadingHTTPServer):
         for thread in threads:
             thread.join(5)
         for timer, request in late:
-            _end_late(timer, lambda request=request: api.answer(self.hosted.desk, request))
-
-
-def _end_late(timer: threading.Timer, write: Callable[[], object]) -> None:
-    if timer.finished.is_set():
-        timer.join(5)
-        return
-    timer.cancel()
-    timer.join(5)
-    write()
+            if timer.finished.is_set():
+                timer.join(5)
+                continue
+            timer.cancel()
+            timer.join(5)
+            api.answer(self.hosted.desk, request)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -218,13 +214,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         told: list[Any] = []
 
-        def start(
-            status: str, headers: list[tuple[str, str]], _exc_info: Any = None
-        ) -> Callable[[bytes], object]:
-            told[:] = [int(status.split()[0]), tuple(headers)]
+        def start(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Callable[[bytes], object]:
+            told[:] = [int(status.split(maxsplit=1)[0]), tuple(headers)]
             return lambda _data: None
 
-        chunks: Iterable[bytes] = self.server.hosted.pages(self._environ(body), start)  # type: ignore[arg-type]  # reason: start_response's protocol names its arguments
+        chunks: Iterable[bytes] = self.server.hosted.pages(self._environ(body), start)
         content = b"".join(chunks)
         if hasattr(chunks, "close"):
             chunks.close()

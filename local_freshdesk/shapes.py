@@ -46,9 +46,7 @@ def _due(row: Row, now: float) -> tuple[str | None, str | None, float]:
     return timestamp(due_by.timestamp()), shown, max(row["updated_at"], filled_at)
 
 
-def ticket(
-    row: Row, now: float, attachments: list[Row], *, support_email: str | None = None
-) -> dict[str, Any]:
+def ticket(row: Row, now: float, attachments: list[Row], *, support_email: str | None = None) -> dict[str, Any]:
     """The 35 keys of a created ticket, in their order."""
     due_by, fr_due_by, updated_at = _due(row, now)
     told: dict[str, Any] = {

@@ -100,7 +100,7 @@ class Store:
         rows = self.select(table, "id = ?", (row_id,))
         return rows[0] if rows else None
 
-    def select(  # noqa: PLR0913 - the clauses of one SELECT, all but two optional
+    def select(
         self,
         table: str,
         where: str = "1",

@@ -98,9 +98,7 @@ def add_reply(desk: Desk, row: Row, said: Mapping[str, Any]) -> Row:
         "bcc": said.get("bcc_emails") or [],
         "from": said.get("from_email") or mailbox.get("reply_email"),
     }
-    return _converse(
-        desk, row, said, {"kind": "reply", "private": False, "incoming": False, "emails": emails}
-    )
+    return _converse(desk, row, said, {"kind": "reply", "private": False, "incoming": False, "emails": emails})
 
 
 def add_contact(desk: Desk, said: Mapping[str, Any]) -> Row:
@@ -126,9 +124,7 @@ def merge(desk: Desk, said: Mapping[str, Any]) -> None:
             if row is None:
                 raise refuse(checks.nothing_matches("ticket_ids", "ticket"))
             desk.store.change("tickets", ticket_id, {"status": CLOSED, "updated_at": desk.clock()})
-            add_note(
-                desk, row, {"body": f"This ticket is closed and merged into ticket {said['primary_id']}"}
-            )
+            add_note(desk, row, {"body": f"This ticket is closed and merged into ticket {said['primary_id']}"})
 
 
 def _the(desk: Desk, ticket_id: int) -> Row:
@@ -151,9 +147,7 @@ def _defaults(desk: Desk, said: Mapping[str, Any]) -> Row:
     configs = desk.account.email_configs
     product = desk.account.products.get(said.get("product_id") or 0)
     first = next(iter(configs.values()))
-    mailbox = configs.get(
-        said.get("email_config_id") or (product or first).get("email_config_id") or first["id"]
-    )
+    mailbox = configs.get(said.get("email_config_id") or (product or first).get("email_config_id") or first["id"])
     chosen = mailbox or first
     return {
         "status": OPEN,

@@ -36,7 +36,7 @@ class Weather:
     body: str = "json"
 
     @classmethod
-    def of(  # noqa: PLR0913 - the five words of a weather, each with a default
+    def of(
         cls,
         name: Any,
         *,

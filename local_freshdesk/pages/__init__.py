@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, abort, render_template, request
+from markupsafe import Markup, escape
 
 from local_freshdesk.checks import epoch
 from local_freshdesk.html_text import as_inert, without_direction_tricks
@@ -25,6 +27,8 @@ _CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_REFERENCE: Final = re.compile(r"(\[BF-[A-Z0-9]+\])")
+_UNBROKEN: Final = Markup('<span class="ref">{}</span>')
 _HEADERS: Final = {
     "Content-Security-Policy": _CSP,
     "X-Content-Type-Options": "nosniff",
@@ -55,6 +59,15 @@ def _plain(text: Any) -> str:
     return "" if text is None else without_direction_tricks(str(text))
 
 
+def _subject(text: Any) -> Markup:
+    """A subject whose reference never breaks over two lines."""
+    parts = _REFERENCE.split(_plain(text))
+    kept = (
+        Markup('<span class="ref">{}</span>').format(part) if n % 2 else escape(part) for n, part in enumerate(parts)
+    )
+    return Markup("").join(kept)
+
+
 def _warning(warning: Any) -> str:
     """One of the answer's warnings: a text, or an object that explains itself."""
     if isinstance(warning, dict):
@@ -70,6 +83,7 @@ def _link(page: int) -> str:
 _FILTERS: Final = {
     "inert": as_inert,
     "plain": _plain,
+    "subject": _subject,
     "initials": words.initials,
     "told": _warning,
     "iso": words.iso,

@@ -80,7 +80,9 @@ class Chats:
     def hand_over(self, chat_id: str = "") -> ResponseReturnValue:
         """Send what was typed, as a new conversation or as a further message of one."""
         bots = self._bots or abort(503)
-        chat = self._known(chat_id) if chat_id else Chat(secrets.token_urlsafe(9), self._bot(request.form.get("bot", "")))
+        chat = (
+            self._known(chat_id) if chat_id else Chat(secrets.token_urlsafe(9), self._bot(request.form.get("bot", "")))
+        )
         typed = {name: request.form.get(name, "")[:_LONGEST] for name in _TYPED}
         said = Said(
             bot=chat.bot,

@@ -61,7 +61,8 @@ class Filter:
 
     def clauses(self) -> tuple[str, dict[str, Any]]:
         """The filter in SQL."""
-        parts, values = [_BOXES[self.box]], {}
+        parts = [_BOXES[self.box]]
+        values: dict[str, Any] = {}
         for name, value in (("group_id", self.group), ("status", self.status), ("priority", self.priority)):
             if value is not None:
                 parts.append(f"{name} = :{name}")
@@ -118,8 +119,11 @@ class Inbox:
         rows = self._desk.store.select("tickets", "tags LIKE '%\"bot:%'", order="id DESC", limit=500)
         return sorted({tag[4:] for row in rows for tag in row["tags"] if tag.startswith("bot:")})
 
-    def show(self, ticket_id: int, fault: str | None = None) -> ResponseReturnValue:
+    def show(self, ticket_id: int) -> ResponseReturnValue:
         """One ticket."""
+        return self._page(ticket_id)
+
+    def _page(self, ticket_id: int, fault: str | None = None) -> str:
         row = self._the(ticket_id)
         full = shapes.ticket(row, self._desk.clock(), self._desk.attachments_of(ticket_id))
         return render_template(
@@ -141,7 +145,7 @@ class Inbox:
         try:
             tickets.change(self._desk, row, said)
         except RefusedError:
-            return self.show(ticket_id, "Ese cambio no es posible: el valor no existe en la cuenta."), 400
+            return self._page(ticket_id, "Ese cambio no es posible: el valor no existe en la cuenta."), 400
         return _to_ticket(ticket_id, "#propiedades")
 
     def converse(self, ticket_id: int) -> ResponseReturnValue:
@@ -149,7 +153,7 @@ class Inbox:
         row = self._the(ticket_id)
         text = request.form.get("body", "").strip()
         if not text:
-            return self.show(ticket_id, "Escribí algo antes de guardar."), 400
+            return self._page(ticket_id, "Escribí algo antes de guardar."), 400
         body = escape(text).replace("\r\n", "<br>").replace("\n", "<br>")
         if request.form.get("kind") == "reply":
             tickets.add_reply(self._desk, row, {"body": body})

@@ -14,6 +14,8 @@ STATUSES: Final = {
     7: "Esperando a un tercero",
 }
 PRIORITIES: Final = {4: "Urgente", 3: "Alta", 2: "Media", 1: "Baja"}
+PRIORITY_WORDS: Final = {"urgent": "Urgente", "high": "Alta", "medium": "Media", "low": "Baja"}
+OUTCOMES: Final = {"created": "creado", "duplicate": "ya estaba", "queued": "en camino", "failed": "falló"}
 SOURCES: Final = {1: "Correo", 2: "Portal", 3: "Teléfono", 7: "Chat", 9: "Formulario", 15: "Chat web"}
 BOXES: Final = {"": "Todos", "spam": "Spam", "deleted": "Eliminados"}
 _MINUTE: Final = 60

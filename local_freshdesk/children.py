@@ -1,0 +1,86 @@
+"""Programs started as children: watched, and ended with everything they started themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_PATIENCE_S: Final = 6.0
+_LAST_LINES: Final = 12
+
+
+class ChildDiedError(Exception):
+    """A child ended by itself; the message says which, how, and its last lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One running program; it leads a process group of its own, so that Ctrl-C reaches only its parent."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @classmethod
+    def start(cls, name: str, command: list[str], *, cwd: Path, env: Mapping[str, str], logs: Path) -> Child:
+        """Start it, its output going to `<name>.log`; raises OSError."""
+        log = logs / f"{name.lower().replace(' ', '-')}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(name, process, log)
+
+    def must_live(self) -> None:
+        """Raise ChildDiedError where it has ended."""
+        status = self.process.poll()
+        if status is not None:
+            lines = self.log.read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]
+            last = "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
+            raise ChildDiedError(f"The {self.name} ended by itself (status {status}). Its last lines:\n{last}")
+
+
+def end_all(children: list[Child]) -> None:
+    """End every child and its group: asked first, then made to."""
+    for child in children:
+        _signal(child, signal.SIGTERM)
+    until = time.monotonic() + _PATIENCE_S
+    for child in children:
+        with suppress(subprocess.TimeoutExpired):
+            child.process.wait(max(until - time.monotonic(), 0.05))
+    for child in children:
+        _signal(child, signal.SIGKILL)
+        child.process.wait()
+
+
+def _signal(child: Child, number: signal.Signals) -> None:
+    """To the whole group: a server's workers must not outlive it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, number)
+
+
+def port_is_free(port: int) -> bool:
+    """Whether something could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
