@@ -11,17 +11,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
+
+from rate_limit import RateLimit, retry_after_s
 
 JSONObject = dict[str, Any]
 
 PER_PAGE: Final = 100  # the most a list gives: https://developers.freshdesk.com/api/#pagination
-RETRY_AFTER_DEFAULT_S: Final = 30.0
-RETRY_AFTER_MAX_S: Final = 3600.0
-_HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.freshdesk\.com")
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _TICKET_IN_LOCATION: Final = re.compile(r"/tickets/([0-9]{1,18})\Z")
 
 
@@ -93,23 +90,6 @@ class Transport(Protocol):
         ...
 
 
-class RateLimit(NamedTuple):
-    """What the headers say of the account's limit in this minute; Freshdesk writes decimals (`50.0`)."""
-
-    total: float
-    remaining: float
-
-    @staticmethod
-    def read(headers: Mapping[str, str]) -> RateLimit | None:
-        """Return the limit the headers tell, or None."""
-        try:
-            total = float(headers["x-ratelimit-total"])
-            remaining = float(headers["x-ratelimit-remaining"])
-        except (KeyError, ValueError):
-            return None
-        return RateLimit(total, remaining) if total > 0 and remaining >= 0 else None
-
-
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One row of a ticket list: what a look needs of it."""
@@ -125,31 +105,6 @@ class Page(NamedTuple):
 
     rows: list[Listed]
     more: bool
-
-
-def is_freshdesk_url(url: str) -> bool:
-    """Tell whether url is the address of a Freshdesk account, or of a stand-in on loopback.
-
-    Only `https://<name>.freshdesk.com` answers API calls; a name that merely contains it is somebody else.
-
-    >>> is_freshdesk_url("https://betsur.freshdesk.com"), is_freshdesk_url("https://freshdesk.com.example.org")
-    (True, False)
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
-        return False
-    if host in _LOOPBACK:
-        return parts.scheme in {"http", "https"}
-    return parts.scheme == "https" and port is None and _HOST.fullmatch(host) is not None
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether url points to this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
 
 
 def build_create(fields: Mapping[str, Any]) -> Request:
@@ -266,7 +221,7 @@ def _raise_for(answer: Answer) -> None:
     if 200 <= status < 300:  # noqa: PLR2004 -- the 2xx
         return
     if status == 429:  # noqa: PLR2004 -- Too Many Requests
-        raise FreshdeskBusy(_retry_after(answer.headers))
+        raise FreshdeskBusy(retry_after_s(answer.headers))
     if 400 <= status < 500 and status != 408:  # noqa: PLR2004 -- a 408 may come from a proxy that had sent it on
         named = list(_errors(answer.body))
         raise FreshdeskRefused(status, [field for field, _ in named], [code for _, code in named])
@@ -306,23 +261,6 @@ def _id_in_location(headers: Mapping[str, str]) -> int:
     if found is None:
         raise OutcomeUnknown("2xx without a ticket number")
     return int(found[1])
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds `Retry-After` asks for, whether as a number or as a date; never absurd."""
-    told = headers.get("retry-after", "")
-    try:
-        seconds = float(told)
-    except ValueError:
-        seconds = _seconds_until(told)
-    return min(max(seconds, 1.0), RETRY_AFTER_MAX_S) if seconds == seconds else RETRY_AFTER_DEFAULT_S  # noqa: PLR0124 -- NaN
-
-
-def _seconds_until(http_date: str) -> float:
-    try:
-        return (parsedate_to_datetime(http_date) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
-        return RETRY_AFTER_DEFAULT_S
 
 
 def _listed(row: JSONObject) -> Listed:

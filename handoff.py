@@ -1,4 +1,4 @@
-"""Pure: the bytes Botpress sends, read strictly, checked against the schema, made into a `Handoff`."""
+"""Pure: the JSON Botpress sends, checked against the schema and made into a `Handoff`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn, cast
+from typing import Any, Final, NamedTuple, cast
 
 from email_validator import EmailNotValidError, validate_email
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from strict_json import JSONObject
 from text import Keep, clean, cut, mask_cards
-
-JSONObject = dict[str, Any]
 
 SCHEMA_FILE: Final = Path(__file__).parent / "schemas" / "handoff.schema.json"
 OTHER_FIELDS_SHOWN: Final = 100
@@ -25,18 +24,9 @@ OTHER_NAME_KEPT: Final = 80
 RAW_TEXT_KEPT: Final = 60_000
 KEY_LIFETIME_S: Final = 30 * 86_400.0
 BODY_KEY_LIFETIME_S: Final = 86_400.0
-_INTEGER_DIGITS: Final = 400
 # Cards are typed into free text. Ids and telephones are left alone: one in ten long numbers passes the Luhn check.
 _FREE_TEXT: Final = frozenset({"conversation_summary", "conversation_transcript", "reason", "user_name"})
 _IDS: Final = frozenset({"conversation_id", "message_id", "user_id", "bot_id"})
-
-
-class HandoffError(Exception):
-    """The request cannot become a handoff as it is."""
-
-
-class MalformedJSON(HandoffError):
-    """The body is not one JSON object in UTF-8. Its text is for the log: it holds nothing the caller sent."""
 
 
 class Fault(NamedTuple):
@@ -46,7 +36,7 @@ class Fault(NamedTuple):
     code: str
 
 
-class InvalidHandoff(HandoffError):
+class InvalidHandoff(Exception):
     """The schema refuses the handoff; `faults` say where, `salvaged` holds what there is of it."""
 
     def __init__(self, faults: tuple[Fault, ...], salvaged: Handoff) -> None:
@@ -144,56 +134,6 @@ def _properties() -> dict[str, _Property]:
         name: _Property(rule.get("x-cut-at"), rule.get("x-keep", "head"))
         for name, rule in schema()["properties"].items()
     }
-
-
-def parse_body(raw: bytes) -> JSONObject:
-    """Read raw as one JSON object, strictly: UTF-8, no duplicate names, no NaN, nothing too deep or too long.
-
-    Raises:
-        MalformedJSON: for anything else; Python's own reader takes more than RFC 8259 allows.
-
-    >>> parse_body(b'{"category": "retiros"}')
-    {'category': 'retiros'}
-    """
-    try:
-        text = raw.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=_distinct,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_bounded,
-        )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate would break every later step
-    except (ValueError, RecursionError) as error:
-        raise MalformedJSON(type(error).__name__) from error
-    if not isinstance(value, dict):
-        raise MalformedJSON("not an object")
-    return value
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> JSONObject:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate name")
-    return found
-
-
-def _refuse_constant(_: str) -> NoReturn:
-    raise ValueError("NaN or Infinity")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if number in {float("inf"), float("-inf")}:
-        raise ValueError("number too large")
-    return number
-
-
-def _bounded(digits: str) -> int:
-    if len(digits) > _INTEGER_DIGITS:
-        raise ValueError("number too long")
-    return int(digits)
 
 
 def read_handoff(body: JSONObject, idempotency_key: str = "") -> Handoff:

@@ -15,9 +15,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 import sweep
 from answers import MESSAGES_FILE, Messages, Reply, problem, tell
 from delivery import Delivery, NothingKept, Status
-from handoff import Fault, Handoff, InvalidHandoff, MalformedJSON, parse_body, read_handoff, salvage_text
+from handoff import Fault, Handoff, InvalidHandoff, read_handoff, salvage_text
 from logs import log_as_json
 from settings import Settings, SettingsError
+from strict_json import MalformedJSON, parse_body
 from wiring import open_delivery
 
 logger = logging.getLogger("handoff.edge")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from freshdesk_client import is_freshdesk_url, is_loopback
+from freshdesk_url import is_freshdesk_url, is_loopback
 from routing import Routing, RoutingError, load_routing
 
 SECRET_MIN: Final = 32
