@@ -1,0 +1,91 @@
+"""What tests are made of, by keyword: a body, a handoff, a route, a request. Every text in it is a canary.
+
+No canary may ever show up in a log: `tests/conftest.py` looks for them after every test.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from flask import Request
+from werkzeug.test import EnvironBuilder
+
+from handoff import Handoff
+from routing import Route
+
+SECRET: Final = "canary-secret-5f0c1d9b7e3a42868c55"
+API_KEY: Final = "canary-key-Zq81LmT0"
+EMAIL: Final = "zoraida.canario@example.com"
+PHONE: Final = "+54 9 11 5555-7391"
+NAME: Final = "Zoraida Canario"
+SUMMARY: Final = "Canario del resumen: el retiro no llegó."
+REASON: Final = "Canario del motivo: quiero hablar con alguien."
+TRANSCRIPT: Final = "Persona: canario de la charla\nBot: te paso con alguien"
+CANARIES: Final = (SECRET, API_KEY, EMAIL, PHONE, NAME, "Canario del", "canario de la charla")
+
+KEY: Final = "7K3QX2AB" + "A" * 44
+REFERENCE: Final = "BF-7K3QX2AB"
+
+
+def body(**overrides: Any) -> dict[str, Any]:
+    """Return what Botpress sends, as a JSON object."""
+    return {
+        "user_email": EMAIL,
+        "user_name": NAME,
+        "conversation_summary": SUMMARY,
+        "category": "retiros",
+        "bot": "betsur",
+        "reason": REASON,
+        "conversation_id": "conv_1",
+        "message_id": "msg_1",
+        **overrides,
+    }
+
+
+def handoff(**overrides: Any) -> Handoff:
+    """Return a checked handoff."""
+    given = {
+        "key": KEY,
+        "user_email": EMAIL,
+        "user_name": NAME,
+        "conversation_summary": SUMMARY,
+        "category": "retiros",
+        "bot": "betsur",
+        "reason": REASON,
+        **overrides,
+    }
+    return Handoff(**given)
+
+
+def route(**overrides: Any) -> Route:
+    """Return the route of Betsur's withdrawals."""
+    given = {
+        "bot": "betsur",
+        "bot_name": "Betsur",
+        "desk": "",
+        "category": "retiros",
+        "label": "Retiros",
+        "priority": "high",
+        "group_id": 1070000000102,
+        "group": "Retiros",
+        **overrides,
+    }
+    return Route(**given)
+
+
+def request(  # noqa: PLR0913 -- each is one part of an HTTP request, with a default
+    *,
+    method: str = "POST",
+    path: str = "/",
+    authorization: str | None = f"Bearer {SECRET}",
+    content_type: str | None = "application/json",
+    raw: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    **fields: Any,
+) -> Request:
+    """Return the request that hands over `body(**fields)`, or exactly the bytes of raw."""
+    data = json.dumps(body(**fields)).encode() if raw is None and method == "POST" else raw
+    told = {"Authorization": authorization, "Content-Type": content_type, **(headers or {})}
+    sent = {name: value for name, value in told.items() if value is not None}
+    return Request(EnvironBuilder(method=method, path=path, data=data, headers=sent).get_environ())
