@@ -12,7 +12,7 @@ import rows
 from desk import LOOK_PAUSE_S, Attempt, BadAddress, Clock, Desk, InDoubt, Made, NotMade, Turn
 from freshdesk_client import FreshdeskError
 from handoff import Handoff
-from ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
+from ledger import Claim, Entry, Ledger, LedgerUnavailable, State
 from routing import MAIN_DESK, Routing
 from rows import Policy
 from ticket import to_note, to_ticket
@@ -20,6 +20,7 @@ from ticket import to_note, to_ticket
 logger = logging.getLogger("handoff.delivery")
 
 LEDGER_PAUSES_S: Final = (0.05, 0.2, 0.5)
+LEDGER_PATIENCE_S: Final = 2.0  # a store that hangs must leave Freshdesk the better part of the deadline
 WITHOUT_MEMORY_S: Final = 86_400.0
 NEW_WORDS: Final = "La persona (o el bot) mandó otra vez este pedido, con otras palabras:"
 ONE_OF_MANY: Final = "Otro pedido de la misma persona, que ya mandó varios en la última hora:"
@@ -130,7 +131,7 @@ class Delivery:
             attempt = self._looked_once(handoff, entry.created_at, attempt, turn)
         if isinstance(attempt, NotMade) and attempt.alarming:
             logger.error("refused", extra={"reference": entry.reference, "error": attempt.error})
-        return self.settle(entry, self.after(entry, attempt, handoff.lifetime_s), turn)
+        return self.settle(entry, self.after(entry, attempt), turn)
 
     def add_note(self, entry: Entry, ticket_id: int, why: str, turn: Turn) -> Entry:
         """Add a row's words to a ticket as a private note, at least once, and settle the row."""
@@ -144,10 +145,9 @@ class Delivery:
             attempt = NotMade(f"note: {error}")
         return self.settle(entry, self.after(entry, attempt), turn)
 
-    def after(self, entry: Entry, attempt: Attempt, lifetime_s: float = ROW_LIFETIME_S) -> Entry:
+    def after(self, entry: Entry, attempt: Attempt) -> Entry:
         """Return the row as the attempt leaves it."""
-        now, jitter = self.clock.now(), self.jitter()
-        return rows.settled(entry, attempt, now=now, jitter=jitter, policy=self.policy, lifetime_s=lifetime_s)
+        return rows.settled(entry, attempt, now=self.clock.now(), jitter=self.jitter(), policy=self.policy)
 
     def settle(self, old: Entry, new: Entry, turn: Turn) -> Entry:
         """Write new over old. Where that fails the old row stands, is due when its lease ends, and is looked into."""
@@ -268,11 +268,13 @@ class Delivery:
 
     def _firmly(self, call: Callable[[], T], turn: Turn) -> T:
         """Call the ledger, again if it fails: its writes are safe to repeat, and one lost answer is no outage."""
+        patient_until_s = turn.spent_s + LEDGER_PATIENCE_S
         for pause_s in LEDGER_PAUSES_S:
             try:
                 return call()
             except LedgerUnavailable:
-                turn.pause(pause_s, keep=0.0)
+                if turn.spent_s > patient_until_s or not turn.pause(pause_s, keep=0.0):
+                    raise
         return call()
 
 

@@ -238,8 +238,13 @@ class _TooManyPages(OutcomeUnknown):
 
 
 def bears(row: Listed, reference: str, since: float) -> bool:
-    """Tell whether row is the ticket with this reference, made since then; a date that cannot be read counts."""
-    return f"[{reference}]" in row.subject and (row.created_at == 0.0 or row.created_at >= since - CLOCK_SKEW_S)
+    """Tell whether row is the ticket with this reference, made since then; a date that cannot be read counts.
+
+    Only the subject's end is ours: before it, a person may have typed somebody else's reference.
+    """
+    return row.subject.rstrip().endswith(f"[{reference}]") and (
+        row.created_at == 0.0 or row.created_at >= since - CLOCK_SKEW_S
+    )
 
 
 def _without(fields: Mapping[str, Any], error: FreshdeskRefused) -> frozenset[str]:

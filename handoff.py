@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,9 @@ class InvalidHandoff(Exception):
         super().__init__(", ".join(f"{fault.field}: {fault.code}" for fault in faults))
         self.faults = faults
         self.salvaged = salvaged
+
+
+_REFERENCE: Final = re.compile(r"BF-[A-Z2-7]{8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +168,11 @@ def reference_of(key: str) -> str:
     'BF-7K3QX2AB'
     """
     return f"BF-{key[:8]}"
+
+
+def is_reference(told: str) -> bool:
+    """Tell whether told has the form of a reference."""
+    return _REFERENCE.fullmatch(told) is not None
 
 
 def person_of(address: str) -> str:

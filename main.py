@@ -15,7 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 import sweep
 from answers import MESSAGES_FILE, Messages, Reply, problem, tell
 from delivery import Delivery, NothingKept, Status
-from handoff import Fault, Handoff, InvalidHandoff, read_handoff, salvage_text
+from handoff import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
 from logs import log_as_json
 from settings import Settings, SettingsError
 from strict_json import MalformedJSON, parse_body
@@ -66,7 +66,7 @@ class Function:
         reference = request.args.get("reference", "").strip().upper()
         if not reference:
             return self._refuse("missing-reference")
-        outcome = self.delivery.look_up(reference)
+        outcome = self.delivery.look_up(reference) if is_reference(reference) else None
         return tell(outcome, self._messages, status=200) if outcome else self._refuse("unknown-reference")
 
     def _handoff(self, request: Request) -> Reply:

@@ -38,6 +38,7 @@ def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: P
         due_at=now + policy.lease_s,
         give_up_at=now + policy.give_up_s,
         expires_at=now + ROW_LIFETIME_S,
+        lifetime_s=handoff.lifetime_s,
         handoff=handoff.to_json(),
         fingerprint=handoff.fingerprint,
         person=handoff.person,
@@ -81,22 +82,14 @@ def reopened(entry: Entry, *, now: float, policy: Policy) -> Entry:
     return changed(entry, state=state, doubt_since=doubt, due_at=now, give_up_at=now + policy.give_up_s)
 
 
-def settled(
-    entry: Entry,
-    attempt: Attempt,
-    *,
-    now: float,
-    jitter: float,
-    policy: Policy,
-    lifetime_s: float = ROW_LIFETIME_S,
-) -> Entry:
+def settled(entry: Entry, attempt: Attempt, *, now: float, jitter: float, policy: Policy) -> Entry:
     """Return the row after an attempt. The person's data goes as soon as there is a ticket."""
     again_at = now + backoff_s(entry.attempts, jitter)
     tried = {"attempts": entry.attempts + 1}
     match attempt:
         case Made(ticket_id, dropped):
             told = "without: " + ", ".join(sorted(dropped)) if dropped else ""
-            gone = {"handoff": "", "due_at": None, "doubt_since": None, "expires_at": now + lifetime_s}
+            gone = {"handoff": "", "due_at": None, "doubt_since": None, "expires_at": now + entry.lifetime_s}
             return changed(entry, state=State.CREATED, ticket_id=ticket_id, error=told, **tried, **gone)
         case NotMade(error, again_in_s):
             if again_in_s is not None:

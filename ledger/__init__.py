@@ -51,6 +51,7 @@ class Entry:
     due_at: float | None = None  # when the sweep should look; None: nothing is to be done
     give_up_at: float
     expires_at: float
+    lifetime_s: float = ROW_LIFETIME_S  # how long the key holds once there is a ticket
     doubt_since: float | None = None  # the end of the last call that may have written
     attempts: int = 0
     handoff: str = ""  # JSON; "" once there is a ticket

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ledger import PERSON_WINDOW_S, Claim, Entry, LedgerUnavailable
 
 CONNECT_TIMEOUT_S: Final = 1.0
-READ_TIMEOUT_S: Final = 2.0
+READ_TIMEOUT_S: Final = 1.0
 DUE_LANE: Final = "due"
 _PLACE: Final = "person#"
 _LOST: Final = "ConditionalCheckFailedException"
@@ -43,7 +43,7 @@ class DynamoDBLedger:
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,
-                retries={"mode": "standard", "total_max_attempts": 2},
+                retries={"mode": "standard", "total_max_attempts": 1},
                 max_pool_connections=64,
                 tcp_keepalive=True,
             ),

@@ -12,7 +12,8 @@ from typing import Final
 
 from ledger import PERSON_WINDOW_S, Claim, Entry, LedgerUnavailable
 
-BUSY_TIMEOUT_S: Final = 2.0
+BUSY_TIMEOUT_S: Final = 1.0
+TIDY_EVERY_S: Final = 3600.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
     reference TEXT NOT NULL, entry TEXT NOT NULL, version INTEGER NOT NULL, owner TEXT NOT NULL,
@@ -42,6 +43,7 @@ class SQLiteLedger:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
+        self._tidied_at = 0.0
 
     def __repr__(self) -> str:
         return f"SQLiteLedger({self._path})"
@@ -103,6 +105,9 @@ class SQLiteLedger:
 
     def tidy(self, now: float) -> None:
         """Remove rows past their life; see `Ledger.tidy`."""
+        if now < self._tidied_at + TIDY_EVERY_S:
+            return
+        self._tidied_at = now
         with self._writing() as db:
             db.execute("DELETE FROM entries WHERE expires_at <= ?", (now,))
             db.execute("DELETE FROM places WHERE taken_at <= ?", (now - PERSON_WINDOW_S,))
