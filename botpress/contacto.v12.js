@@ -200,8 +200,7 @@ const answerOutcome = (answer) => {
   const message = head(data.message, 1000)
   const ticketId = status === 202 ? '' : head(data.ticket_id, 40)
   const reference = head(data.reference, 40)
-  const told = data.status === 'created' || data.status === 'duplicate' || data.status === 'queued'
-  if (status >= 200 && status < 300 && told && (ticketId || reference)) {
+  if (status >= 200 && status < 300 && typeof data.status === 'string' && (ticketId || reference)) {
     return { ok: true, error: '', ticketId, reference, message }
   }
   if (typeof data.retryable === 'boolean' && /^[a-z-]{1,40}$/.test(data.code)) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import struct
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,9 +146,7 @@ class Card:
 
 def studio(order: str) -> Run:
     """Give the harness one order (JSON) and read what it answers; exit 0 is part of its promise."""
-    done = subprocess.run(
-        ["node", str(STUDIO)], input=order.encode(), capture_output=True, check=True, timeout=70
-    )
+    done = subprocess.run(["node", str(STUDIO)], input=order.encode(), capture_output=True, check=True, timeout=70)
     out = json.loads(done.stdout)
     out["workflow"] = out.pop("temp", None) or out["workflow"]
     return Run(**{**out, "session": out.get("session") or {}})
@@ -245,6 +245,21 @@ def reset(handler: _Handler) -> None:
     """Break the connection as a crashed process does, after the request was read."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
+
+
+def swallowed(url: str) -> Callable[[_Handler], None]:
+    """Pass the request on to url, and lose the answer."""
+
+    def answer(handler: _Handler) -> None:
+        headers, body = handler.server.received[-1]
+        there = urlsplit(url)
+        connection = http.client.HTTPConnection(str(there.hostname), there.port, timeout=20)
+        connection.request("POST", there.path, body, headers)
+        connection.getresponse().read()
+        connection.close()
+        reset(handler)
+
+    return answer
 
 
 def half(handler: _Handler) -> None:

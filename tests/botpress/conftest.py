@@ -18,9 +18,7 @@ def node_packages() -> Path:
     with (Path(tempfile.gettempdir()) / "handoff-node-packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (NODE_PACKAGES / "node_modules" / "axios").exists():
-            subprocess.run(
-                ["npm", "ci", "--no-audit", "--no-fund"], cwd=NODE_PACKAGES, check=True, timeout=100
-            )
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=NODE_PACKAGES, check=True, timeout=100)
     return NODE_PACKAGES
 
 

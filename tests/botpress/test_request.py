@@ -169,9 +169,7 @@ def test_a_cut_never_leaves_half_a_card_number(plain: Card) -> None:
     assert "1111" not in transcript
 
 
-@pytest.mark.parametrize(
-    "text", ["\ud83d", "hola \ud83d\ude00 \udc00 y más", "\u0000\u0007", "\u202e", "x" * 300_000]
-)
+@pytest.mark.parametrize("text", ["\ud83d", "hola \ud83d\ude00 \udc00 y más", "\u0000\u0007", "\u202e", "x" * 300_000])
 def test_what_is_sent_is_always_a_handoff(text: str, cloud: Card) -> None:
     """The function's reader takes what the card makes of any text: no lone surrogate, no missing field."""
     scene = conversation(category=text, user_name=text, reason=text)

@@ -142,8 +142,7 @@ def test_the_worst_case_fits_into_a_turn() -> None:
     """Two calls in vain and the longest pause together stay under Botpress' 60 s, with room for the rest."""
     text = CARDS["cloud"].read_text(encoding="utf-8")
     timeout, budget, longest = (
-        int(re.findall(rf"const {name} = (\d+)", text)[0])
-        for name in ("TIMEOUT_MS", "BUDGET_MS", "LONGEST_PAUSE_MS")
+        int(re.findall(rf"const {name} = (\d+)", text)[0]) for name in ("TIMEOUT_MS", "BUDGET_MS", "LONGEST_PAUSE_MS")
     )
     assert timeout > 12_000, "the function may take 12 s"
     assert budget + 500 <= 46_000

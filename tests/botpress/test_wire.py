@@ -36,6 +36,13 @@ CASES: dict[str, tuple[list[Any], list[int | None], bool, str, str]] = {
     "created": ([reply(201, created())], [201], True, "1234", ""),
     "duplicate": ([reply(200, created(status="duplicate"))], [200], True, "1234", ""),
     "queued": ([reply(202, {"status": "queued", "reference": "BF-A", "message": "M"})], [202], True, "", ""),
+    "kept, but delayed": (
+        [reply(202, {"status": "failed", "reference": "BF-A", "message": "M"})],
+        [202],
+        True,
+        "",
+        "",
+    ),
     "bad e-mail": ([reply(422, INVALID_EMAIL)], [422], False, "", "invalid-handoff"),
     "wrong secret": (
         [reply(401, problem("unauthorized", retryable=False))],
