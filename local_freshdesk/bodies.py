@@ -49,7 +49,7 @@ def _read_multipart(
     body: bytes, options: Mapping[str, str], form: Mapping[str, Field], custom: Mapping[str, Field]
 ) -> dict[str, Any]:
     """Texts become what the field wants, for all values of a form are text (documented sample of attachments)."""
-    parser = FormDataParser(silent=False)
+    parser = FormDataParser(stream_factory=_in_memory, silent=False)
     try:
         _, texts, uploads = parser.parse(io.BytesIO(body), "multipart/form-data", len(body), dict(options))
     except ValueError as error:
@@ -62,6 +62,11 @@ def _read_multipart(
         found = [_upload(file.filename or "", file.mimetype, file.stream.read()) for file in files]
         said[key] = [*said.get(key, []), *found]
     return said
+
+
+def _in_memory(*_told: object) -> io.BytesIO:
+    """Where a file of a form goes while it is read: nothing is left open on disk."""
+    return io.BytesIO()
 
 
 def _take(

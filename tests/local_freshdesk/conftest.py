@@ -1,0 +1,30 @@
+"""Fixtures: a desk on a free port, a session with its key, a clock to move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local_freshdesk import LocalFreshdesk
+from tests.local_freshdesk.factories import Api, Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give a clock that stands still."""
+    return Clock()
+
+
+@pytest.fixture
+def desk(clock: Clock) -> Iterator[LocalFreshdesk]:
+    """Give a running desk."""
+    with LocalFreshdesk(clock=clock) as running:
+        yield running
+
+
+@pytest.fixture
+def api(desk: LocalFreshdesk) -> Iterator[Api]:
+    """Give a session with the desk's key."""
+    with Api(desk) as session:
+        yield session
