@@ -65,7 +65,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "malformed-json": Problem(
         400, "Malformed JSON", "The body must be one JSON object in UTF-8, without duplicate names."
     ),
-    "missing-reference": Problem(400, "Missing reference", "Ask with ?reference=BF-XXXXXXXX.", "unknown-reference"),
+    "missing-reference": Problem(400, "Missing reference", "Ask with ?reference=BF-7K3QX2AB, as the answer told it.", "unknown-reference"),
     "unauthorized": Problem(
         401,
         "Unauthorized",

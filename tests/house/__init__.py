@@ -1,0 +1,1 @@
+"""The house itself: who knows whom, how large it is, what the docs say."""
