@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 def create_ticket(**_path: str) -> ResponseReturnValue:
     """Answer whatever came to the URL, on any path, as functions-framework does."""
-    request = flask.request._get_current_object()  # noqa: SLF001 - Flask's documented way to the request itself
-    return main.create_ticket(request)
+    return main.create_ticket(flask.request)
 
 
 def no_such_page(**_path: str) -> ResponseReturnValue:

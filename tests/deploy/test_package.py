@@ -148,7 +148,7 @@ def test_a_seeded_fault_is_named(name: str, seeded: Callable[[Callable[[Files], 
 
 
 def test_a_module_somebody_adds_is_asked_for(package: Package, tmp_path: Path) -> None:
-    """The list of modules is the imports themselves: a new one that serverless.yml forgets is a fault."""
+    """The list of modules is the imports themselves: a new one that nobody packed is a fault."""
     root = tmp_path / "root"
     shutil.copytree(package.project, root, ignore=shutil.ignore_patterns("node_modules", "vendor", ".serverless"))
     (root / "brand_new.py").write_text("")
