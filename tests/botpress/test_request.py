@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from handoff import parse_body, read_handoff
+from handoff import read_handoff
+from strict_json import parse_body
 from tests.botpress.cards import (
     CARDS,
     QUICK,
@@ -229,7 +230,8 @@ def test_a_later_request_is_a_new_handoff(cloud: Card) -> None:
 
 def test_the_flow_can_count_how_often_a_request_was_sent(plain: Card) -> None:
     """The variable contactTries rises with each try of one request and begins again with the next."""
-    tries, kept = [], {}
+    tries: list[int] = []
+    kept: dict[str, Any] = {}
     answers = (reply(404, b"no"), reply(404, b"no"), reply(201, created()))
     with ScriptedFunction(*answers) as function:
         for message in ("m1", "m2", "m3", "m4"):
