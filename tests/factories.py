@@ -9,6 +9,7 @@ import json
 from typing import Any, Final
 
 from flask import Request
+from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from handoff import Handoff
@@ -74,7 +75,7 @@ def route(**overrides: Any) -> Route:
     return Route(**given)
 
 
-def request(  # noqa: PLR0913 -- each is one part of an HTTP request, with a default
+def request(
     *,
     method: str = "POST",
     path: str = "/",
@@ -88,4 +89,4 @@ def request(  # noqa: PLR0913 -- each is one part of an HTTP request, with a def
     data = json.dumps(body(**fields)).encode() if raw is None and method == "POST" else raw
     told = {"Authorization": authorization, "Content-Type": content_type, **(headers or {})}
     sent = {name: value for name, value in told.items() if value is not None}
-    return Request(EnvironBuilder(method=method, path=path, data=data, headers=sent).get_environ())
+    return Request(EnvironBuilder(method=method, path=path, data=data, headers=Headers(sent)).get_environ())
