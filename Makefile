@@ -1,26 +1,68 @@
-# Two commands do everything: `make run` and `make test`. The rest is for those who change the code.
+# Two commands do everything: `make run` and `make test`. The rest is for those who change or prove the code.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PORT           ?= 8080
 FRESHDESK_PORT ?= 8081
+SEEDS    ?= 10
+HANDOFFS ?= 10000
 
-.PHONY: run test check format requirements clean
+.PHONY: run test check format test-node test-browser test-deploy simulate outage crash copies bench mutate fuzz audit \
+	package requirements clean help
 
 run: $(VENV)/run.stamp  ## start the stand-in, the function and the sweep; send a sample; until Ctrl-C
 	@PORT=$(PORT) FRESHDESK_PORT=$(FRESHDESK_PORT) $(BIN)/python -m local_freshdesk.demo
 
-test: $(VENV)/dev.stamp  ## the whole offline suite
-	$(BIN)/python -m pytest -n 2 -m "not deploy"
+test: $(VENV)/dev.stamp  ## the offline suite: Python alone is enough
+	$(BIN)/python -m pytest -n 2 -m "not node and not browser and not deploy"
 
 check: $(VENV)/dev.stamp  ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 
-format: $(VENV)/dev.stamp
+format: $(VENV)/dev.stamp  ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+test-node: $(VENV)/dev.stamp tests/node/node_modules  ## the Botpress cards and the npm clients; needs Node.js 20
+	$(BIN)/python -m pytest -n 2 -m "node and not browser"
+
+test-browser: $(VENV)/dev.stamp tests/node/node_modules  ## the pages and drawings; needs Chromium
+	$(BIN)/python -m pytest -m browser
+
+test-deploy: $(VENV)/dev.stamp node_modules  ## package, deploy to an emulated AWS, run the zip; needs Node.js 20 and Python 3.13
+	$(BIN)/python -m pytest -m deploy
+
+simulate: $(VENV)/dev.stamp  ## 10 seeds of 10,000 handoffs with faults, on a virtual clock
+	$(BIN)/python -m proofs.simulate --seeds $(SEEDS) --handoffs $(HANDOFFS)
+
+outage: $(VENV)/dev.stamp  ## Freshdesk down for a day, and a burst against the rate limit, on a virtual clock
+	$(BIN)/python -m proofs.outage
+
+crash: $(VENV)/dev.stamp  ## 1,000 handoffs through real processes that are killed 300 times
+	$(BIN)/python -m proofs.crash --handoffs 1000 --kills 300
+
+copies: $(VENV)/dev.stamp  ## the same handoff many times at once, over threads and processes
+	$(BIN)/python -m proofs.copies
+
+bench: $(VENV)/dev.stamp  ## measure, and write docs/performance.md's table and plots
+	$(BIN)/python -m bench
+
+mutate: $(VENV)/proof.stamp  ## change the code in small ways; the tests must notice
+	$(BIN)/python -m proofs.mutate
+
+fuzz: $(VENV)/proof.stamp  ## 10,000 examples for each property, then Atheris on the parser
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m "not node and not browser and not deploy and not proof" -k "any_ or every_ or never_" tests
+	$(BIN)/python -m tests.fuzz.parser
+
+audit: $(VENV)/proof.stamp node_modules  ## known vulnerabilities of what is installed; asks the network
+	$(BIN)/pip-audit --require-hashes -r requirements.txt
+	$(BIN)/pip-audit --require-hashes -r requirements-lambda.txt
+	npm audit --omit=dev
+
+package: node_modules  ## what `npx serverless deploy` would upload; needs no account
+	npx serverless package
 
 requirements:  ## compile requirements/*.in; needs uv
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/run.in -o requirements.txt
@@ -28,17 +70,29 @@ requirements:  ## compile requirements/*.in; needs uv
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/dev.in -o requirements-dev.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/proof.in -o requirements-proof.txt
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=python3.x"; exit 1; }
+help:  ## this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing; on Debian: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+$(VENV)/%.stamp: | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
-	@touch $@ $(VENV)/run.stamp
+$(VENV)/run.stamp: requirements.txt
+$(VENV)/dev.stamp: requirements-dev.txt
+$(VENV)/proof.stamp: requirements-proof.txt
 
-clean:
-	rm -rf $(VENV) .local .serverless vendor node_modules
+node_modules: package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+tests/node/node_modules: tests/node/package-lock.json
+	npm ci --no-audit --no-fund --prefix tests/node
+	@touch $@
+
+clean:  ## remove everything that these commands made
+	rm -rf $(VENV) .local .serverless vendor node_modules tests/node/node_modules
