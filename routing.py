@@ -25,6 +25,7 @@ DEFAULT_SOURCE: Final = 2
 _ACCOUNT_FIELDS: Final = frozenset(
     {"group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "custom_fields"},
 )
+_UNSEEN: Final = frozenset({"Mn", "Cf"})  # accents, and characters of no width
 _SEPARATORS: Final = re.compile(r"[\s_-]+")
 _HEADER: Final = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
 
@@ -103,8 +104,9 @@ def plain(name: str) -> str:
     >>> plain("Cuenta y  Verificación") == plain("cuenta_y-verificacion")
     True
     """
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    return _SEPARATORS.sub("", "".join(letter for letter in letters if not unicodedata.combining(letter)))
+    letters = unicodedata.normalize("NFKD", name)
+    seen = "".join(letter for letter in letters if unicodedata.category(letter) not in _UNSEEN)
+    return _SEPARATORS.sub("", seen.casefold())
 
 
 def load_routing(text: str) -> Routing:
@@ -119,7 +121,7 @@ def load_routing(text: str) -> Routing:
         raise RoutingError((_syntax_fault(error),)) from error
     faults = [*_schema_faults(table)] or [*_sense_faults(table)]
     if faults:
-        raise RoutingError(tuple(RoutingFault(_line_of(text, path), ".".join(path), told) for path, told in faults))
+        raise RoutingError(tuple(RoutingFault(line_of(text, path), ".".join(path), told) for path, told in faults))
     return _routing(table)
 
 
@@ -178,7 +180,7 @@ def _names_given_twice(path: tuple[str, ...], categories: Mapping[str, Any]) -> 
                 yield (*path, slug), f"{name!r} already names {owner[plain(name)]}"
 
 
-def _line_of(text: str, path: tuple[str, ...]) -> int | None:
+def line_of(text: str, path: tuple[str, ...]) -> int | None:
     """Return the line, from 1, of the key at path, or of the nearest table above it that the file writes out."""
     best: tuple[int, int] | None = None
     table: tuple[str, ...] = ()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from freshdesk_url import is_freshdesk_url, is_loopback
@@ -18,6 +18,7 @@ DEADLINES_S: Final = (4.0, 50.0)  # below, a POST and a look do not fit; above, 
 WAITS_S: Final = (1.0, 86_400.0)
 DEFAULT_LEDGER: Final = "sqlite:///handoffs.db"
 DEFAULT_ROUTING: Final = Path(__file__).parent / "routing.toml"
+T = TypeVar("T")
 _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
@@ -36,16 +37,32 @@ class LedgerAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the function needs to know. Secrets do not show in its repr."""
+class DeliverySettings:
+    """What delivering needs to know: the sweep and the operator's commands do without the webhook secret."""
 
     freshdesk_url: str
     api_keys: Mapping[str, str] = field(repr=False)  # desk → key; "" is the main desk
-    secrets: tuple[bytes, ...] = field(repr=False)
     ledger: LedgerAddress
     routing: Routing = field(repr=False)
     deadline_s: float
     in_doubt_wait_s: float
+
+    @staticmethod
+    def read(environ: Mapping[str, str]) -> DeliverySettings:
+        """Read the settings of delivery.
+
+        Raises:
+            SettingsError: with every fault.
+        """
+        reader = _Reader(environ)
+        return reader.sound(reader.delivery())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(DeliverySettings):
+    """What the function needs to know. Secrets do not show in its repr."""
+
+    secrets: tuple[bytes, ...] = field(repr=False)
 
     @staticmethod
     def read(environ: Mapping[str, str]) -> Settings:
@@ -55,10 +72,32 @@ class Settings:
             SettingsError: with every fault.
         """
         reader = _Reader(environ)
-        settings = reader.settings()
-        if reader.faults or settings is None:
-            raise SettingsError("\n".join(f"- {fault}" for fault in reader.faults))
-        return settings
+        return reader.sound(reader.settings())
+
+
+def read_ledger(environ: Mapping[str, str]) -> LedgerAddress:
+    """Return where the ledger is, for those who need nothing else.
+
+    Raises:
+        SettingsError: LEDGER_URL is not an address.
+    """
+    reader = _Reader(environ)
+    return reader.sound(reader.ledger())
+
+
+def read_routing(environ: Mapping[str, str]) -> Routing:
+    """Return the routing, for those who need nothing else.
+
+    Raises:
+        SettingsError: with every fault of the file.
+    """
+    reader = _Reader(environ)
+    return reader.sound(reader.routing())
+
+
+def routing_file(environ: Mapping[str, str]) -> Path:
+    """Return where the routing file is; it may not be there."""
+    return Path(environ.get("ROUTING_FILE", "").strip() or DEFAULT_ROUTING)
 
 
 class _Reader:
@@ -68,20 +107,32 @@ class _Reader:
         self._environ = environ
         self.faults: list[str] = []
 
+    def sound(self, found: T | None) -> T:
+        """Return what was found, if nothing is wrong with any of it."""
+        if self.faults or found is None:
+            raise SettingsError("\n".join(f"- {fault}" for fault in self.faults))
+        return found
+
     def settings(self) -> Settings | None:
+        delivery = self.delivery()
+        url = self._environ.get("FRESHDESK_URL", "").strip()
+        secrets = self._secrets(local=is_freshdesk_url(url) and is_loopback(url))
+        if delivery is None:
+            return None
+        return Settings(secrets=secrets, **{one.name: getattr(delivery, one.name) for one in fields(delivery)})
+
+    def delivery(self) -> DeliverySettings | None:
         url = self._url("FRESHDESK_URL", self._needed("FRESHDESK_URL", "https://<your account>.freshdesk.com"))
         key = self._needed("FRESHDESK_API_KEY", "the key of an agent, from Freshdesk's profile settings")
-        secrets = self._secrets(local=bool(url) and is_loopback(url))
-        ledger = self._ledger()
-        routing = self._routing()
+        ledger = self.ledger()
+        routing = self.routing()
         deadline_s = self._seconds("DEADLINE_S", 12.0, DEADLINES_S)
         in_doubt_wait_s = self._seconds("IN_DOUBT_WAIT_S", 600.0, WAITS_S)
         if routing is None or ledger is None:
             return None
-        return Settings(
+        return DeliverySettings(
             freshdesk_url=url,
             api_keys=MappingProxyType({"": key, **self._desk_keys(routing)}),
-            secrets=secrets,
             ledger=ledger,
             routing=routing,
             deadline_s=deadline_s,
@@ -113,15 +164,15 @@ class _Reader:
             )
         return secrets
 
-    def _ledger(self) -> LedgerAddress | None:
+    def ledger(self) -> LedgerAddress | None:
         told = self._environ.get("LEDGER_URL", "").strip() or DEFAULT_LEDGER
         address = _ledger_address(told)
         if address is None:
             self.faults.append("LEDGER_URL must be sqlite:///path/to/file.db or dynamodb://table?region=sa-east-1")
         return address
 
-    def _routing(self) -> Routing | None:
-        path = Path(self._environ.get("ROUTING_FILE", "").strip() or DEFAULT_ROUTING)
+    def routing(self) -> Routing | None:
+        path = routing_file(self._environ)
         try:
             return load_routing(path.read_text(encoding="utf-8"))
         except RoutingError as error:

@@ -11,7 +11,7 @@ from desk import Desk
 from freshdesk_client import FreshdeskClient
 from ledger import Ledger
 from rows import Policy
-from settings import LedgerAddress, Settings
+from settings import DeliverySettings, LedgerAddress
 from transport import RequestsTransport
 
 
@@ -26,7 +26,7 @@ def open_ledger(address: LedgerAddress) -> Ledger:
     return SQLiteLedger(address.name)
 
 
-def open_delivery(settings: Settings) -> Delivery:
+def open_delivery(settings: DeliverySettings) -> Delivery:
     """Return the delivery that settings describe. Opens no connection yet."""
     clock = SystemClock()
     urls = {"": settings.freshdesk_url, **settings.routing.desks}
