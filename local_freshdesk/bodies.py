@@ -64,7 +64,12 @@ def _read_multipart(
     return said
 
 
-def _in_memory(*_told: object) -> io.BytesIO:
+def _in_memory(
+    total_content_length: int | None,  # noqa: ARG001 - werkzeug's protocol names its arguments
+    content_type: str | None,  # noqa: ARG001 - as above
+    filename: str | None,  # noqa: ARG001 - as above
+    content_length: int | None = None,  # noqa: ARG001 - as above
+) -> io.BytesIO:
     """Where a file of a form goes while it is read: nothing is left open on disk."""
     return io.BytesIO()
 

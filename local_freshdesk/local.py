@@ -71,7 +71,7 @@ class LocalFreshdesk:
         pages = make_pages(self.desk, self._bots)
         self._server = Server(*self._address, Hosted(self.desk, pages))
         self._address = (self._address[0], self._server.server_port)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -10,12 +10,14 @@ from local_freshdesk import LocalFreshdesk
 from local_freshdesk.forms import FieldLimits
 from tests.local_freshdesk.factories import PAGOS, RETIROS, Api, Clock, ticket
 
-KEYS = (
-    "cc_emails fwd_emails reply_cc_emails ticket_cc_emails ticket_bcc_emails fr_escalated spam email_config_id "
-    "group_id priority requester_id responder_id source company_id status subject support_email to_emails product_id "
-    "id type due_by fr_due_by is_escalated description description_text custom_fields created_at updated_at tags "
-    "attachments source_info structured_description form_id nr_due_by nr_escalated"
-).split()
+KEYS = [
+    *("cc_emails", "fwd_emails", "reply_cc_emails", "ticket_cc_emails", "ticket_bcc_emails"),
+    *("fr_escalated", "spam", "email_config_id", "group_id", "priority", "requester_id", "responder_id"),
+    *("source", "company_id", "status", "subject", "support_email", "to_emails", "product_id", "id"),
+    *("type", "due_by", "fr_due_by", "is_escalated", "description", "description_text", "custom_fields"),
+    *("created_at", "updated_at", "tags", "attachments", "source_info", "structured_description"),
+    *("form_id", "nr_due_by", "nr_escalated"),
+]
 
 
 def test_created_ticket_has_the_recorded_keys_in_their_order(api: Api) -> None:

@@ -148,7 +148,9 @@ def test_note_is_private_unless_it_says_otherwise(api: Api, made: int, clock: Cl
 def test_note_can_be_public_and_carry_a_file(api: Api, made: int) -> None:
     """In a form, `private` is a text."""
     form = {"body": "x", "private": "false"}
-    note = api.post(f"tickets/{made}/notes", data=form, files=[("attachments[]", ("a.txt", b"abc", "text/plain"))]).json()
+    note = api.post(
+        f"tickets/{made}/notes", data=form, files=[("attachments[]", ("a.txt", b"abc", "text/plain"))]
+    ).json()
     assert (note["private"], note["attachments"][0]["size"]) == (False, 3)
     assert api.desk.notes(made)[0]["attachments"] == note["attachments"]
 
@@ -266,7 +268,9 @@ def test_help_desk_tells_its_languages(api: Api) -> None:
     assert api.get("settings/helpdesk").json()["primary_language"] == "es-LA"
 
 
-@pytest.mark.parametrize(("path", "status"), [("groups", 403), ("agents", 403), ("agents/me", 200), ("ticket_fields", 200)])
+@pytest.mark.parametrize(
+    ("path", "status"), [("groups", 403), ("agents", 403), ("agents/me", 200), ("ticket_fields", 200)]
+)
 def test_agents_key_may_read_less(desk: LocalFreshdesk, path: str, status: int) -> None:
     """A key without the admin's rights: /agents/me and /ticket_fields work, /groups does not."""
     with Api(desk, AGENT_KEY) as api:
