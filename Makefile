@@ -6,6 +6,8 @@ PORT           ?= 8080
 FRESHDESK_PORT ?= 8081
 SEEDS    ?= 10
 HANDOFFS ?= 10000
+HANDOFFS_CRASH ?= 1000
+KILLS    ?= 300
 
 .PHONY: run test check format test-node test-browser test-deploy simulate outage crash copies bench mutate fuzz audit \
 	package requirements clean help
@@ -41,13 +43,13 @@ outage: $(VENV)/dev.stamp  ## Freshdesk down for a day, and a burst against the 
 	$(BIN)/python -m proofs.outage
 
 crash: $(VENV)/dev.stamp  ## 1,000 handoffs through real processes that are killed 300 times
-	$(BIN)/python -m proofs.crash --handoffs 1000 --kills 300
+	$(BIN)/python -m proofs.crash --handoffs $(HANDOFFS_CRASH) --kills $(KILLS)
 
 copies: $(VENV)/dev.stamp  ## the same handoff many times at once, over threads and processes
 	$(BIN)/python -m proofs.copies
 
 bench: $(VENV)/dev.stamp  ## measure, and write docs/performance.md's table and plots
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
 
 mutate: $(VENV)/proof.stamp  ## change the code in small ways; the tests must notice
 	$(BIN)/python -m proofs.mutate
