@@ -217,7 +217,7 @@ class Desk:
             with self._calling(turn):
                 page = self.client.list_tickets(turn.left_s, since=since, email=email, page=number, only=only)
             yield from page.rows
-            if not page.more:
+            if not page.more or _reaches_before(since, page.rows):
                 return
         raise _TooManyPages("too many tickets to look through")
 
@@ -235,6 +235,11 @@ class Desk:
 
 class _TooManyPages(OutcomeUnknown):
     """The list goes on beyond what is looked through."""
+
+
+def _reaches_before(since: float, rows: list[Listed]) -> bool:
+    """Tell whether rows, newest first, go back to before since: what follows was made even earlier."""
+    return bool(rows) and 0.0 < rows[-1].created_at < since
 
 
 def bears(row: Listed, reference: str, since: float) -> bool:
