@@ -23,7 +23,6 @@ CARD: Final = "botpress/contacto.js"
 # The card gives up after 45 s, Botpress ends a turn after 60 s.
 _TURN_S: Final = 60
 _CALL_S: Final = 20
-_PAUSE_S: Final = 2.0
 _REFERENCE_S: Final = 5
 CANNOT_CONFIRM: Final = "No pude confirmar el registro de tu pedido. ¿Querés que lo intente de nuevo?"
 ASK_AGAIN: Final = "Ese dato no parece válido. ¿Me lo escribís de nuevo?"
@@ -72,9 +71,12 @@ class Reply:
 class Bots:
     """Talks to the function at `function_url` with `secret`; `node` None means: from Python."""
 
-    def __init__(self, function_url: str, secret: str, *, node: str | None = None, root: Path = ROOT) -> None:
+    def __init__(
+        self, function_url: str, secret: str, *, node: str | None = None, root: Path = ROOT, pause_s: float = 2.0
+    ) -> None:
         self.function_url = function_url
         self._secret = secret
+        self._pause_s = pause_s
         has_card = (root / CARD).is_file() and (root / "botpress" / "studio.mjs").is_file()
         self._node = node if has_card else None
         self._root = root
@@ -126,7 +128,7 @@ class Bots:
     def _from_python(self, said: Said) -> Reply:
         reply = self._one_call(said, 1)
         if reply.status is None or reply.body.get("retryable") is True:
-            time.sleep(_PAUSE_S)
+            time.sleep(self._pause_s)
             reply = self._one_call(said, 2)
         return reply
 
