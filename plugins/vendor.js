@@ -3,7 +3,6 @@
 // so that `npx serverless deploy` stays the one command.
 
 const { spawnSync } = require('node:child_process')
-const path = require('node:path')
 
 class Vendor {
   constructor (serverless) {
@@ -17,9 +16,8 @@ class Vendor {
   build () {
     const { serviceDir, service } = this.serverless
     const { runtime, architecture } = service.provider
-    const script = path.join(serviceDir, 'scripts', 'vendor.py')
-    const result = spawnSync(this.python(runtime), [script, '--runtime', runtime, '--arch', architecture],
-      { cwd: serviceDir, stdio: ['ignore', 'inherit', 'inherit'] })
+    const words = ['-m', 'scripts.vendor', '--runtime', runtime, '--arch', architecture]
+    const result = spawnSync(this.python(runtime), words, { cwd: serviceDir, stdio: ['ignore', 'inherit', 'inherit'] })
     if (result.status !== 0) this.fail(`scripts/vendor.py failed: ${result.error || `exit ${result.status}`}`)
   }
 

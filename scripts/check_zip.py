@@ -1,6 +1,6 @@
 """Hold the packaged zip against what should be in it; exit 1 with every difference named.
 
-    python scripts/check_zip.py .serverless/handoff.zip --runtime python3.13 --arch x86_64
+    python -m scripts.check_zip .serverless/handoff.zip --runtime python3.13 --arch x86_64
 
 What it finds would otherwise be found by the first handoff: a module that was forgotten, a native file for
 another CPU or Python (`No module named 'rpds.rpds'`, 502 on every call), a file that is not the wheel's own,
@@ -18,15 +18,15 @@ import struct
 import sys
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from scripts.shipped import shipped_files
+from scripts.vendor import is_pruned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))  # run as a program, only its own folder is on the path
-
-from scripts.shipped import shipped_files  # noqa: E402 - needs the line above
-from scripts.vendor import is_pruned  # noqa: E402 - as above
-
 Files: TypeAlias = dict[PurePosixPath, bytes]
 """What lies in vendor/, by path relative to it."""
 
@@ -61,10 +61,10 @@ def faults(zip_path: Path, root: Path, *, runtime: str, arch: str) -> list[str]:
     vendored = {PurePosixPath(name[7:]): data for name, data in files.items() if name.startswith("vendor/")}
     tag = runtime.removeprefix("python").replace(".", "")
     return [
-        *_own_faults({name for name in files if not name.startswith("vendor/")}, shipped_files(root)),
+        *_own_faults(files.keys(), shipped_files(root)),
         *_distribution_faults(vendored, (root / "requirements-lambda.txt").read_text()),
         *_record_faults(vendored),
-        *_bytecode_faults(vendored, tag),
+        *_bytecode_faults({PurePosixPath(name) for name in files}, tag),
         *(fault for path, data in vendored.items() for fault in _native_faults(path, data, arch, tag)),
         *_size_faults(zip_path.stat().st_size),
     ]
@@ -74,9 +74,10 @@ def _size_faults(size: int) -> list[str]:
     return [f"larger than Lambda takes: {size} bytes"] if size > ZIP_LIMIT else []
 
 
-def _own_faults(packed: set[str], wanted: set[str]) -> list[str]:
-    missing = [f"missing: {name} (add it to package.patterns)" for name in sorted(wanted - packed)]
-    return missing + [f"should not ship: {name}" for name in sorted(packed - wanted)]
+def _own_faults(packed: Iterable[str], wanted: set[str]) -> list[str]:
+    own = {name for name in packed if not name.startswith("vendor/") and not name.endswith(".pyc")}
+    missing = [f"missing: {name} (add it to package.patterns)" for name in sorted(wanted - own)]
+    return missing + [f"should not ship: {name}" for name in sorted(own - wanted)]
 
 
 def _distribution_faults(vendored: Files, requirements: str) -> list[str]:
@@ -107,15 +108,15 @@ def _digest(data: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
 
 
-def _bytecode_faults(vendored: Files, tag: str) -> list[str]:
+def _bytecode_faults(packed: set[PurePosixPath], tag: str) -> list[str]:
     """Ask for bytecode of every module or of none, and of the function's Python only."""
-    sources = [path for path in vendored if path.suffix == ".py"]
-    wanted = {path.parent / "__pycache__" / f"{path.stem}.cpython-{tag}.pyc" for path in sources}
-    packed = {path for path in vendored if path.suffix == ".pyc"}
-    if not packed:
+    bytecode = {path for path in packed if path.suffix == ".pyc"}
+    if not bytecode:
         return []
-    missing = [f"no bytecode: vendor/{path}" for path in sorted(wanted - packed)]
-    return missing + [f"stray bytecode: vendor/{path}" for path in sorted(packed - wanted)]
+    sources = [path for path in packed if path.suffix == ".py"]
+    wanted = {path.parent / "__pycache__" / f"{path.stem}.cpython-{tag}.pyc" for path in sources}
+    missing = [f"no bytecode: {path}" for path in sorted(wanted - bytecode)]
+    return missing + [f"stray bytecode: {path}" for path in sorted(bytecode - wanted)]
 
 
 def _native_faults(path: PurePosixPath, data: bytes, arch: str, tag: str) -> list[str]:

@@ -1,5 +1,7 @@
 """Fill vendor/ with the packages of requirements-lambda.txt, for the function's own Python and CPU.
 
+    python3.13 -m scripts.vendor          the plugin calls it before packaging
+
 Any machine with pip can do it: pip fetches finished wheels for the platform it is told, so no Docker and no
 compiler is needed, and a wrong CPU cannot slip in. Every wheel must match its hash in the requirements file.
 """
@@ -7,15 +9,20 @@ compiler is needed, and a wrong CPU cannot slip in. Every wheel must match its h
 from __future__ import annotations
 
 import argparse
+import compileall
 import fnmatch
+import py_compile
 import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from scripts.shipped import shipped_files
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 MACHINES: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
+TASK_ROOT: Final = "/var/task"  # where Lambda unpacks the zip
 GLIBC_MINORS: Final = (34, 28, 17)
 """Lambda's Amazon Linux 2023 has glibc 2.34; wheels for older ones run there too."""
 
@@ -44,7 +51,13 @@ def main() -> None:
     shutil.rmtree(options.out, ignore_errors=True)
     install(options.out, version, MACHINES[options.arch])
     prune(options.out)
-    compile_bytecode(options.out, version)
+    forget_own_bytecode(version)
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
+        compile_vendored(options.out)
+        compile_own()
+    else:
+        print(f"No bytecode: this is Python {sys.version.split()[0]}, not {version}. It works,")
+        print(f"with a cold start 0.5 s slower. Name a Python {version} in PYTHON to avoid that.")
 
 
 def install(out: Path, version: str, machine: str) -> None:
@@ -87,18 +100,45 @@ def _begins_with(path: PurePosixPath, pattern: PurePosixPath) -> bool:
     return enough and all(map(fnmatch.fnmatchcase, path.parts, pattern.parts))
 
 
-def compile_bytecode(out: Path, version: str) -> None:
+def forget_own_bytecode(version: str) -> None:
+    """Take away what other runs of that Python left beside our modules: it need not be of this source."""
+    tag = version.replace(".", "")
+    for folder in (ROOT, ROOT / "ledger"):
+        for path in folder.glob(f"__pycache__/*.cpython-{tag}.pyc"):
+            path.unlink()
+
+
+def compile_vendored(out: Path) -> None:
     """Compile `out` so that a cold start does not have to: the code folder on Lambda cannot be written.
 
-    `unchecked-hash` because a zip's file times differ from the build's. Only ever do that to this folder,
-    which each build makes anew: Python would go on using such bytecode after the source is edited.
+    `unchecked-hash` because a zip's file times differ from the build's. Only ever do that to this folder, which
+    each build makes anew: Python would go on using such bytecode after the source is edited.
     """
-    if f"{sys.version_info.major}.{sys.version_info.minor}" != version:
-        print(f"vendor/ gets no bytecode: this is Python {sys.version.split()[0]}, not {version}.")
-        print(f"It works, with a cold start 0.4 s slower. Name a Python {version} in PYTHON to avoid that.")
-        return
-    flags = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(out.parent)]
-    subprocess.run([sys.executable, "-m", "compileall", *flags, "-p", "/var/task", str(out)], check=True)
+    compiled = compileall.compile_dir(
+        out,
+        quiet=1,
+        force=True,
+        workers=0,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        stripdir=str(out.parent),
+        prependdir=TASK_ROOT,
+    )
+    if not compiled:
+        sys.exit("a vendored module does not compile")
+
+
+def compile_own() -> None:
+    """Compile our modules where Python looks for it, by `checked-hash`: an edited source makes it void."""
+    for name in shipped_files(ROOT):
+        if name.endswith(".py"):
+            compileall.compile_file(
+                ROOT / name,
+                quiet=1,
+                force=True,
+                invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
+                stripdir=str(ROOT),
+                prependdir=TASK_ROOT,
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Count the dearest month the deployed stack can cause, from the limits in its own template.
 
-    npx serverless package && python scripts/worst_month.py
+    npx serverless package && python -m scripts.worst_month
 
 Each limit is taken as if it were reached every second of 31 days. Prices are AWS's list prices for us-east-1,
 in US dollars, without the free tier; their pages are named beside them.
