@@ -114,7 +114,7 @@ class Recovery:
             return self._write(entry, rows.changed(entry, due_at=now + WAIT_FOR_ANOTHER_S))
         handoff = Handoff.from_json(entry.handoff)
         if handoff.user_email or handoff.user_phone or self.delivery.routing.fallback_requester:
-            return self._create(entry, turn)
+            return self._create(entry, turn) if self._has_place(entry) else self._crowded(entry, turn)
         logger.error("refused and no fallback_requester", extra={"reference": entry.reference})
         return self._write(entry, rows.changed(entry, due_at=None))
 
@@ -132,8 +132,7 @@ class Recovery:
             return self._write(taken, rows.changed(taken, due_at=until, error=f"look: {error}"))
         if ticket_id is not None:
             return delivery.add_note(taken, ticket_id, ONE_OF_MANY, turn)
-        bound = delivery.policy.tickets_an_hour
-        if delivery.ledger.take_place(taken.person, now=now, tickets_an_hour=bound):
+        if self._has_place(taken):
             taken = self._take(taken, State.NOT_CREATED, crowded=False)
             return self._create(taken, turn) if taken else None
         return self._write(taken, rows.changed(taken, due_at=now + WAIT_FOR_ANOTHER_S))
@@ -151,6 +150,10 @@ class Recovery:
         failed = rows.changed(entry, state=State.FAILED, due_at=None)
         logger.error("given up", extra={"reference": entry.reference, "error": entry.error, "attempts": entry.attempts})
         return self._write(entry, failed)
+
+    def _has_place(self, entry: Entry) -> bool:
+        bound = self.delivery.policy.tickets_an_hour
+        return self.delivery.ledger.take_place(entry.person, now=self._now(), tickets_an_hour=bound)
 
     def _take(self, entry: Entry, state: State, **changes: object) -> Entry | None:
         """Hold the row for a lease; None where another was quicker."""

@@ -75,6 +75,11 @@ class Entry:
         return "#" in self.entry
 
     @property
+    def counts(self) -> bool:
+        """Tell whether this row is about to become a ticket, and so takes a place of its person's hour."""
+        return self.state is State.CREATING and not self.is_note
+
+    @property
     def waiting(self) -> bool:
         """Tell whether something is still to be done, or failed to be done."""
         return self.state is not State.CREATED

@@ -61,7 +61,7 @@ class DynamoDBLedger:
         )
         if standing is not None:
             return Claim(standing, mine=False)
-        crowded = not entry.is_note and not self._take_place(entry.person, entry.owner, now, tickets_an_hour)
+        crowded = entry.counts and not self._take_place(entry.person, entry.owner, now, tickets_an_hour)
         return Claim(entry, mine=True, crowded=crowded)
 
     def replace(self, old: Entry, new: Entry) -> bool:

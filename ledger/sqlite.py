@@ -54,7 +54,7 @@ class SQLiteLedger:
             standing = _get(db, entry)
             if standing and standing.expires_at > now and standing.owner != entry.owner:
                 return Claim(standing, mine=False)
-            crowded = not entry.is_note and not _take_place(db, entry.person, entry.owner, now, tickets_an_hour)
+            crowded = entry.counts and not _take_place(db, entry.person, entry.owner, now, tickets_an_hour)
             _put(db, entry)
             return Claim(entry, mine=True, crowded=crowded)
 
