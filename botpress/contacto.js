@@ -196,10 +196,10 @@ const fieldToAsk = (errors) => {
 // What an answer means. A proxy, a gateway or the platform can answer in the function's place, also
 // in JSON with a `message`: only an answer in the function's own shape is taken at its word.
 const answerOutcome = (answer) => {
-  const status = Number(read(() => answer.status)) || 0
+  const status = answer.status
   const data = read(() => answer.data) || {}
   const message = head(data.message, 1000)
-  const ticketId = status === 202 ? '' : head(data.ticket_id, 40)
+  const ticketId = head(data.ticket_id, 40)
   const reference = head(data.reference, 40)
   if (status >= 200 && status < 300 && typeof data.status === 'string' && (ticketId || reference)) {
     return { ok: true, error: '', ticketId, reference, message }
@@ -253,6 +253,7 @@ const toResult = (outcome, language) => ({
   ticketError: outcome.error,
   ticketField: outcome.field || ''
 })
+const UNFINISHED = { error: 'unexpected' }
 // ── end of the shared part ─────────────────────────────────────────────────────────────────────
 
 // Timers are no documented global of Studio; lodash is, and its debounce is one that can be stopped.
@@ -309,7 +310,7 @@ const keepResult = (result) => {
 }
 
 const run = async () => {
-  keepResult({ ticketOk: false, ticketId: '', ticketReference: '', ticketMessage: '', ticketError: '', ticketField: '' })
+  keepResult(toResult(UNFINISHED, language())) // should the turn be ended before the card is
   const body = toBody(handoffFields())
   const saved = head(captured('contactKey'), 900)
   const key = requestKey(saved, body.conversation_id || '', body.message_id || '')
@@ -326,7 +327,7 @@ let outcome
 try {
   outcome = await run()
 } catch (fault) {
-  outcome = { error: 'unexpected', again: true }
+  outcome = UNFINISHED
 }
 keepResult(toResult(outcome, language()))
 

@@ -195,10 +195,10 @@ const fieldToAsk = (errors) => {
 // What an answer means. A proxy, a gateway or the platform can answer in the function's place, also
 // in JSON with a `message`: only an answer in the function's own shape is taken at its word.
 const answerOutcome = (answer) => {
-  const status = Number(read(() => answer.status)) || 0
+  const status = answer.status
   const data = read(() => answer.data) || {}
   const message = head(data.message, 1000)
-  const ticketId = status === 202 ? '' : head(data.ticket_id, 40)
+  const ticketId = head(data.ticket_id, 40)
   const reference = head(data.reference, 40)
   if (status >= 200 && status < 300 && typeof data.status === 'string' && (ticketId || reference)) {
     return { ok: true, error: '', ticketId, reference, message }
@@ -252,6 +252,7 @@ const toResult = (outcome, language) => ({
   ticketError: outcome.error,
   ticketField: outcome.field || ''
 })
+const UNFINISHED = { error: 'unexpected' }
 // ── end of the shared part ─────────────────────────────────────────────────────────────────────
 
 const after = (ms, ring) => {
@@ -304,7 +305,7 @@ const keepResult = (result) => {
 }
 
 const run = async () => {
-  keepResult({ ticketOk: false, ticketId: '', ticketReference: '', ticketMessage: '', ticketError: '', ticketField: '' })
+  keepResult(toResult(UNFINISHED, language())) // should the turn be ended before the card is
   const body = toBody(handoffFields())
   const saved = head(read(() => session.contactKey), 900)
   const key = requestKey(saved, body.conversation_id || '', body.message_id || '')
@@ -318,7 +319,7 @@ const run = async () => {
 }
 
 const contacto = async () => {
-  const outcome = await run().catch(() => ({ error: 'unexpected', again: true }))
+  const outcome = await run().catch(() => UNFINISHED)
   keepResult(toResult(outcome, language()))
   say(outcome.ok ? 'log' : 'error', outcome.ok ? 'kept' : outcome.error, outcome.detail || '', outcome.reference || '')
 }

@@ -34,8 +34,8 @@ def card_variables() -> set[str]:
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//"))
     read = re.findall(r"captured\('(\w+)'", code)
     kept = re.findall(r"keep\('(\w+)'", code)
-    results = re.findall(r"keepResult\(\{ (.*?) \}\)", code)
-    return {*read, *kept, *re.findall(r"(\w+):", results[0])}
+    result = code.split("const toResult = ")[1].split("\n})")[0]
+    return {*read, *kept, *re.findall(r"^  (\w+):", result, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("language", GUIDES)

@@ -130,6 +130,17 @@ def test_yesterdays_outcome_does_not_stay(plain: Card) -> None:
     assert (run.workflow["ticketReference"], run.workflow["ticketField"]) == ("", "")
 
 
+def test_a_turn_cut_short_leaves_no_old_outcome(card: Card) -> None:
+    """Where the platform ends the turn in the middle, the variables tell of no success, and there is a sentence."""
+    old = {"ticketOk": True, "ticketId": "1", "ticketMessage": "Listo."}
+    scene = v12_conversation(**old) if card.mode == "v12" else conversation(**old)
+    with ScriptedFunction(slow(30, reply(201, created()))) as function:
+        run = card.run(function.url, scene, turn_s=0.5)
+    assert "longer than 0.5 s" in str(run.error)
+    assert (run.workflow["ticketOk"], run.workflow["ticketId"]) == (False, "")
+    assert run.workflow["ticketMessage"] == "No pude confirmar el registro de tu pedido."
+
+
 def test_without_lodash_the_card_still_delivers(plain: Card) -> None:
     """Where even the timers are missing, axios' own time-out is left, and the second call comes at once."""
     bare = plain.edited({"_.debounce(ring, ms)": "noLodash.debounce(ring, ms)"})
@@ -151,10 +162,10 @@ def test_the_worst_case_fits_into_a_turn() -> None:
 
 def test_the_second_call_keeps_to_the_budget(plain: Card) -> None:
     """What the first call and the pause have used up, the second no longer gets."""
-    short = plain.edited({"BUDGET_MS = 9000": "BUDGET_MS = 2600"})
+    short = plain.edited({"TIMEOUT_MS = 1000": "TIMEOUT_MS = 2000", "BUDGET_MS = 9000": "BUDGET_MS = 3300"})
     with ScriptedFunction(slow(30, reply(201, created()))) as function:
         run = short.run(function.url)
-    assert (len(run.calls), run.ms < 2_900) == (2, True)
+    assert (len(run.calls), run.ms < 3_900) == (2, True)
 
 
 def test_on_an_action_server_one_call_fits_five_seconds(tmp_path: Any) -> None:
