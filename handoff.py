@@ -11,12 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from email_validator import EmailNotValidError, validate_email
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from strict_json import JSONObject
-from text import Keep, clean, cut, mask_cards
+from text import Keep, clean, cut, is_email, mask_cards
 
 SCHEMA_FILE: Final = Path(__file__).parent / "schemas" / "handoff.schema.json"
 OTHER_FIELDS_SHOWN: Final = 100
@@ -103,7 +102,8 @@ class Handoff:
 
     def to_json(self) -> str:
         """Return the handoff as JSON for the ledger: only what was given."""
-        return json.dumps({name: value for name in _NAMES if (value := getattr(self, name))})
+        given = {name: value for name in _NAMES if (value := getattr(self, name))}
+        return json.dumps(given, ensure_ascii=False)  # escapes would make it six times as long: DynamoDB has a bound
 
     @staticmethod
     def from_json(text: str) -> Handoff:
@@ -190,7 +190,7 @@ def _cleaned(name: str, value: Any) -> Any:
 def _faults(given: JSONObject) -> tuple[Fault, ...]:
     found = dict.fromkeys(fault for error in _validator().iter_errors(given) for fault in _read_error(error))
     address = given.get("user_email")
-    if isinstance(address, str) and not _is_email(address):  # the schema's format is a hint; this is the check
+    if isinstance(address, str) and not is_email(address):  # the schema's format is a hint; this is the check
         found[Fault("user_email", "invalid")] = None
     return tuple(found)
 
@@ -209,14 +209,6 @@ def _read_error(error: ValidationError) -> list[Fault]:
 
 
 _CODES: Final = {"type": "type", "maxLength": "too-long"}
-
-
-def _is_email(address: str) -> bool:
-    try:
-        validate_email(address, check_deliverability=False)
-    except EmailNotValidError:
-        return False
-    return True
 
 
 def _handoff(given: JSONObject, *, key: str, lifetime_s: float) -> Handoff:
@@ -248,7 +240,7 @@ def _as_text(value: Any) -> str:
 def _salvage(given: JSONObject, key: str) -> Handoff:
     """Return what there is of a refused handoff: what cannot stand in its field moves to the other data."""
     sound = {name: value for name, value in given.items() if name in _properties() and isinstance(value, str)}
-    if not _is_email(sound.get("user_email", "")):
+    if not is_email(sound.get("user_email", "")):
         sound.pop("user_email", None)
     for fault in _faults(given):
         if fault.field in {"user_phone", "category"}:

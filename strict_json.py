@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 JSONObject = dict[str, Any]
 
 INTEGER_DIGITS_MAX: Final = 400
+DEPTH_MAX: Final = 100  # whoever walks the value later has less stack left than the reader had
 
 
 class MalformedJSON(Exception):
@@ -32,12 +34,28 @@ def parse_body(raw: bytes) -> JSONObject:
             parse_float=_finite,
             parse_int=_bounded,
         )
+        _refuse_depth(value)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate would break every later step
     except (ValueError, RecursionError) as error:
         raise MalformedJSON(type(error).__name__) from error
     if not isinstance(value, dict):
         raise MalformedJSON("not an object")
     return value
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return
+    raise ValueError("nested too deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> JSONObject:

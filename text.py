@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
+from email_validator import EmailNotValidError, validate_email
+
 Keep = Literal["head", "tail"]
 
 # C0 and C1 controls but tab and newline; bidi embeddings, overrides and isolates; byte-order mark; noncharacters.
 # Zero-width joiners stay: without them an emoji family falls apart.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
-_LINE_ENDS: Final = re.compile("\r\n?|\u2028|\u2029|\x85")
+_LINE_ENDS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 VISIBLE: Final = re.compile(
-    "[^\x00-\x20\x7f-\xa0\xad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff\ufff9-\uffff]",
+    "[^\x00-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff\ufff9-\uffff]",
 )
 
-_DIGIT_GROUPS: Final = re.compile(r"[0-9]{3,}(?:[ .\-\u00a0][0-9]{3,})*")
+_DIGIT_GROUPS: Final = re.compile(r"[0-9]{3,}(?:[ \t./\-\u00a0\u202f\u2010-\u2015]{1,3}[0-9]{3,})*")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _CARD_DIGITS: Final = range(13, 20)
 _CARD_STARTS: Final = frozenset("23456")
@@ -50,6 +52,19 @@ def cut(text: str, limit: int, keep: Keep = "head") -> str:
     return f"{text[:limit]}… [+{missing}]" if keep == "head" else f"[+{missing}] …{text[missing:]}"
 
 
+def is_email(address: str) -> bool:
+    r"""Tell whether address has the form of an e-mail address; whether it exists is not asked.
+
+    >>> is_email("ana@example.com"), is_email("ana@example"), is_email("ana@example.com\nbcc: x@example.com")
+    (True, False, False)
+    """
+    try:
+        validate_email(address, check_deliverability=False)
+    except EmailNotValidError:
+        return False
+    return True
+
+
 def one_line(text: str) -> str:
     """Return text with every run of white space as one space."""
     return " ".join(text.split())
@@ -58,7 +73,8 @@ def one_line(text: str) -> str:
 def mask_cards(text: str) -> str:
     """Return text with payment card numbers (13-19 digits that pass the Luhn check) masked but for the last four.
 
-    A number may be typed in groups of three or more digits; a group before or after it does not hide it.
+    A number may be typed in groups of three or more digits, with up to three blanks, dots, slashes or dashes between
+    them; a group before or after it does not hide it.
 
     >>> mask_cards("pagué 500 con 4111 1111 1111 1111 ayer")
     'pagué 500 con **** **** **** 1111 ayer'
@@ -68,26 +84,29 @@ def mask_cards(text: str) -> str:
 
 def _mask_run(run: str) -> str:
     groups = list(_DIGITS.finditer(run))
-    first = 0
+    parts: list[str] = []
+    first = told = 0  # told: how much of run is in parts
     while first < len(groups):
         last = _card_end(groups, first)
         if last is None:
             first += 1
             continue
         start, end = groups[first].start(), groups[last].end()
-        run = run[:start] + _masked(run[start:end]) + run[end:]
-        first = last + 1
-    return run
+        parts += run[told:start], _masked(run[start:end])
+        first, told = last + 1, end
+    return "".join((*parts, run[told:]))
 
 
 def _card_end(groups: list[re.Match[str]], first: int) -> int | None:
     """Return the index of the group that ends a card number begun at group first, or None."""
     digits = ""
+    if groups[first].group()[0] not in _CARD_STARTS:
+        return None
     for index in range(first, len(groups)):
         digits += groups[index].group()
         if len(digits) >= _CARD_DIGITS.stop:
             return None
-        if len(digits) in _CARD_DIGITS and digits[0] in _CARD_STARTS and _luhn(digits):
+        if len(digits) in _CARD_DIGITS and _luhn(digits):
             return index
     return None
 

@@ -1,0 +1,58 @@
+"""For every test: no canary in any log line; a stand-in and a function where one asks for them; hypothesis profiles."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from local_freshdesk import LocalFreshdesk
+from tests.edge import Function, open_function
+from tests.factories import API_KEY
+from tests.leaks import LeakDetector
+
+settings.register_profile("default", max_examples=50, deadline=None)
+settings.register_profile("fuzz", max_examples=10_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+LEAKS = LeakDetector()
+LOGGERS = (logging.getLogger(), logging.getLogger("handoff"))
+
+
+def pytest_configure() -> None:
+    """Listen to everything that is logged."""
+    for logger in LOGGERS:
+        logger.addHandler(LEAKS)
+
+
+def pytest_unconfigure() -> None:
+    """Stop listening."""
+    for logger in LOGGERS:
+        logger.removeHandler(LEAKS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Fail a test in which a log line told something of a person, or a secret."""
+    LEAKS.found.clear()
+    yield
+    assert LEAKS.found == []
+
+
+@pytest.fixture
+def desk() -> Iterator[LocalFreshdesk]:
+    """Return a stand-in that allows as many tickets as a test wants."""
+    with LocalFreshdesk(api_key=API_KEY) as running:
+        running.limit(create_per_minute=1_000_000, total_per_minute=1_000_000)
+        yield running
+
+
+@pytest.fixture
+def function(desk: LocalFreshdesk, tmp_path: Path) -> Iterator[Function]:
+    """Return the function, with a ledger of its own, talking to the stand-in."""
+    with open_function(desk.url, tmp_path) as opened:
+        yield opened
