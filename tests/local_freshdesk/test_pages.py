@@ -339,11 +339,7 @@ def test_further_message_is_a_new_request_in_the_same_conversation() -> None:
 
 def test_reference_is_followed_until_its_ticket_appears() -> None:
     """A 202 gets a line that asks the function, for the page and for its script."""
-    with (
-        ScriptedFunction(QUEUED, became={"status": "queued"}) as function,
-        chat_with(function) as desk,
-        Browser(desk) as browser,
-    ):
+    with talking(QUEUED, became={"status": "queued"}) as (function, desk, browser):
         first = browser.submit("/chat", **FILLED)
         path = first.url.removeprefix(desk.url).partition("#")[0]
         assert "el ticket está en camino" in first.text
@@ -356,11 +352,7 @@ def test_reference_is_followed_until_its_ticket_appears() -> None:
 
 def test_failed_reference_says_that_a_person_must_look() -> None:
     """After 72 hours."""
-    with (
-        ScriptedFunction(QUEUED, became={"status": "failed"}) as function,
-        chat_with(function) as desk,
-        Browser(desk) as browser,
-    ):
+    with talking(QUEUED, became={"status": "failed"}) as (_, _, browser):
         assert "lo tiene que mirar una persona" in browser.submit("/chat", **FILLED).text
 
 
@@ -377,11 +369,7 @@ def test_answers_are_text_in_the_chat() -> None:
 
 def test_answer_without_sense_is_shown_without_harm() -> None:
     """A ticket number that is none makes no link."""
-    with (
-        ScriptedFunction((201, {"ticket_id": "../x", "message": "m"})) as function,
-        chat_with(function) as desk,
-        Browser(desk) as browser,
-    ):
+    with talking((201, {"ticket_id": "../x", "message": "m"})) as (_, _, browser):
         assert "../x" not in browser.submit("/chat", **FILLED).text
 
 

@@ -1,0 +1,217 @@
+"""`python -m local_freshdesk` and `python -m local_freshdesk.demo`, as a person starts and ends them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from local_freshdesk.bot import ROOT
+from local_freshdesk.children import port_is_free
+from local_freshdesk.demo import CannotStartError, Place, function_environment, read_place, sample_handoffs
+from tests.local_freshdesk.factories import ticket
+
+MAIN = """
+import json, os
+def create_ticket(request):
+    if request.method == "GET":
+        return {}, 401
+    told = request.get_json()
+    body = {"status": "created", "ticket_id": 7, "reference": "BF-7K3QX2AB", "group": told["bot"]}
+    return json.dumps(body), 201, {"Content-Type": "application/json"}
+"""
+OPS = "import time\nprint('sweeping', flush=True)\nwhile True:\n    time.sleep(0.1)\n"
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Give a small project of its own, two free ports and a folder for data."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "main.py").write_text(MAIN)
+    (root / "ops.py").write_text(OPS)
+    return Place(port=free_port(), freshdesk_port=free_port(), root=root, data=tmp_path / "data")
+
+
+@contextmanager
+def program(*command: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """A program of this project, ended afterwards whatever happens."""
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", **environ}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def demo(place: Place) -> tuple[list[str], dict[str, str]]:
+    """The demo's command and environment in this place."""
+    command = ["local_freshdesk.demo", "--root", str(place.root), "--data", str(place.data)]
+    return command, {"PORT": str(place.port), "FRESHDESK_PORT": str(place.freshdesk_port)}
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """The output up to a line with this text."""
+    said = ""
+    assert process.stdout
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(said + (process.stderr.read() if process.stderr else ""))
+
+
+def test_stand_in_starts_serves_and_ends(tmp_path: Path) -> None:
+    """On a free port, with its settings; SIGTERM ends it with 0; the file keeps the ticket."""
+    db = str(tmp_path / "f.db")
+    with program("local_freshdesk", "--port", "0", "--db", db, "--api-key", "k", "--total-per-minute", "9") as process:
+        url = read_until(process, "stand-in").split()[2]
+        told = requests.post(f"{url}/api/v2/tickets", json=ticket(), auth=("k", "X"), timeout=5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert told.headers["X-RateLimit-Total"] == "9.0"
+    assert Path(db).stat().st_size > 0
+
+
+def test_stand_in_says_that_its_port_is_taken() -> None:
+    """One line and 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "local_freshdesk", "--port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"Port {port} cannot be used" in done.stderr
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_demo_starts_everything_and_ends_everything(place: Place, ending: signal.Signals) -> None:
+    """A sample per bot, the addresses, a curl; then 0, no trace, no child, both ports free."""
+    command, environ = demo(place)
+    with program(*command, **environ) as process:
+        said = read_until(process, "Ctrl-C")
+        process.send_signal(ending)
+        rest, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+    for text in ("betsur         201 created", "institucional  201 created", "/chat", "/weather", "curl -sS"):
+        assert text in said
+    assert "Traceback" not in rest
+    assert port_is_free(place.port)
+    assert port_is_free(place.freshdesk_port)
+    assert not running_in(place.root)
+
+
+def running_in(folder: Path) -> list[str]:
+    """The processes whose working directory is this folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").resolve() == folder.resolve() and (entry / "cmdline").read_text():
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "program_text", "says"),
+    [
+        ("function", "raise SystemExit('no setting')", "The function ended by itself"),
+        ("sweep", "print('broken sweep')\nraise SystemExit(3)", "The sweep ended by itself (status 3)"),
+    ],
+)
+def test_demo_tells_which_part_died_and_why(place: Place, name: str, program_text: str, says: str) -> None:
+    """Its name, its status, its last lines; 1, and nothing is left running."""
+    (place.root / ("main.py" if name == "function" else "ops.py")).write_text(program_text)
+    command, environ = demo(place)
+    with program(*command, **environ) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert says in errors
+    assert ("no setting" if name == "function" else "broken sweep") in errors
+    assert not running_in(place.root)
+
+
+def test_demo_ends_while_it_is_starting(place: Place) -> None:
+    """Ctrl-C before anything is up: 0 all the same."""
+    (place.root / "main.py").write_text("import time\ntime.sleep(60)")
+    command, environ = demo(place)
+    with program(*command, **environ) as process:
+        while not (place.data / "sweep.log").exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize(("name", "what"), [("PORT", "function"), ("FRESHDESK_PORT", "Freshdesk stand-in")])
+def test_taken_port_is_named_with_the_variable_to_change(place: Place, name: str, what: str) -> None:
+    """One line: which port, who needs it, what to type."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environ = {"PORT": str(place.port), "FRESHDESK_PORT": str(place.freshdesk_port), name: str(port)}
+        with pytest.raises(CannotStartError, match=f"Port {port} is taken, and the {what} needs it.*{name}="):
+            read_place(environ, place.root, place.data)
+
+
+@pytest.mark.parametrize(
+    "environ", [{"PORT": "x"}, {"PORT": "0"}, {"FRESHDESK_PORT": "65536"}, {"PORT": "9", "FRESHDESK_PORT": "9"}]
+)
+def test_ports_must_be_two_numbers(place: Place, environ: dict[str, str]) -> None:
+    """Each fault in one line."""
+    with pytest.raises(CannotStartError, match="PORT"):
+        read_place(environ, place.root, place.data)
+
+
+def test_demo_says_it_in_one_line(place: Place) -> None:
+    """A taken port on the command line: 1, one line, no trace."""
+    command, environ = demo(place)
+    with program(*command, **{**environ, "PORT": "many"}) as process:
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, len(errors.splitlines())) == (1, 1)
+
+
+def test_demo_can_reach_no_real_account(place: Place) -> None:
+    """Keys and addresses of the caller's environment do not get through."""
+    environ = {"FRESHDESK_URL": "https://real.freshdesk.com", "FRESHDESK_API_KEY_OTHER": "k", "HOME": "/h"}
+    env = function_environment(place, environ)
+    assert env["FRESHDESK_URL"] == place.freshdesk_url
+    assert "FRESHDESK_API_KEY_OTHER" not in env
+    assert (env["HOME"], env["WEBHOOK_SECRET"]) == ("/h", "local-secret")
+
+
+def test_samples_keep_their_ids() -> None:
+    """So that a second start is answered `duplicate`."""
+    first, again = sample_handoffs(), sample_handoffs()
+    assert first == again
+    assert [sample["conversation_id"] for sample in first] == ["sample-betsur", "sample-institucional"]
+    assert json.dumps(first)
