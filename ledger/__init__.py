@@ -86,7 +86,11 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row's fields that hold something, as plain values."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, "", False)}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None and value is not False and value != ""
+        }
 
     @staticmethod
     def from_dict(row: dict[str, Any]) -> Entry:
@@ -96,7 +100,7 @@ class Entry:
 
     def to_json(self) -> str:
         """Return the row as JSON."""
-        return json.dumps(self.to_dict())
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
     @staticmethod
     def from_json(text: str) -> Entry:

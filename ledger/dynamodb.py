@@ -32,7 +32,7 @@ Item = dict[str, dict[str, str]]
 
 
 class DynamoDBLedger:
-    """One table. The client is made at the first call, so that choosing the store costs nothing before."""
+    """One table. Nothing is sent before the first call."""
 
     def __init__(self, table: str, *, region: str, endpoint: str | None = None) -> None:
         self._table = table
@@ -54,12 +54,11 @@ class DynamoDBLedger:
 
     def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
         """Insert entry unless there is a row; see `Ledger.claim`."""
-        standing = self._put(
-            entry,
-            "attribute_not_exists(#entry) OR #expires_at <= :now OR #owner = :owner",
-            {":now": _number(now), ":owner": {"S": entry.owner}},
-        )
-        if standing is not None:
+        condition = "attribute_not_exists(#entry) OR #expires_at <= :now OR #owner = :owner"
+        if not self._put(entry, condition, {":now": _number(now), ":owner": {"S": entry.owner}}):
+            standing = self._standing(entry)
+            if standing is None:  # removed in between: as good as a store that did not answer; the caller asks again
+                raise LedgerUnavailable("the row went away")
             return Claim(standing, mine=False)
         crowded = entry.counts and not self._take_place(entry.person, entry.owner, now, tickets_an_hour)
         return Claim(entry, mine=True, crowded=crowded)
@@ -67,8 +66,7 @@ class DynamoDBLedger:
     def replace(self, old: Entry, new: Entry) -> bool:
         """Write new over old if old still stands; see `Ledger.replace`."""
         values = {":version": _number(old.version), ":owner": {"S": old.owner}}
-        standing = self._put(new, "#version = :version AND #owner = :owner", values)
-        return standing is None or standing == new
+        return self._put(new, "#version = :version AND #owner = :owner", values) or self._standing(new) == new
 
     def find(self, reference: str, *, now: float) -> list[Entry]:
         """Return the rows under a reference; see `Ledger.find`."""
@@ -120,8 +118,8 @@ class DynamoDBLedger:
     def tidy(self, now: float) -> None:
         """Do nothing: the table's TTL removes what is over."""
 
-    def _put(self, entry: Entry, condition: str, values: Mapping[str, Any]) -> Entry | None:
-        """Write entry where condition holds; else return the row that stands there."""
+    def _put(self, entry: Entry, condition: str, values: Mapping[str, Any]) -> bool:
+        """Write entry where condition holds; tell whether it did."""
         names = {"#entry": "entry", "#expires_at": "expires_at", "#owner": "owner", "#version": "version"}
         wish = {
             "TableName": self._table,
@@ -130,18 +128,19 @@ class DynamoDBLedger:
             "ExpressionAttributeNames": {name: value for name, value in names.items() if name in condition},
             "ExpressionAttributeValues": dict(values),
         }
+        return self._written(wish)
+
+    def _written(self, wish: dict[str, Any]) -> bool:
         try:
             self._call("put_item", wish)
         except _ConditionFailed:
-            return self._standing(entry)
-        return None
+            return False
+        return True
 
-    def _standing(self, entry: Entry) -> Entry:
+    def _standing(self, entry: Entry) -> Entry | None:
         key = {"reference": {"S": entry.reference}, "entry": {"S": entry.entry}}
         found = self._call("get_item", {"TableName": self._table, "Key": key, "ConsistentRead": True})
-        if "Item" not in found:  # removed in between: as good as a store that did not answer; the caller asks again
-            raise LedgerUnavailable("the row went away")
-        return _entry(found["Item"])
+        return _entry(found["Item"]) if "Item" in found else None
 
     def _take_place(self, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
         """Take the first place that is free or over; the same claim repeated takes its own again."""
@@ -163,11 +162,7 @@ class DynamoDBLedger:
             | ({"#owner": "owner"} if owner else {}),
             "ExpressionAttributeValues": {":now": _number(now)} | ({":owner": {"S": owner}} if owner else {}),
         }
-        try:
-            self._call("put_item", wish)
-        except _ConditionFailed:
-            return False
-        return True
+        return self._written(wish)
 
     def _query(self, *, limit: int | None = None, **wish: Any) -> list[Entry]:
         return [_entry(item) for item in self._pages("query", {"TableName": self._table, **wish}, limit)]

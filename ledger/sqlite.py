@@ -33,6 +33,10 @@ ON CONFLICT (reference, entry) DO UPDATE SET
     version = excluded.version, owner = excluded.owner, due_at = excluded.due_at, created_at = excluded.created_at,
     expires_at = excluded.expires_at, conversation = excluded.conversation, row = excluded.row
 """
+_OVERWRITE: Final = """
+UPDATE entries SET version = ?, owner = ?, due_at = ?, created_at = ?, expires_at = ?, conversation = ?, row = ?
+WHERE reference = ? AND entry = ? AND version = ? AND owner = ?
+"""
 
 
 class SQLiteLedger:
@@ -61,13 +65,11 @@ class SQLiteLedger:
     def replace(self, old: Entry, new: Entry) -> bool:
         """Write new over old if old still stands; see `Ledger.replace`."""
         with self._writing() as db:
-            standing = _get(db, old)
-            if standing == new:
+            values = (new.version, new.owner, new.due_at, new.created_at, new.expires_at, new.conversation)
+            wanted = (old.reference, old.entry, old.version, old.owner)
+            if db.execute(_OVERWRITE, (*values, new.to_json(), *wanted)).rowcount:
                 return True
-            if standing is None or (standing.version, standing.owner) != (old.version, old.owner):
-                return False
-            _put(db, new)
-            return True
+            return _get(db, old) == new  # its answer was lost, and the caller asks again
 
     def find(self, reference: str, *, now: float) -> list[Entry]:
         """Return the rows under a reference; see `Ledger.find`."""

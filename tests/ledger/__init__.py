@@ -1,0 +1,1 @@
+"""The ledger: one contract, held on every store."""

@@ -1,0 +1,271 @@
+"""What tests of the ledger, the rule and the sweep are made of: a clock, a help desk, a ledger that fails, a row."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import botocore.session
+
+from delivery import Delivery
+from desk import Clock, Desk
+from freshdesk_client import Answer, FreshdeskClient, Request, Transport
+from ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
+from ledger.sqlite import SQLiteLedger
+from routing import Routing, load_routing
+from rows import Policy
+
+T = TypeVar("T")
+
+NOW: Final = 1_790_000_000.0
+REGION: Final = "sa-east-1"
+ROUTING: Final = load_routing((Path(__file__).parent.parent / "routing.toml").read_text(encoding="utf-8"))
+
+
+class VirtualClock:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        """Return epoch seconds."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+class Lost(NamedTuple):
+    """Freshdesk does what it is asked, and the answer is lost."""
+
+    error: Exception
+
+
+Fate = Answer | Exception | Lost | None
+
+
+class FakeFreshdesk:
+    """A help desk as a transport on a virtual clock: `fates` is what the next calls meet, None being good weather."""
+
+    def __init__(self, clock: VirtualClock, *fates: Fate, taking_s: float = 0.0) -> None:
+        self.clock = clock
+        self.fates = deque(fates)
+        self.always: Fate = None
+        self.taking_s = taking_s
+        self.calls: list[Request] = []
+        self.timeouts: list[float] = []
+        self.tickets: list[dict[str, Any]] = []
+        self.notes: list[tuple[int, str]] = []
+        self.headers: dict[str, str] = {}
+
+    def __call__(self, request: Request, timeout_s: float) -> Answer:
+        """Answer as Freshdesk would, or as fate has it."""
+        self.calls.append(request)
+        self.timeouts.append(timeout_s)
+        self.clock.time += self.taking_s
+        fate = self.fates.popleft() if self.fates else self.always
+        if isinstance(fate, Answer):
+            return fate
+        if isinstance(fate, Exception):
+            raise fate
+        answer = self._answer(request)
+        if isinstance(fate, Lost):
+            raise fate.error
+        return answer
+
+    @property
+    def posts(self) -> int:
+        """How often a ticket was asked for."""
+        return sum(call.method == "POST" and call.path == "/api/v2/tickets" for call in self.calls)
+
+    def has(self, **fields: Any) -> int:
+        """Put a ticket there, as if somebody had made it; return its number."""
+        moment = datetime.fromtimestamp(self.clock.time, UTC).isoformat().replace("+00:00", "Z")
+        number = len(self.tickets) + 1
+        ticket = {"id": number, "subject": "", "status": 2, "created_at": moment, "email": "", "box": "", **fields}
+        self.tickets.append(ticket)
+        return number
+
+    def _answer(self, request: Request) -> Answer:
+        if request.method == "GET":
+            return self._list(request)
+        said = json.loads(request.body or b"")
+        if request.path != "/api/v2/tickets":
+            self.notes.append((int(request.path.split("/")[4]), said["body"]))
+            return answer(201, {"id": len(self.notes)}, self.headers)
+        return answer(201, {"id": self.has(**said)}, self.headers)
+
+    def _list(self, request: Request) -> Answer:
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+        box = asked.get("filter", "")
+        rows = [one for one in reversed(self.tickets) if one["box"] == box]
+        found = [one for one in rows if "email" not in asked or one["email"] == asked["email"]]
+        return answer(200, found, self.headers)
+
+
+def answer(status: int, told: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """Return an answer with a JSON body."""
+    return Answer(status, dict(headers or {}), b"" if told is None else json.dumps(told).encode())
+
+
+def busy(retry_after: float) -> Answer:
+    """Return a 429."""
+    return Answer(429, {"retry-after": f"{retry_after:g}"}, b"")
+
+
+def refusal(*fields: str, code: str = "invalid_value") -> Answer:
+    """Return a 400 that names fields."""
+    faults = [{"field": field, "message": "It should be something else", "code": code} for field in fields]
+    return answer(400, {"description": "Validation failed", "errors": faults})
+
+
+class FaultyLedger:
+    """A ledger whose next calls fail as `fates` say: "before" it did anything, or "after"; "" is a good call."""
+
+    def __init__(self, ledger: Ledger, *fates: str, only: str = "") -> None:
+        self.ledger = ledger
+        self.fates = deque(fates)
+        self.only = only
+        self.always = ""
+
+    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+        """See `Ledger`."""
+        return self._met("claim", lambda: self.ledger.claim(entry, now=now, tickets_an_hour=tickets_an_hour))
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        """See `Ledger`."""
+        return self._met("replace", lambda: self.ledger.replace(old, new))
+
+    def find(self, reference: str, *, now: float) -> list[Entry]:
+        """See `Ledger`."""
+        return self._met("find", lambda: self.ledger.find(reference, now=now))
+
+    def due(self, until: float, limit: int) -> list[Entry]:
+        """See `Ledger`."""
+        return self._met("due", lambda: self.ledger.due(until, limit))
+
+    def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
+        """See `Ledger`."""
+        return self._met("in_conversation", lambda: self.ledger.in_conversation(conversation, now=now))
+
+    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+        """See `Ledger`."""
+        return self._met("take_place", lambda: self.ledger.take_place(person, now=now, tickets_an_hour=tickets_an_hour))
+
+    def each(self) -> Iterator[Entry]:
+        """See `Ledger`."""
+        return self._met("each", self.ledger.each)
+
+    def delete(self, entry: Entry) -> None:
+        """See `Ledger`."""
+        self._met("delete", lambda: self.ledger.delete(entry))
+
+    def tidy(self, now: float) -> None:
+        """See `Ledger`."""
+        self._met("tidy", lambda: self.ledger.tidy(now))
+
+    def _met(self, name: str, call: Callable[[], T]) -> T:
+        if self.only not in {"", name}:
+            return call()
+        fate = self.fates.popleft() if self.fates else self.always
+        if fate == "before":
+            raise LedgerUnavailable(fate)
+        result = call()
+        if fate == "after":
+            raise LedgerUnavailable(fate)
+        return result
+
+
+def entry(**overrides: Any) -> Entry:
+    """Return a row that a caller has just claimed."""
+    given = {
+        "reference": "BF-7K3QX2AB",
+        "entry": "7K3QX2AB" + "A" * 44,
+        "state": State.CREATING,
+        "owner": "one",
+        "created_at": NOW,
+        "due_at": NOW + 60.0,
+        "give_up_at": NOW + 72 * 3600.0,
+        "expires_at": NOW + ROW_LIFETIME_S,
+        "person": "somebody",
+        "conversation": "conversation",
+        **overrides,
+    }
+    return Entry(**given)
+
+
+def delivery(
+    *,
+    clock: Clock,
+    transport: Transport,
+    ledger: Ledger | None = None,
+    routing: Routing = ROUTING,
+    url: str = "https://betsur.freshdesk.com",
+    **policy: Any,
+) -> Delivery:
+    """Return a delivery to one desk; what is not named here is a field of `Policy`. Its jitter is none."""
+    owners = (f"owner-{number}" for number in itertools.count(1))
+    return Delivery(
+        desks={"": Desk(url, FreshdeskClient(transport), clock)},
+        ledger=ledger or SQLiteLedger(":memory:"),
+        routing=routing,
+        clock=clock,
+        new_owner=lambda: next(owners),
+        jitter=lambda: 0.0,
+        policy=Policy(**policy),
+    )
+
+
+def dynamodb_table(endpoint: str) -> str:
+    """Create the ledger's table on an emulator, and return its name. The environment must hold AWS credentials."""
+    name = f"handoffs-{uuid.uuid4().hex[:12]}"
+    client = _client(endpoint)
+    types = {"reference": "S", "entry": "S", "due_lane": "S", "due_at": "N", "conversation": "S", "created_at": "N"}
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": field, "AttributeType": kind} for field, kind in types.items()],
+        KeySchema=_key("reference", "entry"),
+        GlobalSecondaryIndexes=[
+            {"IndexName": "due", "KeySchema": _key("due_lane", "due_at"), "Projection": {"ProjectionType": "ALL"}},
+            {
+                "IndexName": "conversation",
+                "KeySchema": _key("conversation", "created_at"),
+                "Projection": {"ProjectionType": "ALL"},
+            },
+        ],
+    )
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+    return name
+
+
+def empty(endpoint: str, table: str) -> None:
+    """Remove everything from a table of `dynamodb_table`."""
+    client = _client(endpoint)
+    for item in client.scan(TableName=table)["Items"]:
+        client.delete_item(TableName=table, Key={name: item[name] for name in ("reference", "entry")})
+
+
+@cache
+def _client(endpoint: str) -> Any:
+    return botocore.session.get_session().create_client("dynamodb", region_name=REGION, endpoint_url=endpoint)
+
+
+def _key(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
