@@ -11,6 +11,9 @@ import pytest
 
 from tests.botpress.cards import CARDS, NODE_PACKAGES, QUICK, Card
 
+# Cloud's axios is not documented, so both; v12 bundles the old one.
+PAIRS = [("cloud", "axios"), ("cloud", "axios-old"), ("v12", "axios-old")]
+
 
 @pytest.fixture(scope="session")
 def node_packages() -> Path:
@@ -36,11 +39,22 @@ def cloud(tmp_path: Path, axios: str) -> Card:
     return Card(mode="cloud", text=text, folder=tmp_path, axios=axios).edited(QUICK["cloud"])
 
 
-@pytest.fixture(params=["cloud", "v12"])
-def card(request: pytest.FixtureRequest, tmp_path: Path, axios: str) -> Card:
-    """Give either card with short waits, under each axios."""
-    text = CARDS[request.param].read_text(encoding="utf-8")
-    return Card(mode=request.param, text=text, folder=tmp_path, axios=axios).edited(QUICK[request.param])
+@pytest.fixture(params=PAIRS, ids=" ".join)
+def card(request: pytest.FixtureRequest, tmp_path: Path, node_packages: Path) -> Card:
+    """Give either card with short waits, under each axios it meets."""
+    mode, axios = request.param
+    assert (node_packages / "node_modules" / axios).exists()
+    text = CARDS[mode].read_text(encoding="utf-8")
+    return Card(mode=mode, text=text, folder=tmp_path, axios=axios).edited(QUICK[mode])
+
+
+@pytest.fixture(params=PAIRS, ids=" ".join)
+def real(request: pytest.FixtureRequest, tmp_path: Path, node_packages: Path) -> Card:
+    """Give either card with its own time-outs, but for the pause, under each axios it meets."""
+    mode, axios = request.param
+    assert (node_packages / "node_modules" / axios).exists()
+    text = CARDS[mode].read_text(encoding="utf-8")
+    return Card(mode=mode, text=text, folder=tmp_path, axios=axios).edited({"PAUSE_MS = 2000": "PAUSE_MS = 40"})
 
 
 @pytest.fixture

@@ -79,6 +79,18 @@ def test_hostile_surroundings_never_throw(seed: int, card: Card) -> None:
     assert not run.workflow or run.workflow.get("ticketMessage") is not None
 
 
+@pytest.mark.parametrize("name", ["event", "workflow", "conversation", "user", "env", "console", "axios", "_"])
+def test_globals_that_throw_when_touched(name: str, plain: Card) -> None:
+    """An object that throws whenever it is read or written stops neither the card nor its answer."""
+    thrower = "new Proxy({}, { get () { throw new Error('no') }, set () { throw new Error('no') } })"
+    bad = Card(mode="cloud", text=f"const {name} = {thrower}\n{plain.text}", folder=plain.folder, axios="built-in")
+    with ScriptedFunction(reply(201, created())) as function:
+        run = bad.run(function.url)
+    assert run.error is None
+    assert name == "workflow" or well_ended(run)
+    assert run.workflow.get("ticketOk", False) == (name not in {"workflow", "env", "axios"})
+
+
 def test_no_globals_at_all(card: Card) -> None:
     """With nothing there the card ends without a throw and without a call."""
     run = card.run(None, {})

@@ -70,15 +70,6 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield house
 
 
-@pytest.fixture(params=["cloud", "v12"])
-def real(request: pytest.FixtureRequest, tmp_path: Path, axios: str) -> Card:
-    """Give either card with its own time-outs, but for the pause, under each axios."""
-    text = CARDS[request.param].read_text(encoding="utf-8")
-    return Card(mode=request.param, text=text, folder=tmp_path, axios=axios).edited(
-        {"PAUSE_MS = 2000": "PAUSE_MS = 40"}
-    )
-
-
 @pytest.fixture
 def cloud_card(tmp_path: Path, axios: str) -> Card:
     """Give the Cloud card with shorter time-outs, under each axios."""
