@@ -38,6 +38,10 @@ UPDATE entries SET version = ?, owner = ?, due_at = ?, created_at = ?, expires_a
 WHERE reference = ? AND entry = ? AND version = ? AND owner = ?
 """
 
+# A process must not even close a connection from before its fork (https://sqlite.org/howtocorrupt.html,
+# "Carrying an open database connection across a fork"): what it inherited is kept, untouched, until it ends.
+_INHERITED: Final[list[sqlite3.Connection]] = []
+
 
 class SQLiteLedger:
     """One file. A process writes through one connection at a time: SQLite lets only one writer in anyway."""
@@ -101,8 +105,11 @@ class SQLiteLedger:
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
-        if self._connection is not None and self._process == os.getpid():
-            self._connection.close()
+        if self._connection is not None:
+            if self._process == os.getpid():
+                self._connection.close()
+            else:
+                _INHERITED.append(self._connection)
         self._connection = None
 
     def tidy(self, now: float) -> None:
@@ -140,7 +147,9 @@ class SQLiteLedger:
 
     def _open(self) -> sqlite3.Connection:
         """Return this process's connection; one opened before a fork must not be used after it."""
-        if self._connection is None or self._process != os.getpid():
+        if self._connection is not None and self._process != os.getpid():
+            self.close()
+        if self._connection is None:
             db = sqlite3.connect(
                 self._path,
                 timeout=BUSY_TIMEOUT_S,
@@ -148,10 +157,10 @@ class SQLiteLedger:
                 check_same_thread=False,
                 cached_statements=64,
             )
+            self._connection, self._process = db, os.getpid()
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")  # a claim that a power cut could undo is no claim
             db.executescript(_SCHEMA)
-            self._connection, self._process = db, os.getpid()
         return self._connection
 
 
