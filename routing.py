@@ -16,6 +16,8 @@ from typing import Any, Final, NamedTuple
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from text import is_email
+
 SCHEMA_FILE: Final = Path(__file__).parent / "schemas" / "routing.schema.json"
 MAIN_DESK: Final = ""
 PRIORITIES: Final = MappingProxyType({"low": 1, "medium": 2, "high": 3, "urgent": 4})
@@ -168,7 +170,10 @@ def _sense_faults(table: Mapping[str, Any]) -> Iterator[_Found]:
             yield ("bots", slug, "desk"), f"there is no [desks.{bot['desk']}]"
         yield from _names_given_twice(("bots", slug, "categories"), bot.get("categories", {}))
     yield from _names_given_twice(("categories",), table.get("categories", {}))
+    if not is_email(table.get("fallback_requester", "a@example.com")):
+        yield ("fallback_requester",), "this is not an e-mail address that could get mail"
     same = [name for name, count in Counter(map(plain, bots)).items() if count > 1]
+    yield from ((("bots", slug), "the bot's name has no letter or digit") for slug in bots if not plain(slug))
     yield from ((("bots",), f"two bots are called {name}") for name in same)
 
 
@@ -176,7 +181,9 @@ def _names_given_twice(path: tuple[str, ...], categories: Mapping[str, Any]) -> 
     owner: dict[str, str] = {}
     for slug, category in categories.items():
         for name in (slug, *category.get("aliases", ())):
-            if owner.setdefault(plain(name), slug) != slug:
+            if not plain(name):
+                yield (*path, slug), f"{name!r} has no letter or digit, so it names nothing"
+            elif owner.setdefault(plain(name), slug) != slug:
                 yield (*path, slug), f"{name!r} already names {owner[plain(name)]}"
 
 
