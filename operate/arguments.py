@@ -1,0 +1,221 @@
+"""The commands and their options, with help worth reading."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ledger import State
+from operate.auditing import audit
+from operate.checking import check
+from operate.forgetting import forget
+from operate.listing import list_rows, show_row
+from operate.operator import Operator
+from operate.previewing import preview
+from operate.retrying import STATES, retry_rows
+from operate.routes import show_routes
+from operate.spans import read_span
+from operate.sweeping import sweep_rows
+
+Run = Callable[[argparse.Namespace, Operator], int]
+
+SETTINGS: Final = """\
+settings (environment; the same as the function's, but WEBHOOK_SECRET is never needed):
+  LEDGER_URL         where the handoffs are: sqlite:///path/to/file.db or dynamodb://table?region=sa-east-1
+  FRESHDESK_URL      https://<your account>.freshdesk.com
+  FRESHDESK_API_KEY  the key of an agent who sees every ticket
+  ROUTING_FILE       routing.toml, if it is not the one beside ops.py
+"""
+STATUSES: Final = """\
+exit status:
+  0  all is well
+  1  there is something to mend; it was printed
+  2  a wrong option, a wrong file or a wrong setting
+  3  the ledger or Freshdesk did not answer
+"""
+_FIRST: Final = """\
+a day with it:
+  python ops.py routes          after a change in routing.toml: is it right?
+  python ops.py check           does Freshdesk know every group, type and field in it?
+  python ops.py list --state failed --state rejected
+  python ops.py audit           has every handoff exactly one ticket?
+"""
+_SHORT: Final = {
+    "check": "hold routing.toml and the settings against Freshdesk",
+    "routes": "show where each category goes; find faults in routing.toml",
+    "preview": "show the ticket a handoff would become, without sending it",
+    "list": "list handoffs by state and age",
+    "show": "show all that is known of one handoff",
+    "retry": "make handoffs due at once that wait or were given up",
+    "sweep": "bring on what is due, once or again and again",
+    "audit": "hold the ledger against Freshdesk: one ticket each?",
+    "forget": "erase a person from the ledger",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="python ops.py",
+        description="The operator's commands of the Botpress → Freshdesk handoff.",
+        epilog=f"{_FIRST}\n{SETTINGS}\n{STATUSES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_check, _routes, _preview, _list, _show, _retry, _sweep, _audit, _forget):
+        add(commands)
+    return top
+
+
+_Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name
+
+
+def _command(
+    commands: _Commands[argparse.ArgumentParser],
+    name: str,
+    run: Run,
+    about: str,
+    needs: str,
+    examples: Sequence[str],
+) -> argparse.ArgumentParser:
+    shown = "\n".join(f"  python ops.py {name}{' ' if example else ''}{example}" for example in examples)
+    command = commands.add_parser(
+        name,
+        help=_SHORT[name],
+        description=about,
+        epilog=f"needs: {needs}\n\nexamples:\n{shown}\n\n{STATUSES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--json", action="store_true", help="print JSON for a program instead of a table")
+    command.set_defaults(run=run)
+    return command
+
+
+def _check(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Hold routing.toml against Freshdesk: the key and what it may see, every group, type, product, source, agent and
+custom field of every route, the fields the account requires, the fallback requester; and whether the ledger
+answers. Any agent's key will do; nothing is written. Each fault names the line of routing.toml to mend."""
+    needs = "FRESHDESK_URL, FRESHDESK_API_KEY (and FRESHDESK_API_KEY_<NAME> of each [desks.NAME]), LEDGER_URL"
+    _command(commands, "check", check, about, needs, ("", "--json"))
+
+
+def _routes(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Show where each category of each bot goes, and what an unknown one gets. A broken file is told fault by fault, by
+line. Asks nobody: it needs no key and no network."""
+    command = _command(commands, "routes", show_routes, about, "nothing (ROUTING_FILE)", ("", "new-routing.toml"))
+    command.add_argument("file", nargs="?", metavar="FILE", help="a routing file; default ROUTING_FILE or routing.toml")
+
+
+def _preview(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Show the ticket that a handoff would become: subject, requester, group, priority, tags, description; its reference
+and key; what would be cut, masked or put under "Otros datos". Sends nothing. A handoff that would be refused is
+told fault by fault. It prints what the file holds, the person's data included."""
+    examples = ("handoff.json", "handoff.json --html", "- < handoff.json")
+    command = _command(commands, "preview", preview, about, "nothing (ROUTING_FILE)", examples)
+    command.add_argument("file", metavar="FILE.json", help="the body as the bot sends it; - reads standard input")
+    command.add_argument("--html", action="store_true", help="write it as a page to a temporary file, and open that")
+    command.add_argument("--idempotency-key", default="", metavar="KEY", help="the header's value, if the bot sends it")
+
+
+def _list(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+List the handoffs of the ledger, the oldest first: reference, state, bot, category, age, attempts, when it is due,
+its ticket, and why the last attempt ended as it did. Never anything a person wrote."""
+    examples = ("", "--state failed --state rejected", "--state in_doubt --older-than 30m", "--bot betsur --json")
+    command = _command(commands, "list", list_rows, about, "LEDGER_URL", examples)
+    _state(command, tuple(State), "only rows in this state; may be repeated")
+    command.add_argument(
+        "--older-than", type=read_span, default=0.0, metavar="SPAN", help="only rows of this age: 45s, 30m, 12h, 3d"
+    )
+    command.add_argument("--bot", default="", help="only this bot's rows, by its slug in routing.toml")
+
+
+def _show(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Show all that is known of one handoff and of the notes that follow it, and what will happen next. The person's data
+is not shown, only whether it is still held."""
+    command = _command(commands, "show", show_row, about, "LEDGER_URL", ("BF-7K3QX2AB", "7k3qx2ab --json"))
+    command.add_argument("reference", metavar="REFERENCE", help="as in the ticket's subject or the bot's answer")
+
+
+def _retry(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Make handoffs due at once that wait, or that were given up after 72 hours. The next sweep takes them. It cannot make
+a second ticket: what is in doubt is still looked for first, and what has a ticket is left alone."""
+    examples = ("BF-7K3QX2AB", "BF-7K3QX2AB --now", "--all --state failed")
+    command = _command(commands, "retry", retry_rows, about, "LEDGER_URL; with --now all that sweep needs", examples)
+    command.add_argument("reference", nargs="?", metavar="REFERENCE", help="one handoff and its notes")
+    command.add_argument("--all", action="store_true", help="every row without a ticket")
+    _state(command, STATES, "with --all: only rows in this state; may be repeated")
+    command.add_argument("--now", action="store_true", help="run a sweep at once, and tell what came of it")
+    _budget(command)
+
+
+def _sweep(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Bring on what is due: create what is not created, look for what is in doubt, turn what was refused into a ticket.
+One pass, or one every so many seconds until SIGINT or SIGTERM. Any number may run at once. The log goes to standard
+error, one JSON object a line. A ledger that is down is waited for."""
+    examples = ("", "--every 30", "--every 30 --budget 120 --json")
+    needs = "FRESHDESK_URL, FRESHDESK_API_KEY, LEDGER_URL; DEADLINE_S and IN_DOUBT_WAIT_S as the function has them"
+    command = _command(commands, "sweep", sweep_rows, about, needs, examples)
+    command.add_argument("--every", type=_seconds, metavar="SECONDS", help="go on, with this pause between passes")
+    _budget(command)
+
+
+def _audit(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Hold the ledger against Freshdesk, spam and deleted tickets included: handoffs whose ticket is gone, handoffs with two
+tickets (and which to merge), handoffs nobody tries any more, tickets with a reference the ledger does not know.
+Tickets per handoff must be exactly 1. Reads only; obeys the rate limit and leaves a fifth of it to live requests."""
+    needs = "FRESHDESK_URL, FRESHDESK_API_KEY, LEDGER_URL"
+    command = _command(commands, "audit", audit, about, needs, ("", "--days 2", "--json"))
+    command.add_argument("--days", type=_days, default=30.0, metavar="N", help="handoffs of the last N days (30)")
+
+
+def _forget(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Erase a person from the ledger. Handoffs that have their ticket lose the hashes that stand for the person; the ticket's
+number stays until the row is over, so that a repeat does not become a second ticket. Handoffs that wait are erased
+whole and never become tickets: that needs --yes. The contact and its tickets in Freshdesk must be deleted there."""
+    command = _command(commands, "forget", forget, about, "LEDGER_URL", ("ana@example.com", "ana@example.com --yes"))
+    command.add_argument(
+        "email", metavar="EMAIL", help="the person's e-mail address (or telephone, as the bot sent it)"
+    )
+    command.add_argument("--yes", action="store_true", help="erase waiting handoffs too, though they had no answer yet")
+
+
+def _state(command: argparse.ArgumentParser, states: Sequence[State], told: str) -> None:
+    command.add_argument(
+        "--state", action="append", type=State, choices=states, metavar="STATE", help=_states(told, states)
+    )
+
+
+def _states(told: str, states: Sequence[State]) -> str:
+    return f"{told}: {', '.join(states)}"
+
+
+def _budget(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--budget", type=_seconds, default=45.0, metavar="S", help="seconds a pass may take (45)")
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0.1, 86_400.0, "seconds")
+
+
+def _days(text: str) -> float:
+    return _number(text, 0.01, 30.0, "days: the ledger's rows live no longer")
+
+
+def _number(text: str, least: float, most: float, what: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from {least:g} to {most:g} ({what})")
+    return number

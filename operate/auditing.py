@@ -1,0 +1,106 @@
+"""`audit`: holds the ledger against Freshdesk."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from delivery import Delivery
+from desk import Desk
+from freshdesk_client import FreshdeskRefused
+from ledger import Entry
+from operate.listing import standing
+from operate.operator import OK, TO_MEND, Operator
+from operate.reading import TIMEOUT_S, Told, each_ticket, patiently
+from operate.reconcile import Drift, Shelf, reconcile, unclaimed
+from operate.screen import Screen
+
+DAY_S: Final = 86_400.0
+_NOT_FOUND: Final = 404
+
+
+def audit(args: Namespace, operator: Operator) -> int:
+    """Run `audit`."""
+    delivery = operator.delivery(new_ledger=False)
+    now = operator.clock.now()
+    drift = _compared(delivery, operator.screen, standing(delivery.ledger, now), now - args.days * DAY_S)
+    drift.unknown = [one for one in drift.unknown if not _has_row(delivery, one, now)]
+    operator.screen.json(drift.as_dict())
+    _tell(operator.screen, drift)
+    return TO_MEND if drift.any else OK
+
+
+def _compared(delivery: Delivery, screen: Screen, every: list[Entry], since: float) -> Drift:
+    rows = [one for one in every if one.created_at >= since]
+    desks = {desk.url: desk for desk in delivery.desks.values()}
+    shelves = {url: Shelf() for url in desks}
+    with screen.bar("Reading tickets", None) as bar:
+        for url, desk in desks.items():
+            for box, row in each_ticket(desk, since, bar.tell):
+                shelves[url].add(box, row)
+                bar.step()
+        placed = [(delivery.desk(one).url, one) for one in rows]
+        gone = frozenset(_gone(placed, desks, shelves, bar.tell))
+    drift = reconcile(placed, shelves, gone)
+    known = frozenset(one.reference for one in every)
+    drift.unknown = [one for shelf in shelves.values() for one in unclaimed(shelf, known, delivery.clock.now())]
+    return drift
+
+
+def _gone(
+    placed: Iterable[tuple[str, Entry]], desks: dict[str, Desk], shelves: dict[str, Shelf], told: Told
+) -> Iterator[tuple[str, int]]:
+    """Yield the tickets that rows name and that do not exist. One that no list holds is asked for by its number."""
+    for url, entry in placed:
+        number = entry.ticket_id
+        if number is not None and number not in shelves[url].by_number and not _exists(desks[url], number, told):
+            yield url, number
+
+
+def _exists(desk: Desk, number: int, told: Told) -> bool:
+    told(f"{desk.url}: ticket {number}")
+    try:
+        patiently(desk, lambda: desk.client.get(f"tickets/{number}", TIMEOUT_S), told)
+    except FreshdeskRefused as error:
+        if error.status == _NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+def _has_row(delivery: Delivery, found: dict[str, Any], now: float) -> bool:
+    """Tell whether a reference has a row after all: it may have come while the tickets were being read."""
+    return bool(delivery.ledger.find(found["reference"], now=now))
+
+
+def _tell(screen: Screen, drift: Drift) -> None:
+    told = "none yet" if drift.tickets_per_handoff is None else f"{drift.tickets_per_handoff:.4f}"
+    screen.say(f"Handoffs with a ticket by the ledger: {drift.handoffs}; with exactly one: {drift.with_one}")
+    screen.say(f"Tickets per handoff: {told}")
+    screen.say(f"Waiting, and still being tried: {drift.waiting}")
+    _list(screen, "Without a ticket: it is not in Freshdesk any more", drift.missing, ("reference", "ticket_id"))
+    _list(
+        screen,
+        "With more than one ticket: merge in Freshdesk, then delete the empty one",
+        drift.doubles,
+        ("reference", "merge"),
+    )
+    _list(
+        screen, "Nobody tries these any more: show REFERENCE says why", drift.forsaken, ("reference", "state", "error")
+    )
+    _list(
+        screen,
+        "Tickets of the last day that no row knows: made while the ledger was down, or by another ledger, or forgotten",
+        drift.unknown,
+        ("reference", "ticket_id"),
+    )
+    _list(
+        screen, "In the spam box, where no agent looks: mark them as not spam", drift.in_spam, ("reference", "tickets")
+    )
+    screen.say("Something is to be mended." if drift.any else "Nothing to mend.")
+
+
+def _list(screen: Screen, title: str, found: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    if found:
+        screen.table(columns, ([one[name] for name in columns] for one in found), f"{title}: {len(found)}")

@@ -1,0 +1,114 @@
+"""`check`: asks the configured Freshdesk, and the ledger, whether the function can work with these settings."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any, Final
+
+from desk import Desk
+from freshdesk_client import FreshdeskError, FreshdeskRefused, FreshdeskUnreachable
+from ledger import LedgerUnavailable
+from operate.operator import OK, TO_MEND, Operator
+from operate.preflight import Finding, Preflight, read_form
+from operate.reading import TIMEOUT_S, Told, patiently
+from operate.routes import read_file, remarks_on
+from routing import MAIN_DESK, Routing, line_of
+from settings import DeliverySettings, routing_file
+from wiring import open_delivery, open_ledger
+
+GLOBAL_SCOPE: Final = 1  # https://developers.freshdesk.com/api/#agents: 1 global, 2 group, 3 restricted
+_MARKS: Final = {"ok": "ok", "warning": "look", "fault": "MEND"}
+_STATUSES: Final = {
+    401: "Freshdesk does not know this key: copy it again from the agent's profile settings",
+    403: "the agent of this key may not read this: give them a role that may create and see tickets",
+    404: "there is no such account: correct the address",
+}
+
+
+def check(args: Namespace, operator: Operator) -> int:
+    """Run `check`."""
+    del args
+    settings = DeliverySettings.read(operator.environ)
+    path = routing_file(operator.environ)
+    text = read_file(path, "ROUTING_FILE")
+    delivery = open_delivery(settings, operator.clock)
+    found: list[tuple[str, Finding]] = []
+    with operator.screen.bar("Asking Freshdesk", len(delivery.desks) + 1) as bar:
+        for name, desk in delivery.desks.items():
+            found += ((name or "main", finding) for finding in _of_desk(name, desk, settings.routing, text, bar.tell))
+            bar.step()
+        found += (("", finding) for finding in (*_of_file(settings.routing, text), *_of_ledger(operator, settings)))
+    return _tell(operator, path.name, found)
+
+
+def _of_desk(name: str, desk: Desk, routing: Routing, text: str, told: Told) -> Iterator[Finding]:
+    suffix = f"_{name.upper()}" if name else ""
+    try:
+        yield _key(patiently(desk, lambda: desk.client.get("agents/me", TIMEOUT_S), told), suffix)
+        form = read_form(patiently(desk, lambda: desk.client.get("ticket_fields", TIMEOUT_S), told))
+    except FreshdeskError as error:
+        yield _unread(error, name, suffix, text)
+        return
+    yield from Preflight(text, (route for route in routing.each() if route.desk == name), form).findings()
+
+
+def _key(me: Any, suffix: str) -> Finding:
+    """Tell whether the key sees every ticket: one that does not would not find those of other groups again."""
+    scope = me.get("ticket_scope") if isinstance(me, dict) else None
+    if scope == GLOBAL_SCOPE:
+        return Finding("ok", f"FRESHDESK_API_KEY{suffix}", "valid, and sees every ticket")
+    told = f"its agent sees only some tickets (ticket_scope {scope}): set the agent's scope to Global Access"
+    return Finding("fault", f"FRESHDESK_API_KEY{suffix}", told)
+
+
+def _unread(error: FreshdeskError, name: str, suffix: str, text: str) -> Finding:
+    status = error.status if isinstance(error, FreshdeskRefused) else None
+    told = _STATUSES.get(status or 0, f"no answer to work with ({error})")
+    if isinstance(error, FreshdeskUnreachable):
+        told = f"cannot be reached ({error}): correct the address, or the network"
+    if status in {401, 403}:
+        return Finding("fault", f"FRESHDESK_API_KEY{suffix}", told)
+    if name != MAIN_DESK:
+        return Finding("fault", f"desks.{name}.url", told, line_of(text, ("desks", name, "url")))
+    return Finding("fault", "FRESHDESK_URL", told)
+
+
+def _of_file(routing: Routing, text: str) -> Iterator[Finding]:
+    yield from (Finding("warning", "routing", remark) for remark in remarks_on(routing))
+    domain = routing.fallback_requester.rpartition("@")[2]
+    if domain in {"example.com", "example.org", "example.net"}:
+        told = f"{domain} belongs to nobody: put an address of yours there"
+        yield Finding("warning", "fallback_requester", told, line_of(text, ("fallback_requester",)))
+
+
+def _of_ledger(operator: Operator, settings: DeliverySettings) -> Iterator[Finding]:
+    """Read by the table's key and by each index."""
+    now = operator.clock.now()
+    try:
+        ledger = open_ledger(settings.ledger)
+        ledger.find("BF-CHECK", now=now)
+        ledger.in_conversation("check", now=now)
+        waiting = len(ledger.due(now, 1))
+    except LedgerUnavailable as error:
+        yield Finding("fault", "LEDGER_URL", f"the {settings.ledger.store} ledger does not answer ({error})")
+        return
+    yield Finding(
+        "ok", "LEDGER_URL", f"the {settings.ledger.store} ledger answers; {'some' if waiting else 'no'} rows are due"
+    )
+
+
+def _tell(operator: Operator, file: str, found: list[tuple[str, Finding]]) -> int:
+    faults = [finding for _, finding in found if finding.level == "fault"]
+    rows = [{"desk": desk, **finding._asdict()} for desk, finding in found]
+    operator.screen.json({"ok": not faults, "file": file, "findings": rows})
+    order = ("fault", "warning", "ok")
+    shown = sorted(found, key=lambda one: order.index(one[1].level))
+    operator.screen.table(("", "desk", "what", "how it is", f"line of {file}"), (_cells(*one) for one in shown))
+    told = f"{len(faults)} to mend." if faults else "Nothing to mend: the function can work with these settings."
+    operator.screen.say(told)
+    return TO_MEND if faults else OK
+
+
+def _cells(desk: str, finding: Finding) -> tuple[object, ...]:
+    return (_MARKS[finding.level], desk, finding.what, finding.told, finding.line)

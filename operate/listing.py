@@ -1,0 +1,163 @@
+"""`list` and `show`: how the ledger's rows stand. What a person wrote is never shown; only whether it is still held."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from ledger import Entry, Ledger, State
+from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.spans import moment, span
+from routing import plain
+
+_REFERENCE: Final = re.compile(r"(?:BF-)?([A-Z2-7]{8})")
+_COLUMNS: Final = ("reference", "state", "bot", "category", "age", "attempts", "due in", "ticket", "error")
+NEXT: Final[Mapping[State, str]] = MappingProxyType(
+    {
+        State.CREATING: "A call is sending it now. Should that call die, the sweep looks for its ticket.",
+        State.CREATED: "Done: it has its ticket. A repeat of it is answered with this ticket.",
+        State.NOT_CREATED: "There is certainly no ticket. The sweep creates it when it is due.",
+        State.IN_DOUBT: "There may be a ticket. The sweep looks for it, and posts again only after the wait.",
+        State.REJECTED: "It came with faults. When due, the sweep makes of it what it can, unless a good one followed.",
+        State.FAILED: "Given up: nothing more happens by itself. Mend the error, then: python ops.py retry {reference}",
+    },
+)
+FORSAKEN: Final = (
+    "Nothing happens by itself: routing.toml has no fallback_requester. Set it, then: python ops.py retry {reference}"
+)
+
+
+def read_reference(text: str) -> str:
+    """Return the reference that text names, in the ledger's spelling.
+
+    Raises:
+        Halt: it is none.
+
+    >>> read_reference("bf-7k3qx2ab")
+    'BF-7K3QX2AB'
+    """
+    found = _REFERENCE.fullmatch(text.strip().upper())
+    if found is None:
+        raise Halt(f"REFERENCE: {text!r} is none; it looks like BF-7K3QX2AB (see the ticket's subject)")
+    return f"BF-{found[1]}"
+
+
+def rows_under(ledger: Ledger, reference: str, now: float) -> list[Entry]:
+    """Return the rows under a reference, the handoff's first.
+
+    Raises:
+        Halt: there are none.
+    """
+    found = ledger.find(read_reference(reference), now=now)
+    if not found:
+        raise Halt(
+            f"{read_reference(reference)}: the ledger has no such handoff; rows live 30 days, those without ids of "
+            "conversation and message one day",
+            TO_MEND,
+        )
+    return sorted(found, key=lambda entry: (entry.is_note, entry.created_at))
+
+
+def standing(ledger: Ledger, now: float) -> list[Entry]:
+    """Return every row that is not over, the oldest first."""
+    return sorted((one for one in ledger.each() if one.expires_at > now), key=lambda entry: entry.created_at)
+
+
+def list_rows(args: Namespace, operator: Operator) -> int:
+    """Run `list`."""
+    now = operator.clock.now()
+    wanted = [one for one in standing(operator.ledger(), now) if _wanted(one, args, now)]
+    operator.screen.json([summary(one, now) for one in wanted])
+    show_table(operator, wanted, now)
+    return OK
+
+
+def _wanted(entry: Entry, args: Namespace, now: float) -> bool:
+    return (
+        (not args.state or entry.state in args.state)
+        and now - entry.created_at >= args.older_than
+        and (not args.bot or plain(entry.bot) == plain(args.bot))
+    )
+
+
+def show_table(operator: Operator, entries: list[Entry], now: float) -> None:
+    """Print rows as a table, with a count by state."""
+    if entries:
+        operator.screen.table(_COLUMNS, (_cells(one, now) for one in entries))
+    operator.screen.say(counted(entries))
+
+
+def counted(entries: Iterable[Entry]) -> str:
+    """Return how many rows there are, by state."""
+    states = Counter(str(one.state) for one in entries)
+    if not states:
+        return "No rows."
+    return f"{states.total()} rows: " + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+
+
+def _cells(entry: Entry, now: float) -> tuple[object, ...]:
+    due = "" if entry.due_at is None else "now" if entry.due_at <= now else span(entry.due_at - now)
+    name = f"{entry.reference} (note)" if entry.is_note else entry.reference
+    ticket = f"#{entry.ticket_id}" if entry.ticket_id else None
+    whose = (entry.bot, entry.category or "sin-categoria")
+    return (name, entry.state, *whose, span(now - entry.created_at), entry.attempts, due, ticket, entry.error)
+
+
+def summary(entry: Entry, now: float) -> dict[str, Any]:
+    """Return a row as plain values, nothing of the person among them; times in seconds."""
+    return {
+        "reference": entry.reference,
+        "note": entry.is_note,
+        "state": str(entry.state),
+        "bot": entry.bot,
+        "category": entry.category,
+        "age_s": round(now - entry.created_at, 1),
+        "attempts": entry.attempts,
+        "due_in_s": None if entry.due_at is None else round(max(entry.due_at - now, 0.0), 1),
+        "error": entry.error,
+        "ticket_id": entry.ticket_id,
+    }
+
+
+def show_row(args: Namespace, operator: Operator) -> int:
+    """Run `show`."""
+    now = operator.clock.now()
+    found = rows_under(operator.ledger(), args.reference, now)
+    operator.screen.json([in_full(one, now) for one in found])
+    for entry in found:
+        title = f"{entry.reference}: " + ("new words, for the same ticket" if entry.is_note else "the handoff")
+        told = {name: value for name, value in in_full(entry, now).items() if value not in (None, "", False)}
+        operator.screen.table(("what", "value"), told.items(), title)
+        operator.screen.say(what_next(entry))
+    return OK
+
+
+def what_next(entry: Entry) -> str:
+    """Return what will happen to a row, as a sentence."""
+    forsaken = entry.state is State.REJECTED and entry.due_at is None
+    return (FORSAKEN if forsaken else NEXT[entry.state]).format(reference=entry.reference)
+
+
+def in_full(entry: Entry, now: float) -> dict[str, Any]:
+    """Return all that may be shown of a row: of the person's data only whether it is there."""
+    return summary(entry, now) | {
+        "desk": entry.desk,
+        "group": entry.group,
+        "priority": entry.priority,
+        "language": entry.language,
+        "refused": entry.refused,
+        "crowded": entry.crowded,
+        "version": entry.version,
+        "key": entry.entry.partition("#")[0],
+        "created_at": moment(entry.created_at),
+        "due_at": moment(entry.due_at),
+        "doubt_since": moment(entry.doubt_since),
+        "given_up_at": moment(entry.give_up_at),
+        "forgotten_at": moment(entry.expires_at),
+        "persons_data": "held until there is a ticket (not shown)" if entry.handoff else "erased",
+        "persons_hash": "held" if entry.person else "none",
+    }

@@ -1,0 +1,70 @@
+"""What every command gets: the environment, the screen, the clock, and the rooms built from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TextIO
+
+from delivery import Delivery
+from desk import Clock
+from ledger import Ledger
+from operate.screen import Screen
+from settings import DeliverySettings, LedgerAddress, read_ledger
+from wiring import open_delivery, open_ledger
+
+OK: Final = 0
+TO_MEND: Final = 1  # the command ran, and found something a person must see to
+WRONG_CALL: Final = 2  # argparse's own status for a wrong option; here also for wrong settings
+NO_ANSWER: Final = 3  # the ledger or Freshdesk did not answer
+INTERRUPTED: Final = 130
+
+
+class Halt(Exception):
+    """The command cannot go on; the message is one line that names the setting or the field, and the fix."""
+
+    def __init__(self, message: str, status: int = WRONG_CALL) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One call of one command."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    screen: Screen
+    clock: Clock
+    stdin: TextIO
+    open_page: Callable[[str], object]
+
+    def ledger(self) -> Ledger:
+        """Open the ledger that LEDGER_URL names; nothing else needs to be set.
+
+        Raises:
+            SettingsError: LEDGER_URL is not an address.
+            Halt: there is no such file: asking a new, empty one would answer wrongly.
+        """
+        address = read_ledger(self.environ)
+        _must_be_there(address)
+        return open_ledger(address)
+
+    def delivery(self, *, new_ledger: bool) -> Delivery:
+        """Build the delivery that the environment describes, the webhook secret aside.
+
+        Args:
+            new_ledger: whether the ledger's file may be made now, as for the first sweep on a new machine.
+
+        Raises:
+            SettingsError, Halt: as for the ledger.
+        """
+        settings = DeliverySettings.read(self.environ)
+        if not new_ledger:
+            _must_be_there(settings.ledger)
+        return open_delivery(settings, self.clock)
+
+
+def _must_be_there(address: LedgerAddress) -> None:
+    if address.store == "sqlite" and not Path(address.name).is_file():
+        raise Halt(f"LEDGER_URL: there is no file {address.name} here; set it to the function's ledger")

@@ -1,0 +1,206 @@
+"""Pure: what Freshdesk says of its ticket form, held against routing.toml. Each fault names the line to mend."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+from routing import MAIN_DESK, PRIORITIES, Route, line_of
+
+Level = Literal["ok", "warning", "fault"]
+Choice = tuple[int | str, str]  # what a ticket's field holds, and what people call it
+
+# routing.toml's word → the name of the field in /ticket_fields
+FORM_NAMES: Final = MappingProxyType(
+    {
+        "group_id": "group",
+        "type": "ticket_type",
+        "product_id": "product",
+        "source": "source",
+        "priority": "priority",
+        "responder_id": "agent",
+    },
+)
+# Every ticket has these, whatever the route.
+_ALWAYS: Final = frozenset({"requester", "subject", "description", "status", "priority", "source"})
+_ACCOUNT_WIDE: Final = frozenset({"group_id", "type", "product_id", "source", "responder_id", "custom_fields"})
+_CUSTOM_KINDS: Final = MappingProxyType(
+    {
+        "custom_number": (int,),
+        "custom_decimal": (int, float),
+        "custom_checkbox": (bool,),
+    },
+)
+
+
+class Finding(NamedTuple):
+    """One thing that was checked: how it is, where, and the line of routing.toml to mend."""
+
+    level: Level
+    what: str
+    told: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormField:
+    """One field of the account's ticket form. `choices` is None where any value goes, or none can be seen."""
+
+    name: str
+    label: str
+    kind: str
+    required: bool
+    custom: bool
+    choices: tuple[Choice, ...] | None
+
+
+def read_form(told: Any) -> dict[str, FormField]:
+    """Return the fields of GET /ticket_fields by name; what is no field is passed over.
+
+    https://developers.freshdesk.com/api/#list_all_ticket_fields
+    """
+    rows = told if isinstance(told, list) else ()
+    return {row["name"]: _field(row) for row in rows if isinstance(row, dict) and isinstance(row.get("name"), str)}
+
+
+def _field(row: Mapping[str, Any]) -> FormField:
+    return FormField(
+        name=row["name"],
+        label=str(row.get("label") or row["name"]),
+        kind=str(row.get("type") or ""),
+        required=row.get("required_for_agents") is True,
+        custom=row.get("default") is False,
+        choices=read_choices(row.get("choices")),
+    )
+
+
+def read_choices(told: Any) -> tuple[Choice, ...] | None:
+    """Return the choices of a field; one answer holds them in three shapes, and nested fields in a fourth.
+
+    >>> read_choices(["Consulta"]), read_choices({"Pagos": 101}), read_choices({"2": ["Open", "In work"]})
+    ((('Consulta', 'Consulta'),), ((101, 'Pagos'),), ((2, 'Open'),))
+    >>> read_choices({"Argentina": {"Córdoba": []}})
+    (('Argentina', 'Argentina'),)
+    """
+    if isinstance(told, list):
+        return tuple((str(one), str(one)) for one in told) or None
+    if not isinstance(told, dict):
+        return None
+    return tuple(_choice(name, value) for name, value in told.items()) or None
+
+
+def _choice(name: str, value: Any) -> Choice:
+    if isinstance(value, int):
+        return value, name
+    if name.isdecimal() and isinstance(value, list) and value:
+        return int(name), str(value[0])
+    return name, name
+
+
+class Preflight:
+    """Holds one desk's routes against its form."""
+
+    def __init__(self, text: str, routes: Iterable[Route], form: Mapping[str, FormField]) -> None:
+        self._text = text
+        self._table = tomllib.loads(text)
+        self._routes = tuple(routes)
+        self._form = form
+        self._found: defaultdict[Finding, list[str]] = defaultdict(list)  # what is wrong → the routes it spoils
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is wrong, each once and with the routes it spoils; then what is right, in one line a field."""
+        for route in self._routes:
+            for finding in (*self._standard(route), *self._custom(route), *self._required(route)):
+                self._found[finding].append(f"{route.bot}/{route.category or '(any other)'}")
+        for finding, spoilt in self._found.items():
+            yield finding._replace(told=f"{finding.told} [{_some(spoilt)}]")
+        yield from self._sound()
+
+    def _standard(self, route: Route) -> Iterator[Finding]:
+        for name in FORM_NAMES:
+            value = PRIORITIES[route.priority] if name == "priority" else getattr(route, name)
+            if value is not None:
+                yield from self._value(route, name, value)
+        if route.email_config_id is not None:
+            told = f"{route.email_config_id} cannot be checked with an agent's key"
+            yield Finding("warning", "email_config_id", told, self._line(route, "email_config_id"))
+
+    def _value(self, route: Route, name: str, value: int | str) -> Iterator[Finding]:
+        field = self._form.get(FORM_NAMES[name])
+        line = self._line(route, name)
+        if field is None or field.choices is None:
+            level: Level = "warning" if name in {"responder_id", "source", "priority"} else "fault"
+            yield Finding(level, name, f"{value!r}: this account shows no {FORM_NAMES[name]} to choose from", line)
+            return
+        known = dict(field.choices)
+        if value not in known:
+            yield Finding("fault", name, f"Freshdesk has no {value!r}; it has {_listed(field.choices)}", line)
+        elif name == "group_id" and route.group and known[value] != route.group:
+            told = f"{route.group!r} is called {known[value]!r} in Freshdesk"
+            yield Finding("fault", "group", told, self._line(route, "group"))
+
+    def _custom(self, route: Route) -> Iterator[Finding]:
+        for name, value in route.custom_fields.items():
+            field, what = self._form.get(name), f"custom_fields.{name}"
+            line = self._line(route, "custom_fields", name)
+            if field is None or not field.custom:
+                own = [one.name for one in self._form.values() if one.custom]
+                yield Finding("fault", what, f"Freshdesk has no such field; it has {_some(own)}", line)
+            elif field.choices is not None and value not in dict(field.choices):
+                yield Finding("fault", what, f"{value!r} is not one of {_listed(field.choices)}", line)
+            elif not _fits(field, value):
+                yield Finding("fault", what, f"{value!r} does not fit a field of the type {field.kind}", line)
+
+    def _required(self, route: Route) -> Iterator[Finding]:
+        set_by = {FORM_NAMES[name] for name in FORM_NAMES if getattr(route, name) is not None}
+        for field in self._form.values():
+            if not field.required or field.name in _ALWAYS | set_by | route.custom_fields.keys():
+                continue
+            told = f"Freshdesk requires {field.label!r} of agents, and no line sets it"
+            # Some accounts say so of the company and take tickets without: only what a route could set is a fault.
+            settable = field.custom or field.name in FORM_NAMES.values()
+            yield Finding("fault" if settable else "warning", field.name, told, self._line(route, "", whole=True))
+
+    def _sound(self) -> Iterator[Finding]:
+        wrong = {finding.what for finding in self._found}
+        for name in FORM_NAMES:
+            values = {getattr(route, name) for route in self._routes} - {None}
+            if values and name not in wrong:
+                yield Finding("ok", name, f"{len(values)} in use, all known to Freshdesk")
+
+    def _line(self, route: Route, *keys: str, whole: bool = False) -> int | None:
+        """Return the line that gives the route this value: the level that wins, as `routing` lays them."""
+        own = ("bots", route.bot, "categories", route.category)
+        shared, bot, default = ("categories", route.category), ("bots", route.bot), ("default",)
+        levels: tuple[tuple[str, ...], ...] = (own, shared, bot, default)
+        if route.desk != MAIN_DESK and keys[0] in _ACCOUNT_WIDE:
+            levels = (own, bot)  # numbers of another account are not inherited
+        wanted = () if whole else keys
+        found = next((level for level in levels if level[-1] and _has(self._table, (*level, *wanted))), default)
+        return line_of(self._text, (*found, *wanted))
+
+
+def _has(table: Any, path: tuple[str, ...]) -> bool:
+    for key in path:
+        if not isinstance(table, dict) or key not in table:
+            return False
+        table = table[key]
+    return True
+
+
+def _fits(field: FormField, value: object) -> bool:
+    kinds = _CUSTOM_KINDS.get(field.kind, (str,))
+    return isinstance(value, kinds) and isinstance(value, bool) == (bool in kinds)
+
+
+def _listed(choices: Iterable[Choice]) -> str:
+    return _some([f"{label} = {value}" if label != value else label for value, label in choices], most=30)
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    shown = ", ".join(names[:most]) or "none"
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,77 @@
+"""Reads from Freshdesk that can wait: they obey the rate limit, leave room in it, and are safe to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from desk import CLOCK_SKEW_S, HEAD_ROOM, RATE_WINDOW_S, Desk
+from freshdesk_client import FreshdeskBusy, FreshdeskRefused, FreshdeskUnreachable, Listed, OutcomeUnknown
+from operate.operator import TO_MEND, Halt
+
+T = TypeVar("T")
+
+TIMEOUT_S: Final = 30.0
+PAUSES_S: Final = (1.0, 4.0)  # after a read that got no answer
+BUSY_MAX: Final = 30  # 429s in a row: half an hour at a window of one minute
+PAGES_MAX: Final = 300  # https://developers.freshdesk.com/api/#list_all_tickets: no page beyond it
+BOXES: Final = ("", "spam", "deleted")
+
+Told = Callable[[str], None]
+
+
+def patiently(desk: Desk, call: Callable[[], T], told: Told) -> T:
+    """Return what call reads, after as many waits as it takes.
+
+    Raises:
+        FreshdeskError: it was refused, or there is no answer to be had.
+    """
+    busy, pauses = 0, list(PAUSES_S)
+    while True:
+        _leave_room(desk, told)
+        try:
+            return call()
+        except FreshdeskBusy as error:
+            busy += 1
+            if busy > BUSY_MAX:
+                raise
+            told(f"rate limit: waiting {error.retry_after_s:.0f} s")
+            desk.clock.sleep(error.retry_after_s)
+        except (FreshdeskUnreachable, OutcomeUnknown):
+            if not pauses:
+                raise
+            desk.clock.sleep(pauses.pop(0))
+
+
+def _leave_room(desk: Desk, told: Told) -> None:
+    limit = desk.client.rate_limit
+    if limit is not None and limit.remaining <= HEAD_ROOM * limit.total:
+        told("leaving the rest of this minute's rate limit to live requests")
+        desk.clock.sleep(RATE_WINDOW_S)
+        desk.client.rate_limit = None  # what it told was the last minute's
+
+
+def each_ticket(desk: Desk, since: float, told: Told) -> Iterator[tuple[str, Listed]]:
+    """Yield every ticket touched since an epoch second and the box it lies in: "", "spam" or "deleted".
+
+    Raises:
+        FreshdeskError: the list is not to be had.
+        Halt: there are more than Freshdesk lists.
+    """
+    for box in BOXES:
+        try:
+            yield from ((box, row) for row in _rows(desk, since - CLOCK_SKEW_S, box, told))
+        except FreshdeskRefused:
+            if not box:
+                raise
+            told(f"this account does not list {box} tickets")
+
+
+def _rows(desk: Desk, since: float, box: str, told: Told) -> Iterator[Listed]:
+    for number in range(1, PAGES_MAX + 1):
+        page = patiently(desk, lambda: desk.client.list_tickets(TIMEOUT_S, since=since, page=number, only=box), told)  # noqa: B023 -- called at once
+        told(f"{desk.url}: {box or 'tickets'}, page {number}")
+        yield from page.rows
+        if not page.more:
+            return
+    raise Halt(f"--days: more than {PAGES_MAX} pages of tickets were touched since then; take fewer days", TO_MEND)

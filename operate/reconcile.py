@@ -1,0 +1,154 @@
+"""Pure: the ledger's rows against Freshdesk's tickets. Every handoff must have exactly one."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from desk import bears
+from freshdesk_client import Listed
+from handoff import BODY_KEY_LIFETIME_S
+from ledger import Entry, State
+
+_REFERENCE: Final = re.compile(r"\[(BF-[A-Z2-7]{8})\]")
+DELETED: Final = "deleted"
+
+
+class Ticket(NamedTuple):
+    """A ticket as listed, and the box it lies in: "", "spam" or "deleted"."""
+
+    row: Listed
+    box: str
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The tickets of one help desk, by number and by reference."""
+
+    by_number: dict[int, Ticket] = field(default_factory=dict)
+    by_reference: defaultdict[str, dict[int, Ticket]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, box: str, row: Listed) -> None:
+        """Put a ticket there; one that is listed twice, while the list moves, is there once."""
+        self.by_number[row.ticket_id] = Ticket(row, box)
+        for reference in _REFERENCE.findall(row.subject):
+            self.by_reference[reference][row.ticket_id] = Ticket(row, box)
+
+    def of(self, entry: Entry) -> dict[int, Ticket]:
+        """Return the tickets that bear the row's reference, as `desk.bears` has it."""
+        found = self.by_reference.get(entry.reference, {})
+        return {number: one for number, one in found.items() if bears(one.row, entry.reference, entry.created_at)}
+
+
+@dataclass(slots=True)
+class Drift:
+    """What the audit found. Each item is plain values."""
+
+    handoffs: int = 0
+    with_one: int = 0
+    waiting: int = 0
+    tickets: int = 0
+    missing: list[dict[str, Any]] = field(default_factory=list)
+    doubles: list[dict[str, Any]] = field(default_factory=list)
+    forsaken: list[dict[str, Any]] = field(default_factory=list)
+    unknown: list[dict[str, Any]] = field(default_factory=list)
+    in_spam: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def any(self) -> bool:
+        """Tell whether a person must act."""
+        return bool(self.missing or self.doubles or self.forsaken or self.unknown)
+
+    @property
+    def tickets_per_handoff(self) -> float | None:
+        """Tickets of the handoffs that are done, for each of them; None where there are none."""
+        return round(self.tickets / self.handoffs, 4) if self.handoffs else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "handoffs": self.handoffs,
+            "with_one_ticket": self.with_one,
+            "tickets_per_handoff": self.tickets_per_handoff,
+            "waiting": self.waiting,
+            "missing": self.missing,
+            "doubles": self.doubles,
+            "forsaken": self.forsaken,
+            "unknown": self.unknown,
+            "in_spam": self.in_spam,
+            "drift": self.any,
+        }
+
+
+def reconcile(
+    rows: Iterable[tuple[str, Entry]], shelves: Mapping[str, Shelf], gone: frozenset[tuple[str, int]]
+) -> Drift:
+    """Return how rows and tickets differ.
+
+    Args:
+        rows: (desk, row) of every row that is not over.
+        shelves: tickets by desk.
+        gone: (desk, number) of tickets that rows name and Freshdesk says do not exist.
+    """
+    drift, rows = Drift(), list(rows)
+    of_others = _numbers_by_reference(rows)
+    for desk, entry in rows:
+        if entry.state is State.FAILED or (entry.state is State.REJECTED and entry.due_at is None):
+            drift.forsaken.append(_named(entry, state=str(entry.state), note=entry.is_note, error=entry.error))
+        elif entry.waiting:
+            drift.waiting += not entry.is_note
+        if not entry.is_note:
+            others = of_others[desk, entry.reference] - {entry.ticket_id}
+            tickets = {n: one for n, one in shelves[desk].of(entry).items() if n not in others}
+            _count(drift, entry, tickets, exists=(desk, entry.ticket_id) not in gone)
+    return drift
+
+
+def _numbers_by_reference(rows: Iterable[tuple[str, Entry]]) -> defaultdict[tuple[str, str], set[int | None]]:
+    """Return the tickets that rows of one reference name: two keys may share their first eight characters."""
+    found: defaultdict[tuple[str, str], set[int | None]] = defaultdict(set)
+    for desk, entry in rows:
+        if not entry.is_note:
+            found[desk, entry.reference].add(entry.ticket_id)
+    return found
+
+
+def _count(drift: Drift, entry: Entry, tickets: Mapping[int, Ticket], *, exists: bool) -> None:
+    """Count one handoff. A ticket an agent deleted is none to be merged any more, but the handoff had it."""
+    numbers = set(tickets) | ({entry.ticket_id} if entry.ticket_id and exists else set())
+    standing = {number for number in numbers if number not in tickets or tickets[number].box != DELETED}
+    if len(standing) > 1:
+        first, *rest = sorted(number for number in standing if number)
+        drift.doubles.append(
+            _named(entry, tickets=[first, *rest], merge=f"{', '.join(f'#{n}' for n in rest)} into #{first}")
+        )
+    if entry.state is not State.CREATED:
+        return
+    drift.handoffs += 1
+    drift.tickets += max(len(standing), min(len(numbers), 1))
+    drift.with_one += len(numbers) > 0 and len(standing) <= 1
+    if not numbers:
+        drift.missing.append(_named(entry, ticket_id=entry.ticket_id))
+    spam = [number for number, one in tickets.items() if one.box == "spam"]
+    if spam:
+        drift.in_spam.append(_named(entry, tickets=spam))
+
+
+def _named(entry: Entry, **told: Any) -> dict[str, Any]:
+    return {"reference": entry.reference, "bot": entry.bot, "category": entry.category, **told}
+
+
+def unclaimed(shelf: Shelf, known: frozenset[str], now: float) -> list[dict[str, Any]]:
+    """Return the tickets whose reference no row has, though every row of their age must still be there.
+
+    A row without ids of conversation and message is over after a day: an older ticket says nothing.
+    """
+    return [
+        {"reference": reference, "ticket_id": number}
+        for reference, tickets in sorted(shelf.by_reference.items())
+        for number, one in sorted(tickets.items())
+        if reference not in known and one.box != DELETED and now - one.row.created_at < BODY_KEY_LIFETIME_S
+    ]

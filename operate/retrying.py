@@ -1,0 +1,82 @@
+"""`retry`: makes rows due at once, whether they wait or were given up."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections import Counter
+from typing import Final
+
+import rows
+from delivery import Delivery
+from ledger import Entry, Ledger, State
+from operate.listing import rows_under, standing, summary
+from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.sweeping import one_pass
+
+REOPENED: Final = "due now"
+HAS_TICKET: Final = "has its ticket already"
+BEING_SENT: Final = "is being sent at this moment"
+CHANGED: Final = "was changed by another call meanwhile"
+STATES: Final = tuple(state for state in State if state is not State.CREATED)
+
+
+def retry_rows(args: Namespace, operator: Operator) -> int:
+    """Run `retry`."""
+    if bool(args.reference) == args.all:
+        raise Halt("retry: name a REFERENCE, or --all")
+    delivery = (
+        operator.delivery(new_ledger=False) if args.now else None
+    )  # its settings are checked before anything is changed
+    ledger = delivery.ledger if delivery else operator.ledger()
+    now = operator.clock.now()
+    wanted = _wanted(args, ledger, now)
+    policy = delivery.policy if delivery else rows.Policy()
+    results: list[tuple[Entry, str]] = []
+    with operator.screen.bar("Making rows due", len(wanted)) as bar:
+        for entry in wanted:
+            results.append((entry, reopen(ledger, entry, now=now, policy=policy)))
+            bar.step()
+    return _told(args, operator, results, delivery)
+
+
+def reopen(ledger: Ledger, entry: Entry, *, now: float, policy: rows.Policy) -> str:
+    """Make a row due at once, and return what became of that. One in a call's hands is left to it."""
+    if entry.state is State.CREATED:
+        return HAS_TICKET
+    if entry.state is State.CREATING and entry.due_at is not None and entry.due_at > now:
+        return BEING_SENT
+    return REOPENED if ledger.replace(entry, rows.reopened(entry, now=now, policy=policy)) else CHANGED
+
+
+def _wanted(args: Namespace, ledger: Ledger, now: float) -> list[Entry]:
+    found = standing(ledger, now) if args.all else rows_under(ledger, args.reference, now)
+    states = set(args.state or STATES) if args.all else set(State)
+    return [one for one in found if one.state in states]
+
+
+def _told(args: Namespace, operator: Operator, results: list[tuple[Entry, str]], delivery: Delivery | None) -> int:
+    screen, counts = operator.screen, Counter(result for _, result in results)
+    if not args.now:
+        screen.json([{**summary(one, operator.clock.now()), "result": result} for one, result in results])
+    if not args.all:
+        for entry, result in results:
+            number = f" (#{entry.ticket_id})" if entry.ticket_id else ""
+            screen.say(f"{entry.reference}{' (note)' if entry.is_note else ''}: {result}{number}")
+    screen.say(", ".join(f"{count} {result}" for result, count in counts.items()) if counts else "No rows to retry.")
+    status = TO_MEND if counts[CHANGED] else OK
+    if delivery is not None:
+        return max(status, _swept(args, operator, [one for one, result in results if result == REOPENED], delivery))
+    if counts[REOPENED]:
+        screen.say("The next sweep takes them. Not to wait for it: python ops.py sweep")
+    return status
+
+
+def _swept(args: Namespace, operator: Operator, reopened: list[Entry], delivery: Delivery) -> int:
+    """Run a pass, and tell how the rows stand then: 1 where one of them still has no ticket."""
+    one_pass(delivery, operator.screen, args.budget)
+    found = [row for one in reopened for row in delivery.ledger.find(one.reference, now=operator.clock.now())]
+    touched = {(one.reference, one.entry) for one in reopened}
+    waiting = [row for row in found if row.waiting and (row.reference, row.entry) in touched]
+    for row in waiting:
+        operator.screen.warn(f"{row.reference}: still {row.state} ({row.error or 'no error told'})")
+    return TO_MEND if waiting else OK

@@ -1,0 +1,110 @@
+"""What a command shows: tables for people, JSON for programs, a bar on standard error where it takes long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from text import clean
+
+WIDTH_IN_A_FILE: Final = 160  # no terminal tells its width there; nothing is cut, long cells fold
+
+
+class Bar(Protocol):
+    """How far something is."""
+
+    def step(self, count: int = 1) -> None:
+        """Go on by count."""
+        ...
+
+    def tell(self, what: str) -> None:
+        """Say what is being done now."""
+        ...
+
+
+class Screen:
+    """Standard output and standard error of one command."""
+
+    def __init__(self, out: TextIO, err: TextIO, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._out = _console(out)
+        self._err = _console(err)
+        self._out_file = out
+        self._err_file = err
+
+    @property
+    def watched(self) -> bool:
+        """Tell whether a person sees standard error as it is written."""
+        return self._err.is_terminal
+
+    def say(self, line: str = "") -> None:
+        """Print a line for people; nothing where JSON was asked for."""
+        if not self.as_json:
+            self._out_file.write(f"{line}\n")
+            self._out_file.flush()
+
+    def warn(self, line: str) -> None:
+        """Print a line on standard error."""
+        self._err_file.write(f"{line}\n")
+        self._err_file.flush()
+
+    def json(self, data: Any) -> None:
+        """Print data as JSON where that was asked for."""
+        if self.as_json:
+            self._out_file.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+            self._out_file.flush()
+
+    def line(self, data: Any) -> None:
+        """Print data as one line of JSON where that was asked for: for a stream of them."""
+        if self.as_json:
+            self._out_file.write(json.dumps(data, ensure_ascii=False) + "\n")
+            self._out_file.flush()
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+        """Print a table for people; nothing where JSON was asked for. None is shown as nothing."""
+        if self.as_json:
+            return
+        table = Table(title=Text(clean(title)) if title else None, title_justify="left")
+        for column in columns:
+            table.add_column(Text(column), overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row))
+        self._out.print(table)
+
+    @contextmanager
+    def bar(self, what: str, total: int | None) -> Iterator[Bar]:
+        """Show a bar on standard error while inside, if a person watches; total None: it is not known."""
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        with Progress(
+            *columns, TimeElapsedColumn(), console=self._err, transient=True, disable=not self.watched
+        ) as progress:
+            yield _Bar(progress, what, total)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, what: str, total: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(what, total=total)
+
+    def step(self, count: int = 1) -> None:
+        self._progress.advance(self._task, count)
+
+    def tell(self, what: str) -> None:
+        self._progress.update(self._task, description=what)
+
+
+def _console(file: TextIO) -> Console:
+    width = None if file.isatty() else WIDTH_IN_A_FILE
+    return Console(file=file, width=width, markup=False, highlight=False, emoji=False)
+
+
+def _cell(value: object) -> Text:
+    """Return a cell: text as it is, never read as markup, without anything that could steer a terminal."""
+    return Text("" if value is None else clean(str(value)))

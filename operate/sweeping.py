@@ -1,0 +1,146 @@
+"""`sweep`: one pass over what is due, or one every so many seconds until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import FrameType
+from typing import Final
+
+from delivery import Delivery
+from ledger import LedgerUnavailable, State
+from logs import JSONLines, log_as_json
+from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.screen import Bar, Screen
+from operate.spans import span
+from sweep import READ_MAX, SweepReport, sweep
+
+logger = logging.getLogger("handoff.ops")
+
+_WORDS: Final = {
+    State.CREATED: "created",
+    State.NOT_CREATED: "not created yet",
+    State.IN_DOUBT: "in doubt",
+    State.REJECTED: "waiting for a correction",
+    State.FAILED: "given up",
+    State.CREATING: "being sent",
+}
+_STOPPED: Final = {
+    "budget": "the time of this pass was used up",
+    "rate-limit": "the rate limit is left to live requests",
+    "desk-down": "Freshdesk does not answer",
+}
+
+Wait = Callable[[float], bool]  # waits so many seconds, or less when told to stop; tells whether to stop
+
+
+def sweep_rows(args: Namespace, operator: Operator) -> int:
+    """Run `sweep`."""
+    delivery = operator.delivery(new_ledger=True)
+    if args.budget <= delivery.policy.deadline_s:
+        raise Halt(f"--budget must be more than DEADLINE_S ({delivery.policy.deadline_s:g} s), what one row may take")
+    if args.every is None:
+        return TO_MEND if one_pass(delivery, operator.screen, args.budget).states[State.FAILED] else OK
+    log_as_json(platform_formats=False)
+    with stopping() as wait:
+        repeat(delivery, operator.screen, every_s=args.every, budget_s=args.budget, wait=wait)
+    return OK
+
+
+def one_pass(delivery: Delivery, screen: Screen, budget_s: float) -> SweepReport:
+    """Run a pass that a person waits for, or a scheduler's log: with a bar, or with JSON lines on standard error."""
+    if not screen.watched:
+        log_as_json(platform_formats=False)
+    with _bar(delivery, screen) if screen.watched else nullcontext():
+        report = sweep(delivery, budget_s=budget_s)
+    screen.json(report.as_dict())
+    screen.say(told(report))
+    return report
+
+
+def repeat(delivery: Delivery, screen: Screen, *, every_s: float, budget_s: float, wait: Wait) -> None:
+    """Run passes until wait tells to stop. A ledger that is down is waited for."""
+    pause_s = 0.0
+    while not wait(pause_s):
+        pause_s = every_s
+        try:
+            report = sweep(delivery, budget_s=budget_s)
+        except LedgerUnavailable as error:
+            logger.error("ledger down while sweeping", extra={"error": str(error)})
+            continue
+        if report.states.total() or report.taken_by_others:
+            screen.line(report.as_dict())
+            screen.say(told(report))
+        if report.stopped == "budget":
+            pause_s = 0.0  # there is more to do, and time for it
+
+
+@contextmanager
+def stopping() -> Iterator[Wait]:
+    """Give a wait that the first SIGINT or SIGTERM ends; the pass under way is finished first.
+
+    A second signal does not wait for that. It loses nothing: a row held by a dead pass is taken up when its lease ends.
+    """
+    stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop.wait
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def told(report: SweepReport) -> str:
+    """Return a pass in one line."""
+    parts = [f"{report.states[state]} {word}" for state, word in _WORDS.items() if report.states[state]]
+    parts += [f"{report.taken_by_others} taken by another sweep"] if report.taken_by_others else []
+    line = ", ".join(parts) or ("nothing could be done now" if report.stopped else "nothing was due")
+    if report.waiting:
+        line += f"; {report.waiting} waiting, the oldest for {span(report.oldest_waiting_s)}"
+    return f"Swept: {line}" + (f" (stopped: {_STOPPED[report.stopped]})" if report.stopped else "")
+
+
+@contextmanager
+def _bar(delivery: Delivery, screen: Screen) -> Iterator[None]:
+    """Show how many rows are done. The log tells of each; only what a person must see to is printed."""
+    due = len(delivery.ledger.due(delivery.clock.now(), READ_MAX))
+    log = logging.getLogger("handoff")
+    with screen.bar("Sweeping", due or None) as bar:
+        counter = StepPerRow(bar, screen)
+        level, propagate = log.level, log.propagate
+        log.addHandler(counter)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        try:
+            yield
+        finally:
+            log.removeHandler(counter)
+            log.setLevel(level)
+            log.propagate = propagate
+
+
+class StepPerRow(logging.Handler):
+    """Moves a bar by one for each row's line in the log, and prints the errors."""
+
+    def __init__(self, bar: Bar, screen: Screen) -> None:
+        super().__init__()
+        self._bar = bar
+        self._screen = screen
+        self.setFormatter(JSONLines())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one record of the log."""
+        if record.getMessage() == "handoff":
+            self._bar.step()
+        if record.levelno >= logging.ERROR:
+            self._screen.warn(self.format(record))

@@ -1,0 +1,77 @@
+"""The operator's commands: `python ops.py --help`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from typing import TextIO
+
+from clock import SystemClock
+from desk import Clock
+from freshdesk_client import FreshdeskError
+from ledger import LedgerUnavailable
+from operate.arguments import parser
+from operate.operator import INTERRUPTED, NO_ANSWER, OK, WRONG_CALL, Halt, Operator
+from operate.screen import Screen
+from settings import SettingsError
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    streams: tuple[TextIO, TextIO, TextIO] | None = None,
+    clock: Clock | None = None,
+    open_page: Callable[[str], object] = webbrowser.open,
+) -> int:
+    """Run one command and return its exit status; see `operate.arguments.STATUSES`.
+
+    Args:
+        argv: the arguments; the process's own if None.
+        environ: the settings.
+        streams: standard input, output and error.
+        clock: real time if None.
+        open_page: shows a page in a browser.
+    """
+    args = parser().parse_args(argv)
+    stdin, out, err = streams or (sys.stdin, sys.stdout, sys.stderr)
+    screen = Screen(out, err, as_json=args.json)
+    operator = Operator(environ=environ, screen=screen, clock=clock or SystemClock(), stdin=stdin, open_page=open_page)
+    status, told = _run(args.run, args, operator)
+    if told:
+        screen.warn(told)
+    return status
+
+
+def _run(run: Callable[..., int], *given: object) -> tuple[int, str]:
+    """Run the command; return its status and, where it could not go on, what to print."""
+    try:
+        return run(*given), ""
+    except (SettingsError, Halt, LedgerUnavailable, FreshdeskError, KeyboardInterrupt, BrokenPipeError) as error:
+        return _meaning(error)
+
+
+def _meaning(error: BaseException) -> tuple[int, str]:
+    told = (INTERRUPTED, "Interrupted; nothing is lost by that.")
+    match error:
+        case SettingsError():
+            told = WRONG_CALL, f"Mend these settings:\n{error}"
+        case Halt():
+            told = error.status, str(error)
+        case LedgerUnavailable():
+            told = NO_ANSWER, f"LEDGER_URL: the ledger does not answer ({error}); check the address and who may read it"
+        case FreshdeskError():
+            told = (
+                NO_ANSWER,
+                f"FRESHDESK_URL: no answer from Freshdesk to work with ({error}); try: python ops.py check",
+            )
+        case BrokenPipeError():  # the reader of a pipe has had enough; what is still to be flushed must not fail again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            told = OK, ""
+    return told
+
+
+if __name__ == "__main__":
+    sys.exit(main())
