@@ -19,7 +19,7 @@ import requests
 from local_freshdesk.bot import ROOT
 from local_freshdesk.children import port_is_free
 from local_freshdesk.demo import CannotStartError, Place, function_environment, read_place, sample_handoffs
-from tests.local_freshdesk.factories import ticket
+from tests.local_freshdesk.factories import free_port, ticket
 
 MAIN = """
 import json, os
@@ -31,13 +31,6 @@ def create_ticket(request):
     return json.dumps(body), 201, {"Content-Type": "application/json"}
 """
 OPS = "import time\nprint('sweeping', flush=True)\nwhile True:\n    time.sleep(0.1)\n"
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
