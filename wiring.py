@@ -7,7 +7,7 @@ import secrets
 
 from clock import SystemClock
 from delivery import Delivery
-from desk import Desk
+from desk import Clock, Desk
 from freshdesk_client import FreshdeskClient
 from ledger import Ledger
 from rows import Policy
@@ -26,9 +26,9 @@ def open_ledger(address: LedgerAddress) -> Ledger:
     return SQLiteLedger(address.name)
 
 
-def open_delivery(settings: DeliverySettings) -> Delivery:
-    """Return the delivery that settings describe. Opens no connection yet."""
-    clock = SystemClock()
+def open_delivery(settings: DeliverySettings, clock: Clock | None = None) -> Delivery:
+    """Return the delivery that settings describe, by the machine's clock if none is given. Opens no connection yet."""
+    clock = clock or SystemClock()
     urls = {"": settings.freshdesk_url, **settings.routing.desks}
     return Delivery(
         desks={
