@@ -22,11 +22,11 @@ FLOORS = (
     "desk",
     "ticket ledger.sqlite ledger.dynamodb settings transport",
     "freshdesk_client handoff ledger routing logs clock",
-    "text strict_json rate_limit freshdesk_url",
+    "text strict_json plain_check rate_limit freshdesk_url",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 PURE = (
-    *("text", "strict_json", "rate_limit", "freshdesk_url", "handoff", "routing", "ticket"),
+    *("text", "strict_json", "plain_check", "rate_limit", "freshdesk_url", "handoff", "routing", "ticket"),
     *("freshdesk_client", "rows", "answers"),
 )
 IMPURE = {"os", "time", "random", "socket", "logging", "requests", "urllib3", "sqlite3", "threading", "subprocess"}
