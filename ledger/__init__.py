@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -86,16 +86,13 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row's fields that hold something, as plain values."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if value is not None and value is not False and value != ""
-        }
+        told = ((name, getattr(self, name)) for name in _NAMES)
+        return {name: value for name, value in told if value is not None and value is not False and value != ""}
 
     @staticmethod
     def from_dict(row: dict[str, Any]) -> Entry:
         """Read what `to_dict` gave; fields this version does not know are passed over."""
-        known = {name: value for name, value in row.items() if name in _FIELDS}
+        known = {name: value for name, value in row.items() if name in _NAMES}
         return Entry(**{**known, "state": State(known["state"])})
 
     def to_json(self) -> str:
@@ -108,7 +105,7 @@ class Entry:
         return Entry.from_dict(json.loads(text))
 
 
-_FIELDS: Final = frozenset(f.name for f in fields(Entry))
+_NAMES: Final = tuple(f.name for f in fields(Entry))
 
 
 class Claim(NamedTuple):
