@@ -1,16 +1,28 @@
 'use strict'
-// Before packaging: scripts/vendor.py fills vendor/ with the wheels of the function's own Python and CPU,
+// Before packaging: has the routing checked, and vendor/ filled with the wheels of the function's own Python and CPU,
 // so that `npx serverless deploy` stays the one command.
 
 const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
 
 class Vendor {
   constructor (serverless) {
     this.serverless = serverless
+    const prepare = () => { this.checkRouting(); this.build() }
     this.hooks = {
-      'before:package:createDeploymentArtifacts': () => this.build(),
-      'before:deploy:function:packageFunction': () => this.build()
+      'before:package:createDeploymentArtifacts': prepare,
+      'before:deploy:function:packageFunction': prepare
     }
+  }
+
+  // With a broken routing.toml no copy of the function would start: every handoff would be answered 502.
+  checkRouting () {
+    const { serviceDir } = this.serverless
+    const python = path.join(serviceDir, '.venv', 'bin', 'python')
+    if (!fs.existsSync(python)) return console.warn('routing.toml is not checked: there is no .venv (docs/deploy.md, 1)')
+    const { status, stdout, stderr } = spawnSync(python, ['ops.py', 'routes'], { cwd: serviceDir, encoding: 'utf8' })
+    if (status !== 0) this.fail(`routing.toml is not right:\n${stdout}${stderr}`)
   }
 
   build () {

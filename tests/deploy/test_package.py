@@ -160,3 +160,17 @@ def test_a_module_somebody_adds_is_asked_for(package: Package, tmp_path: Path) -
         module.write("\n\ndef late() -> None:\n    import brand_new\n")
     named = faults(package.zip, root, runtime="python3.13", arch="x86_64")
     assert named == ["missing: brand_new.py (add it to package.patterns)"]
+
+
+def test_a_broken_routing_is_not_packaged(package: Package, tmp_path: Path) -> None:
+    """With it no copy of the function would start, and every handoff would be answered 502."""
+    root = tmp_path / "root"
+    shutil.copytree(package.project, root, symlinks=True, ignore=shutil.ignore_patterns("vendor", ".serverless"))
+    (root / ".venv/bin").mkdir(parents=True)
+    (root / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (root / ".venv/bin/python").chmod(0o755)
+    (root / "routing.toml").write_text("[default]\ngroup_id = 'Retiros'\n")
+    command = ["npx", "--no-install", "serverless", "package"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "routing.toml is not right" in done.stdout + done.stderr
