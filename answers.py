@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,14 @@ MESSAGES_FILE: Final = Path(__file__).parent / "templates" / "messages.toml"
 DEFAULT_LANGUAGE: Final = "es"
 QUEUED_RETRY_AFTER_S: Final = 60
 UNAVAILABLE_RETRY_AFTER_S: Final = 5
+_LANGUAGE: Final = re.compile(r"[a-z]{2}")
+_PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
+_FILLED_IN: Final = {
+    "created": {"{ticket_id}", "{reference}"},
+    "duplicate": {"{ticket_id}", "{reference}"},
+    "queued": {"{reference}"},
+    "failed": {"{reference}"},
+}
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _OUTCOME_STATUS: Final = {Status.CREATED: 201, Status.DUPLICATE: 200, Status.QUEUED: 202, Status.FAILED: 202}
 
@@ -27,6 +36,10 @@ class Reply(NamedTuple):
     headers: dict[str, str]
 
 
+class MessagesError(Exception):
+    """The file of sentences is broken; the message says where."""
+
+
 class Messages:
     """The sentences for the person, by language. A language or a sentence that is missing falls back to Spanish."""
 
@@ -34,12 +47,15 @@ class Messages:
         """Read the sentences from TOML.
 
         Raises:
-            ValueError: the text is no TOML, or the Spanish table lacks a sentence.
+            MessagesError: with every fault.
         """
-        self._tables: dict[str, dict[str, str]] = tomllib.loads(text)
-        missing = NAMES - self._tables.get(DEFAULT_LANGUAGE, {}).keys()
-        if missing:
-            raise ValueError(f"messages.toml: [{DEFAULT_LANGUAGE}] lacks {', '.join(sorted(missing))}")
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise MessagesError(f"this is not TOML: {error}") from error
+        if faults := [*_faults_in(tables)]:
+            raise MessagesError("; ".join(faults))
+        self._tables: dict[str, dict[str, str]] = tables
 
     def say(self, name: str, language: str, **values: object) -> str:
         """Return the sentence, its placeholders filled."""
@@ -48,6 +64,28 @@ class Messages:
         for placeholder, value in values.items():
             sentence = sentence.replace(f"{{{placeholder}}}", str(value))
         return sentence
+
+
+def _faults_in(tables: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the sentences: found now, it costs nobody an answer later."""
+    for language, sentences in {DEFAULT_LANGUAGE: {}, **tables}.items():
+        if not isinstance(sentences, dict) or not _LANGUAGE.fullmatch(language):
+            yield f"{language} must be a table named by two letters, such as [es]"
+            continue
+        for name, sentence in sentences.items():
+            yield from (f"[{language}] {name}: {told}" for told in _faults_of(name, sentence))
+        if language == DEFAULT_LANGUAGE and (missing := NAMES - sentences.keys()):
+            yield f"[{language}] lacks {', '.join(sorted(missing))}"
+
+
+def _faults_of(name: str, sentence: object) -> Iterator[str]:
+    if name not in NAMES:
+        yield "there is no such sentence"
+    elif not isinstance(sentence, str) or not sentence.strip():
+        yield "this must be a text"
+    else:
+        unknown = set(_PLACEHOLDER.findall(sentence)) - _FILLED_IN.get(name, set())
+        yield from (f"{placeholder} is not filled in here" for placeholder in sorted(unknown))
 
 
 class Problem(NamedTuple):
@@ -65,7 +103,9 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "malformed-json": Problem(
         400, "Malformed JSON", "The body must be one JSON object in UTF-8, without duplicate names."
     ),
-    "missing-reference": Problem(400, "Missing reference", "Ask with ?reference=BF-7K3QX2AB, as the answer told it.", "unknown-reference"),
+    "missing-reference": Problem(
+        400, "Missing reference", "Ask with ?reference=BF-7K3QX2AB, as the answer told it.", "unknown-reference"
+    ),
     "unauthorized": Problem(
         401,
         "Unauthorized",
@@ -118,9 +158,7 @@ _FIXES_BY_CODE: Final = {
 _ASKS: Final = {
     ("user_email", "required"): "missing-address",
     ("user_email", "invalid"): "invalid-email",
-    ("user_email", "type"): "invalid-email",
     ("user_phone", "invalid"): "invalid-phone",
-    ("user_phone", "type"): "invalid-phone",
 }
 NAMES: Final = frozenset(
     {*(problem.says for problem in PROBLEMS.values()), *_ASKS.values(), *map(str, Status)} - {"rejected"},

@@ -9,16 +9,19 @@ from hmac import compare_digest
 from typing import Final
 
 from flask import Request
+from jinja2 import TemplateError
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 
 import sweep
-from answers import MESSAGES_FILE, Messages, Reply, problem, tell
+from answers import MESSAGES_FILE, Messages, MessagesError, Reply, problem, tell
 from delivery import Delivery, NothingKept, Status
 from handoff import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
 from logs import log_as_json
 from settings import Settings, SettingsError
 from strict_json import MalformedJSON, parse_body
+from ticket import try_templates
 from wiring import open_delivery
 
 logger = logging.getLogger("handoff.edge")
@@ -78,6 +81,8 @@ class Function:
         except RequestEntityTooLarge:  # past the framework's own bound: nothing was read
             logger.error("too large to keep")
             return self._refuse("payload-too-large")
+        except (ClientDisconnected, OSError):  # the caller hung up half-way: whoever it was will send it again
+            return self._refuse("unavailable")
         if not is_json(request.headers):
             return self._keep("unsupported-media-type", salvage_text(raw, idempotency_key))
         return self._delivered(raw, idempotency_key)
@@ -146,21 +151,25 @@ def _read(request: Request, most: int) -> bytes:
 
 def is_json(headers: Headers) -> bool:
     """Tell whether headers announce plain JSON in UTF-8."""
-    media_type, _, parameters = headers.get("Content-Type", "").partition(";")
-    charset = parameters.strip().casefold().removeprefix("charset=").strip('"')
-    plain = headers.get("Content-Encoding", "identity").strip().casefold() in {"", "identity"}
-    return media_type.strip().casefold() == "application/json" and charset in {"", "utf-8", "utf8"} and plain
+    media_type, parameters = parse_options_header(headers.get("Content-Type"))
+    charset = parameters.get("charset", "utf-8").casefold()
+    encoding = headers.get("Content-Encoding", "identity").strip().casefold()
+    return media_type.casefold() == "application/json" and charset in {"utf-8", "utf8"} and encoding in {"", "identity"}
 
 
 def start(environ: Mapping[str, str]) -> Function:
     """Return the function that environ describes.
 
     Raises:
-        SettingsError: with every fault of the settings and of the routing file.
+        SettingsError: with every fault of the settings and of the routing file, or the first of the templates.
     """
     log_as_json(platform_formats=environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON")
     settings = Settings.read(environ)
-    messages = Messages(MESSAGES_FILE.read_text(encoding="utf-8"))
+    try:
+        messages = Messages(MESSAGES_FILE.read_text(encoding="utf-8"))
+        try_templates()
+    except (MessagesError, TemplateError) as error:
+        raise SettingsError(f"- templates: {error}") from error
     return Function(open_delivery(settings), settings.secrets, messages)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ REFUSED_REMARK: Final = "El bot mandó este pedido con datos que no sirven o que
 
 NEEDED: Final = frozenset({"email", "subject", "description", "status"})
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
+_UNSAFE_IN_LINK: Final = re.compile(r"[\s\"'<>\\]")
 _PLACEHOLDER: Final = re.compile(r"\{(category|reason|bot|name)\}")
 _FIELD_NAMES: Final = {
     "group_id": "grupo",
@@ -104,6 +106,19 @@ def to_note(handoff: Handoff, route: Route, why: str) -> str:
     return _note.render({**_context(handoff, route, []), "why": why})
 
 
+def try_templates() -> None:
+    """Fill in both templates once, with everything a handoff can have.
+
+    Raises:
+        jinja2.TemplateError: a template asks for something that is not there.
+    """
+    texts = {one.name: "https://example.com" for one in fields(Handoff) if one.type == "str"}
+    route = Route(bot="", bot_name="", desk="", category="", label="", priority="low")
+    handoff = Handoff(**texts, other=(("", ""),))  # type: ignore[arg-type]  # the texts are texts
+    to_ticket(handoff, route, refused=True)
+    to_note(handoff, route, "")
+
+
 def droppable(fields: dict[str, Any], refused: Iterable[str]) -> frozenset[str]:
     """Return which of the refused fields the ticket can do without; the one address it has is not among them.
 
@@ -166,7 +181,8 @@ def _link(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    sound = parts.scheme in {"http", "https"} and parts.hostname and not re.search(r"[\s\"'<>\\]", url)
+    plain = not _UNSAFE_IN_LINK.search(url) and "@" not in parts.netloc  # what stands before @ looks like the host
+    sound = plain and parts.scheme in {"http", "https"} and parts.hostname
     return url if sound else ""
 
 
