@@ -27,12 +27,12 @@ OUTPUTS: Final = ("ticketOk", "ticketId", "ticketReference", "ticketMessage", "t
 # Seconds of waiting that a test does not need; what stands in the card is checked once, on its own.
 QUICK: Final = {
     "cloud": {
-        "TIMEOUT_MS = 20000": "TIMEOUT_MS = 1000",
+        "TIMEOUT_MS = 20000": "TIMEOUT_MS = 1500",
         "BUDGET_MS = 45000": "BUDGET_MS = 9000",
         "PAUSE_MS = 2000": "PAUSE_MS = 40",
     },
     "v12": {
-        "|| 20000": "|| 1000",
+        "|| 20000": "|| 1500",
         "TIMEOUT_MS > 5000 ? 45000 : TIMEOUT_MS": "9000",
         "PAUSE_MS = 2000": "PAUSE_MS = 40",
     },

@@ -174,7 +174,7 @@ def test_the_worst_case_fits_into_a_turn() -> None:
 
 def test_the_second_call_keeps_to_the_budget(plain: Card) -> None:
     """What the first call and the pause have used up, the second no longer gets."""
-    short = plain.edited({"TIMEOUT_MS = 1000": "TIMEOUT_MS = 2000", "BUDGET_MS = 9000": "BUDGET_MS = 3300"})
+    short = plain.edited({"TIMEOUT_MS = 1500": "TIMEOUT_MS = 2000", "BUDGET_MS = 9000": "BUDGET_MS = 3300"})
     with ScriptedFunction(slow(30, reply(201, created()))) as function:
         run = short.run(function.url)
     assert (len(run.calls), run.ms < 3_900) == (2, True)

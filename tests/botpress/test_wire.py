@@ -87,7 +87,7 @@ CASES: dict[str, tuple[list[Any], list[int | None], bool, str, str]] = {
     ),
     "half an answer": ([half], [None, None], False, "", "network"),
     "oversized": ([reply(201, b"x" * 1_500_000)], [None, None], False, "", "network"),
-    "late answer": ([slow(1.3, reply(201, created())), reply(200, created())], [None, 200], True, "1234", ""),
+    "late answer": ([slow(2, reply(201, created())), reply(200, created())], [None, 200], True, "1234", ""),
     "dripping": ([dripping, reply(200, created())], [None, 200], True, "1234", ""),
 }
 
@@ -113,7 +113,7 @@ def test_never_answered_is_a_timeout(card: Card) -> None:
         run = card.run(function.url)
     assert well_ended(run)
     assert (run.workflow["ticketError"], run.statuses) == ("timeout", [None, None])
-    assert run.ms < 4_000
+    assert run.ms < 6_000
 
 
 def test_a_closed_port_is_a_network_fault(card: Card) -> None:
@@ -134,7 +134,7 @@ def test_a_connection_nobody_accepts_is_a_timeout(cloud: Card) -> None:
         run = cloud.run(f"http://127.0.0.1:{full.getsockname()[1]}/")
         waiting[0].close()
     assert well_ended(run)
-    assert (run.workflow["ticketError"], run.ms < 4_000) == ("timeout", True)
+    assert (run.workflow["ticketError"], run.ms < 6_000) == ("timeout", True)
 
 
 def test_the_function_speaks_for_itself(card: Card) -> None:
@@ -177,7 +177,7 @@ def test_a_duplicate_without_a_sentence_tells_the_number(plain: Card) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "least_ms", "most_ms"), [("1", 1_000, 2_400), ("3600", 1_500, 3_000), ("soon", 40, 900)]
+    ("header", "least_ms", "most_ms"), [("1", 1_000, 2_400), ("3600", 1_500, 3_000), ("soon", 40, 1_400)]
 )
 def test_retry_after_is_obeyed_when_small(header: str, least_ms: int, most_ms: int, plain: Card) -> None:
     """A short Retry-After is waited out, a long one only up to the card's own bound, nonsense is ignored."""
