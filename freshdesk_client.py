@@ -19,6 +19,8 @@ from rate_limit import RateLimit, retry_after_s
 JSONObject = dict[str, Any]
 
 PER_PAGE: Final = 100  # the most a list gives: https://developers.freshdesk.com/api/#pagination
+FAULTS_READ: Final = 50  # of a refusal: more than a ticket has fields
+_WORD: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
 _TICKET_IN_LOCATION: Final = re.compile(r"/tickets/([0-9]{1,18})\Z")
 
 
@@ -147,6 +149,8 @@ def build_list(*, email: str = "", since: float, page: int = 1, only: str = "") 
 def decipher_list(answer: Answer) -> Page:
     """Return the page. A 400 on `email` means that nobody has that address, and so no ticket.
 
+    A row that cannot be read spoils the page: it may be the very ticket that is looked for.
+
     Raises:
         FreshdeskBusy, FreshdeskRefused: the list was not to be had.
         OutcomeUnknown: the answer is not a list.
@@ -161,7 +165,7 @@ def decipher_list(answer: Answer) -> Page:
     if not isinstance(rows, list):
         raise OutcomeUnknown("the list is not a list")
     return Page(
-        [_listed(row) for row in rows if isinstance(row, dict)],
+        [_listed(row) for row in rows],
         more='rel="next"' in answer.headers.get("link", ""),
     )
 
@@ -235,9 +239,14 @@ def _errors(body: bytes) -> Iterator[tuple[str, str]]:
     except OutcomeUnknown:
         return
     errors = told.get("errors") if isinstance(told, dict) else None
-    for error in errors if isinstance(errors, list) else ():
-        if isinstance(error, dict) and isinstance(field := error.get("field"), str):
-            yield field, str(error.get("code", ""))
+    for error in errors[:FAULTS_READ] if isinstance(errors, list) else ():
+        if isinstance(error, dict) and (field := _word(error.get("field"))):
+            yield field, _word(error.get("code"))
+
+
+def _word(told: object) -> str:
+    """Return told if it is a name such as `custom_fields.cf_x`, else "": it goes into the log and the ledger."""
+    return told if isinstance(told, str) and _WORD.fullmatch(told) else ""
 
 
 def _json(body: bytes) -> Any:
@@ -252,6 +261,10 @@ def _id_in_body(body: bytes) -> int | None:
         ticket = _json(body)
     except OutcomeUnknown:
         return None
+    return _id_of(ticket)
+
+
+def _id_of(ticket: object) -> int | None:
     told = ticket.get("id") if isinstance(ticket, dict) else None
     return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else None
 
@@ -263,9 +276,12 @@ def _id_in_location(headers: Mapping[str, str]) -> int:
     return int(found[1])
 
 
-def _listed(row: JSONObject) -> Listed:
+def _listed(row: object) -> Listed:
+    ticket_id = _id_of(row)
+    if ticket_id is None or not isinstance(row, dict):
+        raise OutcomeUnknown("a row without a ticket number")
     return Listed(
-        ticket_id=row["id"] if isinstance(row.get("id"), int) else 0,
+        ticket_id=ticket_id,
         subject=str(row.get("subject") or ""),
         created_at=_epoch(row.get("created_at")),
         status=row["status"] if isinstance(row.get("status"), int) else 0,
@@ -274,6 +290,7 @@ def _listed(row: JSONObject) -> Listed:
 
 def _epoch(moment: object) -> float:
     try:
-        return datetime.fromisoformat(str(moment)).timestamp()
+        read = datetime.fromisoformat(str(moment))
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except ValueError:
         return 0.0

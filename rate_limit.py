@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import inf
 from typing import Final, NamedTuple
 
 RETRY_AFTER_DEFAULT_S: Final = 30.0
@@ -25,7 +26,7 @@ class RateLimit(NamedTuple):
             remaining = float(headers["x-ratelimit-remaining"])
         except (KeyError, ValueError):
             return None
-        return RateLimit(total, remaining) if total > 0 and remaining >= 0 else None
+        return RateLimit(total, remaining) if 0 < total < inf and remaining >= 0 else None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
@@ -41,5 +42,5 @@ def retry_after_s(headers: Mapping[str, str]) -> float:
 def _seconds_until(http_date: str) -> float:
     try:
         return (parsedate_to_datetime(http_date) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return RETRY_AFTER_DEFAULT_S
