@@ -253,6 +253,7 @@ const toResult = (outcome, language) => ({
   ticketError: outcome.error,
   ticketField: outcome.field || ''
 })
+
 const UNFINISHED = { error: 'unexpected' }
 // ── end of the shared part ─────────────────────────────────────────────────────────────────────
 
@@ -312,7 +313,7 @@ const keepResult = (result) => {
 const run = async () => {
   keepResult(toResult(UNFINISHED, language())) // should the turn be ended before the card is
   const body = toBody(handoffFields())
-  const saved = head(captured('contactKey'), 900)
+  const saved = head(captured('contactKey'), 5000)
   const key = requestKey(saved, body.conversation_id || '', body.message_id || '')
   keep('contactTries', triesOf(saved, key, captured('contactTries')))
   keep('contactKey', key)

@@ -252,6 +252,7 @@ const toResult = (outcome, language) => ({
   ticketError: outcome.error,
   ticketField: outcome.field || ''
 })
+
 const UNFINISHED = { error: 'unexpected' }
 // ── end of the shared part ─────────────────────────────────────────────────────────────────────
 
@@ -307,7 +308,7 @@ const keepResult = (result) => {
 const run = async () => {
   keepResult(toResult(UNFINISHED, language())) // should the turn be ended before the card is
   const body = toBody(handoffFields())
-  const saved = head(read(() => session.contactKey), 900)
+  const saved = head(read(() => session.contactKey), 5000)
   const key = requestKey(saved, body.conversation_id || '', body.message_id || '')
   keep(() => session, 'contactTries', triesOf(saved, key, read(() => session.contactTries)))
   keep(() => session, 'contactKey', key)

@@ -200,6 +200,14 @@ def test_the_persons_retry_is_the_same_handoff(cloud: Card) -> None:
     ]
 
 
+def test_even_a_very_long_id_keeps_its_key(plain: Card) -> None:
+    """An id of 128 emoji is long once it is made fit for a header; the retry still has the whole of it."""
+    turns = ({"conversationId": "🎰" * 128, "messageId": "🎲" * 128}, {"messageId": "m2"})
+    made = keys(plain, *turns, answers=(reply(404, b"no"), reply(201, created())))
+    assert len(made[0]) > 3_000
+    assert made[0] == made[1]
+
+
 def test_the_corrected_address_is_the_same_handoff(cloud: Card) -> None:
     """After a 422 the corrected handoff keeps the key: it replaces the refused one."""
     answers = (reply(422, problem("invalid-handoff", retryable=False)), reply(201, created()))
