@@ -114,16 +114,18 @@ def function_environment(place: Place, environ: Mapping[str, str]) -> dict[str, 
     }
 
 
-def wait_until_up(place: Place, children: list[Child], asked_to_end: threading.Event) -> None:
+def wait_until_up(
+    place: Place, children: list[Child], asked_to_end: threading.Event, *, patience_s: float = _START_S
+) -> None:
     """Return when both servers answer, or when asked to end; raises ChildDiedError or CannotStartError."""
-    until = time.monotonic() + _START_S
+    until = time.monotonic() + patience_s
     waiting = [f"{place.freshdesk_url}/weather", place.function_url]
     while waiting and not asked_to_end.is_set():
         for child in children:
             child.must_live()
         waiting = [url for url in waiting if not _answers(url)]
         if waiting and time.monotonic() > until:
-            raise CannotStartError(f"{waiting[0]} does not answer after {_START_S:.0f} s; see {place.data}.")
+            raise CannotStartError(f"{waiting[0]} does not answer after {patience_s:.0f} s; see {place.data}.")
         asked_to_end.wait(0.05 if waiting else 0)
 
 

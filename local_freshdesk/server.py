@@ -14,12 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 
+from werkzeug.test import run_wsgi_app
+
 from local_freshdesk import api
 from local_freshdesk.limits import too_many_requests
 from local_freshdesk.wire import Answer, ApiRequest, internal_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from wsgiref.types import WSGIApplication
 
     from local_freshdesk.desk import Desk
@@ -212,17 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(Answer(error.status))
             return
-        told: list[Any] = []
-
-        def start(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Callable[[bytes], object]:
-            told[:] = [int(status.split(maxsplit=1)[0]), tuple(headers)]
-            return lambda _data: None
-
-        chunks: Iterable[bytes] = self.server.hosted.pages(self._environ(body), start)
-        content = b"".join(chunks)
-        if hasattr(chunks, "close"):
-            chunks.close()
-        self._send(Answer(told[0], content, told[1]))
+        chunks, status, headers = run_wsgi_app(self.server.hosted.pages, self._environ(body), buffered=True)
+        self._send(Answer(int(status.split()[0]), b"".join(chunks), tuple(headers)))
 
     def _environ(self, body: bytes) -> dict[str, Any]:
         path, _, query = self.path.partition("?")

@@ -162,7 +162,7 @@ def test_lost_answer_is_found_again(page: Page, desk: LocalFreshdesk) -> None:
     page.get_by_role("button", name="Respuesta perdida").click()
     page.wait_for_selector("#sky.tricky")
     send(page, user_email="lost@example.com", conversation_summary="Se pierde la respuesta")
-    assert page.inner_text(".trace .code") == "201"
+    assert page.inner_text(".trace").startswith("201")
     assert len([made for made in desk.tickets() if "Se pierde la respuesta" in made["description_text"]]) == 1
     assert desk.desk.sky.now().name == "healthy"
 

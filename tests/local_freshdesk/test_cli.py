@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,17 @@ import pytest
 import requests
 
 from local_freshdesk.bot import ROOT
-from local_freshdesk.children import port_is_free
-from local_freshdesk.demo import CannotStartError, Place, function_environment, read_place, sample_handoffs
+from local_freshdesk.children import ChildDiedError, port_is_free
+from local_freshdesk.demo import (
+    CannotStartError,
+    Place,
+    function_environment,
+    read_place,
+    run,
+    sample_handoffs,
+    told,
+    wait_until_up,
+)
 from tests.local_freshdesk.factories import free_port, ticket
 
 MAIN = """
@@ -208,3 +218,61 @@ def test_samples_keep_their_ids() -> None:
     assert first == again
     assert [sample["conversation_id"] for sample in first] == ["sample-betsur", "sample-institucional"]
     assert json.dumps(first)
+
+
+def test_run_says_what_it_did_and_leaves_nothing(place: Place) -> None:
+    """The same from Python: samples, then the guide, then the end when it is asked for."""
+    asked, said = threading.Event(), []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "Ctrl-C" in line:
+            asked.set()
+
+    run(place, os.environ, asked, say)
+    assert [line.split()[0] for line in said[1:3]] == ["betsur", "institucional"]
+    assert not running_in(place.root)
+
+
+def test_run_that_is_ended_at_once_sends_nothing(place: Place) -> None:
+    """Asked to end before anything is up: no samples, no guide, no children."""
+    asked, said = threading.Event(), []
+    asked.set()
+    run(place, os.environ, asked, said.append)
+    assert said == []
+    assert not running_in(place.root)
+
+
+def test_run_raises_when_a_part_dies(place: Place) -> None:
+    """And ends the others."""
+    (place.root / "ops.py").write_text("raise SystemExit('no more')")
+    with pytest.raises(ChildDiedError, match="no more"):
+        run(place, os.environ, threading.Event(), print)
+    assert not running_in(place.root)
+
+
+def test_program_that_cannot_be_started_leaves_no_other_behind(place: Place) -> None:
+    """The folder for the logs is gone: what was started is ended."""
+    place.data.mkdir()
+    (place.data / "sweep.log").mkdir()
+    with pytest.raises(IsADirectoryError):
+        run(place, os.environ, threading.Event(), print)
+    assert not running_in(place.root)
+
+
+def test_server_that_never_answers_is_named(place: Place) -> None:
+    """Up to the time it gets to start."""
+    with pytest.raises(CannotStartError, match=f"{place.freshdesk_url}/weather does not answer"):
+        wait_until_up(place, [], threading.Event(), patience_s=0)
+
+
+def test_queued_sample_is_told_as_to_follow() -> None:
+    """Where Freshdesk is away there is a reference."""
+    line = told({"bot": "betsur"}, 202, {"status": "queued", "reference": "BF-7K3QX2AB"})
+    assert "ticket to follow" in line
+
+
+def test_ports_that_are_free_are_taken_as_they_are(place: Place) -> None:
+    """Both numbers, from the environment."""
+    environ = {"PORT": str(place.port), "FRESHDESK_PORT": str(place.freshdesk_port)}
+    assert read_place(environ, place.root, place.data) == place

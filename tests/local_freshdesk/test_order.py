@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
+import struct
 
 import pytest
 import requests
@@ -221,3 +222,25 @@ def test_stored_tickets_outlive_the_desk(tmp_path: object) -> None:
         assert len(desk.notes(first["id"])) == 1
         again = api.create().json()
         assert (again["id"], again["requester_id"]) == (first["id"] + 1, first["requester_id"])
+
+
+def test_fault_of_the_stand_in_itself_is_loud(capsys: pytest.CaptureFixture[str]) -> None:
+    """What nobody foresaw is no weather: its trace is told."""
+
+    def broken() -> float:
+        raise RuntimeError("the clock is broken")
+
+    with LocalFreshdesk(clock=broken) as desk, Api(desk) as api, pytest.raises(requests.ConnectionError):
+        api.get("tickets")
+    assert "the clock is broken" in capsys.readouterr().err
+
+
+def test_caller_that_goes_away_is_nobodys_error(desk: LocalFreshdesk, capsys: pytest.CaptureFixture[str]) -> None:
+    """A connection cut in the middle of a request."""
+    host, port = desk.url.removeprefix("http://").split(":")
+    for _ in range(3):
+        with socket.create_connection((host, int(port)), timeout=2) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"POST /api/v2/tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+    desk.stop()
+    assert capsys.readouterr().err == ""

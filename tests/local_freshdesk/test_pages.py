@@ -400,3 +400,10 @@ def test_static_files_are_served(browser: Browser) -> None:
     """Style, script and sign."""
     for name in ("style.css", "pages.js", "favicon.svg"):
         assert browser.see(f"/static/{name}")
+
+
+def test_head_has_no_body(desk: LocalFreshdesk) -> None:
+    """HEAD tells the length and sends nothing."""
+    told = requests.head(desk.url, timeout=5)
+    assert (told.status_code, told.content) == (200, b"")
+    assert int(told.headers["Content-Length"]) > 0

@@ -19,7 +19,7 @@ def met(api: Api) -> str:
     try:
         return str(api.create().status_code)
     except requests.ConnectionError as error:
-        return "reset" if "Connection reset by peer" in str(error) else str(error)
+        return "reset" if "Connection aborted" in str(error) else str(error)
 
 
 def eventually(count: int, desk: LocalFreshdesk) -> None:
