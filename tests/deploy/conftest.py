@@ -40,6 +40,8 @@ class Package:
     template: dict[str, Any]
     template_path: Path
     printed: str
+    wheels: dict[str, str]
+    """The environment in which pip finds every wheel in a folder, and asks nobody."""
 
 
 @pytest.fixture(scope="session")
@@ -87,12 +89,12 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, python313: Path) -> Path:
 @pytest.fixture(scope="session")
 def package(project: Path, wheels: Path, python313: Path, tmp_path_factory: pytest.TempPathFactory) -> Package:
     """Package with no network, no credentials, and an empty home and environment."""
+    from_folder = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path_factory.mktemp("home")),
         "PYTHON": str(python313),
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(wheels),
+        **from_folder,
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NO_WAY_OUT),
     }
     command = [*without_network(), "npx", "--no-install", "serverless", "package"]
@@ -102,7 +104,8 @@ def package(project: Path, wheels: Path, python313: Path, tmp_path_factory: pyte
     shutil.copytree(project / ".serverless", folder)
     template = folder / "cloudformation-template-update-stack.json"
     zip_path = folder / "handoff.zip"
-    return Package(project, zip_path, json.loads(template.read_text()), template, done.stdout + done.stderr)
+    compiled = json.loads(template.read_text())
+    return Package(project, zip_path, compiled, template, done.stdout + done.stderr, from_folder)
 
 
 def without_network() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import subprocess
@@ -46,6 +47,13 @@ def test_the_check_is_a_command(package: Package) -> None:
     command = [sys.executable, "-m", "scripts.check_zip", str(package.zip)]
     done = subprocess.run(command, cwd=package.project, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.endswith(" MB unpacked, 0 faults\n")) == (0, True)
+
+
+@pytest.mark.parametrize("manual", ["deploy.md", "deploy.es.md"])
+def test_the_manual_says_what_it_weighs(package: Package, manual: str) -> None:
+    """To within a quarter of a megabyte, which a new version of a package may move."""
+    [told] = re.findall(r"\((\d+)[.,](\d) MB\)", (ROOT / "docs" / manual).read_text())
+    assert abs(float(".".join(told)) - package.zip.stat().st_size / 1e6) < 0.25
 
 
 def test_every_packed_module_has_bytecode(package: Package) -> None:
