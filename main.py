@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from hmac import compare_digest
+from pathlib import Path
 from typing import Final
 
 from flask import Request
@@ -157,8 +158,8 @@ def is_json(headers: Headers) -> bool:
     return media_type.casefold() == "application/json" and charset in {"utf-8", "utf8"} and encoding in {"", "identity"}
 
 
-def start(environ: Mapping[str, str]) -> Function:
-    """Return the function that environ describes.
+def start(environ: Mapping[str, str], sentences: Path = MESSAGES_FILE) -> Function:
+    """Return the function that environ describes, which says what the file of sentences has.
 
     Raises:
         SettingsError: with every fault of the settings and of the routing file, or the first of the templates.
@@ -166,7 +167,7 @@ def start(environ: Mapping[str, str]) -> Function:
     log_as_json(platform_formats=environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON")
     settings = Settings.read(environ)
     try:
-        messages = Messages(MESSAGES_FILE.read_text(encoding="utf-8"))
+        messages = Messages(sentences.read_text(encoding="utf-8"))
         try_templates()
     except (MessagesError, TemplateError) as error:
         raise SettingsError(f"- templates: {error}") from error
