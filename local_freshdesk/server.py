@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -17,8 +18,8 @@ from urllib.parse import parse_qsl, unquote
 from werkzeug.test import run_wsgi_app
 
 from local_freshdesk import api
-from local_freshdesk.limits import too_many_requests
-from local_freshdesk.wire import Answer, ApiRequest, internal_error
+from local_freshdesk.faults import answer_of
+from local_freshdesk.wire import Answer, ApiRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +32,6 @@ MAX_BODY_BYTES: Final = 25_000_000
 _IDLE_S: Final = 120.0
 # Linger of zero seconds: closing sends a reset, not an end of stream.
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-_BAD_GATEWAY: Final = (
-    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
-    b"<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
-)
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -205,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if weather.name != "rate-limited":
             self.server.closing.wait(weather.seconds)
-        self._send(_told(weather) or api.answer(desk, request))
+        self._send(answer_of(weather) or api.answer(desk, request))
 
     def _serve_page(self) -> None:
         try:
@@ -272,10 +269,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
+        named = {name.lower() for name, _ in answer.headers}
         for name, value in answer.headers:
-            if name.lower() not in {"content-length", "connection"}:
-                self.send_header(name, value)
-        if answer.status != 204:  # noqa: PLR2004 - No Content has no length
+            self.send_header(name, value)
+        if answer.status != HTTPStatus.NO_CONTENT and "content-length" not in named:
             self.send_header("Content-Length", str(len(answer.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -289,14 +286,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         os.close(self.connection.detach())
-
-
-def _told(weather: Weather) -> Answer | None:
-    """What the weather answers in place of the API."""
-    if weather.name == "rate-limited":
-        return too_many_requests(weather.seconds, body=weather.body)
-    if weather.name == "broken":
-        return internal_error()
-    if weather.name == "html-502":
-        return Answer(502, _BAD_GATEWAY, (("Content-Type", "text/html; charset=UTF-8"),))
-    return None

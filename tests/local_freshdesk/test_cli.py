@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from local_freshdesk.__main__ import main
 from local_freshdesk.bot import ROOT
 from local_freshdesk.children import ChildDiedError, port_is_free
 from local_freshdesk.demo import (
@@ -96,22 +97,16 @@ def test_stand_in_starts_serves_and_ends(tmp_path: Path) -> None:
     assert Path(db).stat().st_size > 0
 
 
-def test_stand_in_says_that_its_port_is_taken() -> None:
+def test_stand_in_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     """One line and 1."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "-m", "local_freshdesk", "--port", str(port)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert f"Port {port} cannot be used" in done.stderr
+        assert main(["--port", str(port)]) == 1
+    errors = capsys.readouterr().err
+    assert len(errors.splitlines()) == 1
+    assert f"Port {port} cannot be used" in errors
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -236,7 +231,8 @@ def test_run_says_what_it_did_and_leaves_nothing(place: Place) -> None:
 
 def test_run_that_is_ended_at_once_sends_nothing(place: Place) -> None:
     """Asked to end before anything is up: no samples, no guide, no children."""
-    asked, said = threading.Event(), []
+    asked = threading.Event()
+    said: list[str] = []
     asked.set()
     run(place, os.environ, asked, said.append)
     assert said == []
@@ -244,8 +240,8 @@ def test_run_that_is_ended_at_once_sends_nothing(place: Place) -> None:
 
 
 def test_run_raises_when_a_part_dies(place: Place) -> None:
-    """And ends the others."""
-    (place.root / "ops.py").write_text("raise SystemExit('no more')")
+    """Also later, and ends the others."""
+    (place.root / "ops.py").write_text("import time\ntime.sleep(3)\nraise SystemExit('no more')")
     with pytest.raises(ChildDiedError, match="no more"):
         run(place, os.environ, threading.Event(), print)
     assert not running_in(place.root)
