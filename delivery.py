@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
 import rows
-from desk import LOOK_PAUSE_S, Attempt, BadAddress, Clock, Desk, InDoubt, Made, NotMade, Turn
+from desk import LOOK_PAUSE_S, Attempt, BadAddress, Desk, InDoubt, Made, NotMade
 from freshdesk_client import FreshdeskError
 from handoff import Handoff
 from ledger import Claim, Entry, Ledger, LedgerUnavailable, State
 from routing import MAIN_DESK, Routing
 from rows import Policy
 from ticket import to_note, to_ticket
+from turn import Clock, Turn
 
 logger = logging.getLogger("handoff.delivery")
 
@@ -78,9 +80,10 @@ class Delivery:
         """
         turn = self.turn()
         fresh = self._fresh(handoff)
-        try:
+        claim: Claim | None = None
+        with suppress(LedgerUnavailable):
             claim = self._claim(fresh, turn)
-        except LedgerUnavailable:
+        if claim is None:  # not in an `except`: a refused connection to the ledger must not colour Freshdesk's errors
             return self._without_memory(handoff, fresh, turn)
         if not claim.mine:
             return self._repeated(handoff, claim.entry, fresh, turn)
@@ -101,7 +104,7 @@ class Delivery:
             refused = rows.quarantined(fresh, now=self.clock.now(), policy=self.policy)
             claim = self._claim(refused, turn)
             if not claim.mine and claim.entry.state is State.REJECTED:
-                self._firmly(lambda: self.ledger.replace(claim.entry, rows.corrected(claim.entry, refused)), turn)
+                self.firmly(lambda: self.ledger.replace(claim.entry, rows.refused_again(claim.entry, refused)), turn)
             elif not claim.mine and claim.entry.fingerprint != fresh.fingerprint:
                 self._claim(rows.noted(fresh), turn)
         except LedgerUnavailable as error:
@@ -116,7 +119,7 @@ class Delivery:
             NothingKept: the ledger is down, so nothing can be said.
         """
         try:
-            found = self._firmly(lambda: self.ledger.find(reference, now=self.clock.now()), self.turn())
+            found = self.firmly(lambda: self.ledger.find(reference, now=self.clock.now()), self.turn())
         except LedgerUnavailable as error:
             raise NothingKept from error
         told = {State.CREATED: Status.CREATED, State.FAILED: Status.FAILED}
@@ -128,7 +131,9 @@ class Delivery:
         handoff = Handoff.from_json(entry.handoff)
         attempt = self._attempt(handoff, refused=entry.refused, turn=turn)
         if isinstance(attempt, InDoubt):
-            attempt = self._looked_once(handoff, entry.created_at, attempt, turn)
+            attempt = self._looked_once(handoff, entry.look_from, attempt, turn)
+        if isinstance(attempt, BadAddress) and not getattr(handoff, f"user_{attempt.field}"):
+            attempt = NotMade(f"refused: fallback_requester: {attempt.field}", alarming=True)
         if isinstance(attempt, NotMade) and attempt.alarming:
             logger.error("refused", extra={"reference": entry.reference, "error": attempt.error})
         return self.settle(entry, self.after(entry, attempt), turn)
@@ -137,10 +142,9 @@ class Delivery:
         """Add a row's words to a ticket as a private note, at least once, and settle the row."""
         handoff = Handoff.from_json(entry.handoff)
         html = to_note(handoff, self.routing.route(handoff.bot, handoff.category), why)
-        attempt: Attempt
+        attempt: Attempt = Made(ticket_id)
         try:
             self.desk(entry).add_note(ticket_id, html, turn)
-            attempt = Made(ticket_id)
         except FreshdeskError as error:
             attempt = NotMade(f"note: {error}")
         return self.settle(entry, self.after(entry, attempt), turn)
@@ -152,7 +156,7 @@ class Delivery:
     def settle(self, old: Entry, new: Entry, turn: Turn) -> Entry:
         """Write new over old. Where that fails the old row stands, is due when its lease ends, and is looked into."""
         try:
-            if not self._firmly(lambda: self.ledger.replace(old, new), turn):
+            if not self.firmly(lambda: self.ledger.replace(old, new), turn):
                 logger.warning("settled by another", extra={"reference": old.reference, "outcome": new.state})
         except LedgerUnavailable:
             logger.error("ledger down while settling", extra={"reference": old.reference, "outcome": new.state})
@@ -188,7 +192,7 @@ class Delivery:
 
     def _claim(self, entry: Entry, turn: Turn) -> Claim:
         bound = self.policy.tickets_an_hour
-        return self._firmly(lambda: self.ledger.claim(entry, now=self.clock.now(), tickets_an_hour=bound), turn)
+        return self.firmly(lambda: self.ledger.claim(entry, now=self.clock.now(), tickets_an_hour=bound), turn)
 
     def _repeated(self, handoff: Handoff, standing: Entry, fresh: Entry, turn: Turn) -> Outcome:
         """Answer a handoff that has a row already; words it did not have become a note."""
@@ -206,7 +210,7 @@ class Delivery:
     def _corrected(self, standing: Entry, fresh: Entry, turn: Turn) -> Outcome:
         new = rows.corrected(standing, fresh)
         try:
-            mine = self._firmly(lambda: self.ledger.replace(standing, new), turn)
+            mine = self.firmly(lambda: self.ledger.replace(standing, new), turn)
         except LedgerUnavailable as error:
             raise NothingKept from error
         return self._posted(self.create(new, turn), turn) if mine else self._told(standing, turn, Status.QUEUED)
@@ -266,7 +270,7 @@ class Delivery:
         log_entry(entry, status, turn)
         return self.outcome(entry, status, new_words=new_words)
 
-    def _firmly(self, call: Callable[[], T], turn: Turn) -> T:
+    def firmly(self, call: Callable[[], T], turn: Turn) -> T:
         """Call the ledger, again if it fails: its writes are safe to repeat, and one lost answer is no outage."""
         patient_until_s = turn.spent_s + LEDGER_PATIENCE_S
         for pause_s in LEDGER_PAUSES_S:

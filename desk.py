@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from math import inf
+from typing import Any, Final, NamedTuple
 
 from freshdesk_client import (
     FreshdeskBusy,
@@ -14,73 +15,26 @@ from freshdesk_client import (
     FreshdeskUnreachable,
     Listed,
     OutcomeUnknown,
+    Page,
 )
 from ticket import droppable
+from turn import Clock, Turn
 
 POST_MIN_S: Final = 1.0  # less than this is not worth starting a POST with
 LOOK_RESERVE_S: Final = 2.5  # kept back so that a POST that times out can still be looked for
+SETTLE_RESERVE_S: Final = 0.5  # kept back from a look or a note so that the ledger can be written within the deadline
 LOOK_PAUSE_S: Final = 0.5  # a ticket shows in the list a moment after it was written
 CONNECT_PAUSE_S: Final = 0.5
 CLOCK_SKEW_S: Final = 300.0
-SNAPSHOT_PAGES: Final = 10
+LOOK_PAGES: Final = 40  # 4,000 tickets: what a busy desk makes while a doubt is waited out, and then some
+SNAPSHOT_PAGES: Final = 20  # beyond, a few pages for each address cost less
+LAST_PAGE: Final = 300  # https://developers.freshdesk.com/api/#list_all_tickets
 RATE_WINDOW_S: Final = 60.0  # https://developers.freshdesk.com/api/#ratelimit: the limits are per minute
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
 _UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
 _BARE: Final = frozenset({"email", "phone", "name", "subject", "description", "status"})
 _BAD_REQUEST: Final = 400
-
-
-class Clock(Protocol):
-    """Time, as an argument."""
-
-    def now(self) -> float:
-        """Return epoch seconds."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds that never jump."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-
-class Turn:
-    """The time one call has, and how much of it Freshdesk took."""
-
-    def __init__(self, clock: Clock, seconds: float) -> None:
-        self._clock = clock
-        self._began_at = clock.monotonic()
-        self._seconds = seconds
-        self.freshdesk_s = 0.0
-
-    @property
-    def left_s(self) -> float:
-        """Seconds left."""
-        return self._seconds - self.spent_s
-
-    @property
-    def spent_s(self) -> float:
-        """Seconds gone."""
-        return self._clock.monotonic() - self._began_at
-
-    def pause(self, seconds: float, *, keep: float) -> bool:
-        """Wait, if keep seconds are left afterwards; tell whether it did."""
-        if self.left_s - seconds < keep:
-            return False
-        self._clock.sleep(seconds)
-        return True
-
-    @contextmanager
-    def at_freshdesk(self) -> Iterator[None]:
-        """Count what happens inside as Freshdesk's time."""
-        began_at = self._clock.monotonic()
-        try:
-            yield
-        finally:
-            self.freshdesk_s += self._clock.monotonic() - began_at
 
 
 class Made(NamedTuple):
@@ -163,7 +117,9 @@ class Desk:
             except OutcomeUnknown as error:
                 return InDoubt(str(error))
 
-    def look(self, reference: str, turn: Turn, *, email: str, since: float, everywhere: bool) -> int | None:
+    def look(
+        self, reference: str, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool
+    ) -> int | None:
         """Return the number of the ticket with this reference, made since then, or None.
 
         Args:
@@ -171,12 +127,14 @@ class Desk:
             turn: the time there is.
             email: the requester's address; "" looks through everybody's.
             since: epoch seconds; a ticket made before it belongs to an older handoff with the same words.
+            until: epoch seconds; the ticket cannot have been made later.
             everywhere: also among spam and deleted tickets, as must be before a ticket is made again.
 
         Raises:
             FreshdeskError: the look could not be completed, so nothing is known.
         """
-        for row in self._rows(turn, email=email, since=since - CLOCK_SKEW_S, everywhere=everywhere):
+        since_there, until_there = since - CLOCK_SKEW_S, until + CLOCK_SKEW_S
+        for row in self._rows(turn, email=email, since=since_there, until=until_there, everywhere=everywhere):
             if bears(row, reference, since):
                 return row.ticket_id
         return None
@@ -184,7 +142,7 @@ class Desk:
     def snapshot(self, turn: Turn, *, since: float) -> list[Listed] | None:
         """Return every ticket touched since then, or None when there are too many to list."""
         try:
-            return list(self._rows(turn, email="", since=since - CLOCK_SKEW_S, everywhere=True))
+            return list(self._rows(turn, email="", since=since - CLOCK_SKEW_S, everywhere=True, most=SNAPSHOT_PAGES))
         except _TooManyPages:
             return None
 
@@ -200,26 +158,61 @@ class Desk:
             FreshdeskError: it was not added, or perhaps.
         """
         with self._calling(turn):
-            self.client.add_note(ticket_id, html, turn.left_s)
+            self.client.add_note(ticket_id, html, turn.left_s - SETTLE_RESERVE_S)
 
-    def _rows(self, turn: Turn, *, email: str, since: float, everywhere: bool) -> Iterator[Listed]:
-        yield from self._pages(turn, email=email, since=since, only="")
+    def _rows(
+        self, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool, most: int = LOOK_PAGES
+    ) -> Iterator[Listed]:
+        first = self._page_of(until, turn, since=since) if not email else 1
+        yield from self._pages(turn, email=email, since=since, only="", numbers=range(first, first + most))
         for only in _UNLISTED if everywhere else ():
             try:
                 yield from self._pages(turn, email="", since=since, only=only)
             except FreshdeskRefused:  # whether every plan takes this filter is not documented; the plain list is
                 return
 
-    def _pages(self, turn: Turn, *, email: str, since: float, only: str) -> Iterator[Listed]:
-        for number in range(1, SNAPSHOT_PAGES + 1):
-            if turn.left_s <= 0:
-                raise OutcomeUnknown("no time left to look")
-            with self._calling(turn):
-                page = self.client.list_tickets(turn.left_s, since=since, email=email, page=number, only=only)
+    def _page_of(self, moment: float, turn: Turn, *, since: float) -> int:
+        """Return a page of everybody's tickets that is not past moment: what was made since may fill hundreds."""
+        low, high = 1, 1
+        while high < LAST_PAGE and self._is_newer(high, moment, turn, since=since):
+            low, high = high, min(high * 2, LAST_PAGE)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._is_newer(middle, moment, turn, since=since) else (low, middle)
+        return low
+
+    def _is_newer(self, number: int, moment: float, turn: Turn, *, since: float) -> bool:
+        """Tell whether all of a page was made after moment."""
+        if moment >= self.clock.now():
+            return False
+        page = self._page(turn, email="", since=since, only="", number=number)
+        return bool(page.rows) and page.rows[-1].created_at > moment
+
+    def _pages(
+        self, turn: Turn, *, email: str, since: float, only: str, numbers: range = range(1, LOOK_PAGES + 1)
+    ) -> Iterator[Listed]:
+        for number in numbers:
+            page = self._page(turn, email=email, since=since, only=only, number=number)
             yield from page.rows
             if not page.more or _reaches_before(since, page.rows):
                 return
         raise _TooManyPages("too many tickets to look through")
+
+    def _page(self, turn: Turn, *, email: str, since: float, only: str, number: int) -> Page:
+        """Return one page; reading is safe to repeat, and one miss would waste all the pages before it."""
+        try:
+            return self._listed(turn, email=email, since=since, only=only, number=number)
+        except (FreshdeskUnreachable, FreshdeskBusy, OutcomeUnknown):
+            if not turn.pause(max(self.closed_for_s, LOOK_PAUSE_S), keep=SETTLE_RESERVE_S):
+                raise
+        return self._listed(turn, email=email, since=since, only=only, number=number)
+
+    def _listed(self, turn: Turn, *, email: str, since: float, only: str, number: int) -> Page:
+        left_s = turn.left_s - SETTLE_RESERVE_S
+        if left_s <= 0:
+            raise OutcomeUnknown("no time left to look")
+        with self._calling(turn):
+            return self.client.list_tickets(left_s, since=since, email=email, page=number, only=only)
 
     @contextmanager
     def _calling(self, turn: Turn) -> Iterator[None]:

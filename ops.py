@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from clock import SystemClock
-from desk import Clock
 from freshdesk_client import FreshdeskError
 from ledger import LedgerUnavailable
 from operate.arguments import parser
 from operate.operator import INTERRUPTED, NO_ANSWER, OK, WRONG_CALL, Halt, Operator
 from operate.screen import Screen
 from settings import SettingsError
+from turn import Clock
 
 
 def main(

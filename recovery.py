@@ -8,14 +8,16 @@ from typing import Final, NamedTuple, Protocol
 
 import rows
 from delivery import NEW_WORDS, ONE_OF_MANY, Delivery, log_entry
-from desk import Made, Turn
+from desk import Made
 from freshdesk_client import FreshdeskError
 from handoff import Handoff
 from ledger import Entry, State
+from turn import Turn
 
 logger = logging.getLogger("handoff.recovery")
 
 WAIT_FOR_ANOTHER_S: Final = 300.0
+OVERDUE_S: Final = 1800.0  # longer than any back-off
 OPEN_TICKET_WITHIN_S: Final = 30 * 86_400.0
 
 
@@ -45,8 +47,10 @@ class LookByAddress:
         handoff = Handoff.from_json(entry.handoff)
         email = handoff.user_email or ("" if handoff.user_phone else self.delivery.routing.fallback_requester)
         looked_at = self.delivery.clock.now()
-        desk = self.delivery.desk(entry)
-        found = desk.look(entry.reference, turn, email=email, since=entry.created_at, everywhere=True)
+        until = (entry.doubt_since or looked_at) + self.delivery.policy.in_doubt_wait_s
+        found = self.delivery.desk(entry).look(
+            entry.reference, turn, email=email, since=entry.look_from, until=until, everywhere=True
+        )
         return Found(found, looked_at)
 
 
@@ -63,8 +67,8 @@ class Recovery:
             LedgerUnavailable: the ledger did not answer.
         """
         turn = self.delivery.turn()
-        if self._now() >= entry.give_up_at:
-            return self._given_up(entry)
+        if self._now() >= entry.give_up_at and not self._overdue(entry):
+            return self.give_up(entry)
         after = self._advanced(entry, look, turn)
         if after is not None:
             log_entry(after, after.state, turn)
@@ -79,13 +83,13 @@ class Recovery:
             return self._in_doubt(entry, look, turn)
         return self._crowded(entry, turn) if entry.crowded else self._create(entry, turn)
 
-    def _create(self, entry: Entry, turn: Turn) -> Entry | None:
-        taken = self._take(entry, State.CREATING)
+    def _create(self, entry: Entry, turn: Turn, **changes: object) -> Entry | None:
+        taken = self._take(entry, State.CREATING, **changes)
         return self.delivery.create(taken, turn) if taken else None
 
     def _in_doubt(self, entry: Entry, look: Look, turn: Turn) -> Entry | None:
         """Look first; post again only when the look began later than anything could still be written."""
-        doubt_since = entry.due_at if entry.state is State.CREATING else entry.doubt_since
+        doubt_since = rows.doubt_of(entry)
         doubt_since = entry.created_at if doubt_since is None else doubt_since
         taken = self._take(entry, State.IN_DOUBT, doubt_since=doubt_since)
         if taken is None:
@@ -100,7 +104,7 @@ class Recovery:
         settled_at = doubt_since + self.delivery.policy.in_doubt_wait_s
         if found.looked_at < settled_at:
             return self.delivery.settle(taken, rows.postponed(taken, until=settled_at, error="waiting"), turn)
-        return self._create(taken, turn)
+        return self._create(taken, turn, clear_until=found.looked_at)
 
     def _refused(self, entry: Entry, turn: Turn) -> Entry | None:
         """Leave a refused handoff to a later good one of its conversation; else make of it what can be made."""
@@ -146,10 +150,17 @@ class Recovery:
         taken = self._take(entry, State.CREATING)
         return self.delivery.add_note(taken, parent.ticket_id, NEW_WORDS, turn) if taken else None
 
-    def _given_up(self, entry: Entry) -> Entry | None:
-        failed = rows.changed(entry, state=State.FAILED, due_at=None)
-        logger.error("given up", extra={"reference": entry.reference, "error": entry.error, "attempts": entry.attempts})
-        return self._write(entry, failed)
+    def give_up(self, entry: Entry) -> Entry | None:
+        """Give up a row whose time is over, loudly; None where it is not, or another has taken the row."""
+        after = self._write(entry, rows.given_up(entry)) if self._now() >= entry.give_up_at else None
+        if after is not None:
+            told = {"reference": entry.reference, "error": entry.error, "attempts": entry.attempts}
+            logger.error("given up", extra=told)
+        return after
+
+    def _overdue(self, entry: Entry) -> bool:
+        """Tell whether the row has been waiting for a sweep that did not run: it must have its chance first."""
+        return entry.due_at is not None and self._now() - entry.due_at > OVERDUE_S
 
     def _has_place(self, entry: Entry) -> bool:
         bound = self.delivery.policy.tickets_an_hour
@@ -162,7 +173,9 @@ class Recovery:
         return self._write(entry, rows.changed(entry, state=state, owner=mine, due_at=due_at, **changes))
 
     def _write(self, old: Entry, new: Entry) -> Entry | None:
-        return new if self.delivery.ledger.replace(old, new) else None
+        """Write new over old, firmly: one lost answer of the ledger must not end the pass."""
+        delivery = self.delivery
+        return new if delivery.firmly(lambda: delivery.ledger.replace(old, new), delivery.turn()) else None
 
     def _now(self) -> float:
         return self.delivery.clock.now()

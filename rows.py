@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from desk import Attempt, BadAddress, InDoubt, Made, NotMade
+from desk import Attempt, InDoubt, Made, NotMade
 from handoff import Handoff
 from ledger import ROW_LIFETIME_S, Entry, State
 from routing import Route
@@ -74,12 +74,27 @@ def corrected(old: Entry, new: Entry) -> Entry:
     return replace(new, version=old.version + 1)
 
 
+def refused_again(old: Entry, new: Entry) -> Entry:
+    """Return the row of a refused handoff that was refused again: the last words, but the wait goes on as it began."""
+    return replace(corrected(old, new), created_at=old.created_at, due_at=old.due_at, give_up_at=old.give_up_at)
+
+
 def reopened(entry: Entry, *, now: float, policy: Policy) -> Entry:
     """Return a row that had been given up, or waits, as due at once; doubt stays doubt."""
-    waits = State.IN_DOUBT if entry.state is State.CREATING or entry.doubt_since is not None else State.NOT_CREATED
+    doubt = doubt_of(entry)
+    waits = State.NOT_CREATED if doubt is None else State.IN_DOUBT
     state = entry.state if entry.state in {State.IN_DOUBT, State.REJECTED} else waits
-    doubt = entry.due_at if entry.state is State.CREATING else entry.doubt_since
     return changed(entry, state=state, doubt_since=doubt, due_at=now, give_up_at=now + policy.give_up_s)
+
+
+def given_up(entry: Entry) -> Entry:
+    """Return a row that has taken too long: kept, with its doubt, until a person reopens it."""
+    return changed(entry, state=State.FAILED, due_at=None, doubt_since=doubt_of(entry))
+
+
+def doubt_of(entry: Entry) -> float | None:
+    """Return since when there may be a ticket; for a caller that may have died, the end of its lease."""
+    return entry.due_at if entry.state is State.CREATING else entry.doubt_since
 
 
 def settled(entry: Entry, attempt: Attempt, *, now: float, jitter: float, policy: Policy) -> Entry:
@@ -97,11 +112,9 @@ def settled(entry: Entry, attempt: Attempt, *, now: float, jitter: float, policy
             return changed(entry, state=State.NOT_CREATED, due_at=again_at, error=error, doubt_since=None, **tried)
         case InDoubt(error):
             return changed(entry, state=State.IN_DOUBT, due_at=again_at, doubt_since=now, error=error, **tried)
-        case BadAddress(field):
-            kept = Handoff.from_json(entry.handoff).without_address(field).to_json()
-            due = now + policy.refused_wait_s
-            told = f"refused: {field}"
-            return changed(entry, state=State.REJECTED, refused=True, handoff=kept, due_at=due, error=told, **tried)
+    kept = Handoff.from_json(entry.handoff).without_address(attempt.field).to_json()
+    due, told = now + policy.refused_wait_s, f"refused: {attempt.field}"
+    return changed(entry, state=State.REJECTED, refused=True, handoff=kept, due_at=due, error=told, **tried)
 
 
 def postponed(entry: Entry, *, until: float, error: str) -> Entry:

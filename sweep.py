@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from delivery import Delivery
-from desk import Desk, Turn, bears
-from freshdesk_client import Listed
+from desk import Desk, bears
+from freshdesk_client import FreshdeskError, Listed
 from ledger import Entry, LedgerUnavailable, State
 from recovery import Found, Look, LookByAddress, Recovery
 from rows import BACKOFF_MAX_S
+from turn import Turn
 
 logger = logging.getLogger("handoff.sweep")
 
@@ -54,7 +55,10 @@ class SweepReport:
 
 @dataclass(slots=True)
 class LookInSnapshot:
-    """Looks through one list of a desk's tickets, taken once for every row in doubt; else by address."""
+    """Looks through one list of a desk's tickets, taken once a pass for every row in doubt; else by address.
+
+    An old list does no harm: it tells when it was taken, and that decides whether a ticket may be made again.
+    """
 
     by_address: LookByAddress
     worth: bool
@@ -63,21 +67,25 @@ class LookInSnapshot:
 
     def __call__(self, entry: Entry, turn: Turn) -> Found:
         """Look for entry's ticket; see `recovery.Look`."""
-        if not self.worth or entry.created_at < self.since:
+        if not self.worth or entry.look_from < self.since:
             return self.by_address(entry, turn)
-        looked_at, rows = self._snapshot(entry, turn)
+        looked_at, rows = self._snapshot(entry)
         if rows is None:
             return self.by_address(entry, turn)
         return Found(
-            next((row.ticket_id for row in rows if bears(row, entry.reference, entry.created_at)), None),
+            next((row.ticket_id for row in rows if bears(row, entry.reference, entry.look_from)), None),
             looked_at,
         )
 
-    def _snapshot(self, entry: Entry, turn: Turn) -> tuple[float, list[Listed] | None]:
+    def _snapshot(self, entry: Entry) -> tuple[float, list[Listed] | None]:
         delivery = self.by_address.delivery
         desk = delivery.desk(entry)
         if desk.url not in self._taken:
-            self._taken[desk.url] = (delivery.clock.now(), desk.snapshot(turn, since=self.since))
+            looked_at = delivery.clock.now()
+            try:
+                self._taken[desk.url] = (looked_at, desk.snapshot(delivery.turn(), since=self.since))
+            except FreshdeskError:  # many pages, and one was not to be had: an address needs only a few
+                self._taken[desk.url] = (looked_at, None)
         return self._taken[desk.url]
 
 
@@ -102,7 +110,9 @@ def sweep(delivery: Delivery, *, budget_s: float) -> SweepReport:
         failures[desk.url] = failures[desk.url] + 1 if after and desks_fault(after) else 0
     delivery.ledger.tidy(delivery.clock.now())
     _measure_waiting(delivery, report)
-    logger.info("swept", extra=report.as_dict())
+    told = report.as_dict()
+    rows = {str(state): told.pop(str(state)) for state in State}
+    logger.info("swept", extra={"rows": rows, **told})  # a record has a field `created` of its own
     return report
 
 
@@ -118,7 +128,7 @@ def _advanced(recovery: Recovery, entry: Entry, look: Look) -> Entry | None:
         raise
     except Exception as error:  # noqa: BLE001 -- one row that breaks the code must not hold up all the others
         logger.error("row failed", extra={"reference": entry.reference, "error": type(error).__name__})
-        return None
+        return recovery.give_up(entry)
 
 
 def _has_room(desk: Desk, turn: Turn, keep_s: float) -> bool:
@@ -129,14 +139,15 @@ def _has_room(desk: Desk, turn: Turn, keep_s: float) -> bool:
 def _due(delivery: Delivery, report: SweepReport) -> Iterator[tuple[Entry, Look]]:
     """Yield each due row once, batch by batch; once something succeeded, also what only waits for its desk."""
     seen: set[tuple[str, str]] = set()
+    look: Look | None = None
     while True:
         now, healthy = delivery.clock.now(), report.states[State.CREATED] > 0
         found = delivery.ledger.due(now + (BACKOFF_MAX_S if healthy else 0.0), READ_MAX)
-        batch = [one for one in found if _ripe(one, delivery, now) and (one.reference, one.entry) not in seen][:BATCH]
-        if not batch:
+        ripe = [one for one in found if _ripe(one, delivery, now) and (one.reference, one.entry) not in seen]
+        if not ripe:
             return
-        look = _look_for(batch, delivery)
-        for entry in batch:
+        look = look or _look_for(ripe, delivery)
+        for entry in ripe[:BATCH]:
             seen.add((entry.reference, entry.entry))
             yield entry, look
 
@@ -149,9 +160,9 @@ def _ripe(entry: Entry, delivery: Delivery, now: float) -> bool:
     return desks_fault(entry) and not entry.is_note and not entry.crowded
 
 
-def _look_for(batch: list[Entry], delivery: Delivery) -> Look:
-    doubtful = [one for one in batch if one.state in {State.CREATING, State.IN_DOUBT} and not one.is_note]
-    since = min((one.created_at for one in doubtful), default=0.0)
+def _look_for(ripe: list[Entry], delivery: Delivery) -> Look:
+    doubtful = [one for one in ripe if one.state in {State.CREATING, State.IN_DOUBT} and not one.is_note]
+    since = min((one.look_from for one in doubtful), default=0.0)
     return LookInSnapshot(LookByAddress(delivery), worth=len(doubtful) >= SNAPSHOT_WORTH, since=since)
 
 

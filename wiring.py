@@ -7,12 +7,13 @@ import secrets
 
 from clock import SystemClock
 from delivery import Delivery
-from desk import Clock, Desk
+from desk import Desk
 from freshdesk_client import FreshdeskClient
 from ledger import Ledger
 from rows import Policy
 from settings import DeliverySettings, LedgerAddress
 from transport import RequestsTransport
+from turn import Clock
 
 
 def open_ledger(address: LedgerAddress) -> Ledger:

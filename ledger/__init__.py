@@ -52,6 +52,7 @@ class Entry:
     give_up_at: float
     expires_at: float
     lifetime_s: float = ROW_LIFETIME_S  # how long the key holds once there is a ticket
+    clear_until: float = 0.0  # what had been made by then would have been found
     doubt_since: float | None = None  # the end of the last call that may have written
     attempts: int = 0
     handoff: str = ""  # JSON; "" once there is a ticket
@@ -78,6 +79,11 @@ class Entry:
     def counts(self) -> bool:
         """Tell whether this row is about to become a ticket, and so takes a place of its person's hour."""
         return self.state is State.CREATING and not self.is_note
+
+    @property
+    def look_from(self) -> float:
+        """The moment after which its ticket was made, if it was."""
+        return max(self.created_at, self.clear_until)
 
     @property
     def waiting(self) -> bool:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from delivery import Delivery
-from desk import Clock
 from ledger import Ledger
 from operate.screen import Screen
 from settings import DeliverySettings, LedgerAddress, read_ledger
+from turn import Clock
 from wiring import open_delivery, open_ledger
 
 OK: Final = 0

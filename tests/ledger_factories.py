@@ -16,12 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 import botocore.session
 
 from delivery import Delivery
-from desk import Clock, Desk
+from desk import Desk
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
 from ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
 from ledger.sqlite import SQLiteLedger
 from routing import Routing, load_routing
 from rows import Policy
+from turn import Clock
 
 T = TypeVar("T")
 

@@ -1,0 +1,59 @@
+"""The time a call has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, as an argument."""
+
+    def now(self) -> float:
+        """Return epoch seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Turn:
+    """The time one call has, and how much of it Freshdesk took."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._began_at = clock.monotonic()
+        self._seconds = seconds
+        self.freshdesk_s = 0.0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left."""
+        return self._seconds - self.spent_s
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds gone."""
+        return self._clock.monotonic() - self._began_at
+
+    def pause(self, seconds: float, *, keep: float) -> bool:
+        """Wait, if keep seconds are left afterwards; tell whether it did."""
+        if self.left_s - seconds < keep:
+            return False
+        self._clock.sleep(seconds)
+        return True
+
+    @contextmanager
+    def at_freshdesk(self) -> Iterator[None]:
+        """Count what happens inside as Freshdesk's time."""
+        began_at = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self.freshdesk_s += self._clock.monotonic() - began_at
