@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from local_freshdesk import LocalFreshdesk
+from tests.local_freshdesk.browsing import Browser
 from tests.local_freshdesk.factories import Api, Clock
 
 
@@ -27,4 +28,11 @@ def desk(clock: Clock) -> Iterator[LocalFreshdesk]:
 def api(desk: LocalFreshdesk) -> Iterator[Api]:
     """Give a session with the desk's key."""
     with Api(desk) as session:
+        yield session
+
+
+@pytest.fixture
+def browser(desk: LocalFreshdesk) -> Iterator[Browser]:
+    """Give a browser on the desk's pages."""
+    with Browser(desk) as session:
         yield session

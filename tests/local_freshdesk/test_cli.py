@@ -19,7 +19,7 @@ import requests
 
 from local_freshdesk.__main__ import main
 from local_freshdesk.bot import ROOT
-from local_freshdesk.children import ChildDiedError, port_is_free
+from local_freshdesk.children import Child, ChildDiedError, end_all, port_is_free
 from local_freshdesk.demo import (
     CannotStartError,
     Place,
@@ -272,3 +272,14 @@ def test_ports_that_are_free_are_taken_as_they_are(place: Place) -> None:
     """Both numbers, from the environment."""
     environ = {"PORT": str(place.port), "FRESHDESK_PORT": str(place.freshdesk_port)}
     assert read_place(environ, place.root, place.data) == place
+
+
+def test_child_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    """Its whole group, also what does not listen when asked."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    text = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {deaf!r}]).wait()"
+    child = Child.start("parent", [sys.executable, "-c", text], cwd=tmp_path, env=os.environ, logs=tmp_path)
+    while len(running_in(tmp_path)) < 2:
+        time.sleep(0.02)
+    end_all([child])
+    assert not running_in(tmp_path)
