@@ -87,9 +87,9 @@ def reopened(entry: Entry, *, now: float, policy: Policy) -> Entry:
     return changed(entry, state=state, doubt_since=doubt, due_at=now, give_up_at=now + policy.give_up_s)
 
 
-def given_up(entry: Entry) -> Entry:
+def given_up(entry: Entry, *, owner: str) -> Entry:
     """Return a row that has taken too long: kept, with its doubt, until a person reopens it."""
-    return changed(entry, state=State.FAILED, due_at=None, doubt_since=doubt_of(entry))
+    return changed(entry, state=State.FAILED, owner=owner, due_at=None, doubt_since=doubt_of(entry))
 
 
 def doubt_of(entry: Entry) -> float | None:

@@ -164,7 +164,7 @@ def test_what_is_reopened_is_due_at_once(before: dict[str, Any], state: State, d
 )
 def test_what_is_given_up_keeps_its_doubt(before: dict[str, Any], doubt: float | None) -> None:
     """A row whose caller died may have its ticket: whoever reopens it later must look first."""
-    row = rows.given_up(entry(handoff="kept", **before))
+    row = rows.given_up(entry(handoff="kept", **before), owner="two")
     assert (row.state, row.due_at, row.doubt_since, row.handoff) == (State.FAILED, None, doubt, "kept")
     reopened = rows.reopened(row, now=LATER, policy=POLICY)
     assert reopened.state == (State.NOT_CREATED if doubt is None else State.IN_DOUBT)
