@@ -149,7 +149,9 @@ a second ticket: what is in doubt is still looked for first, and what has a tick
     examples = ("BF-7K3QX2AB", "BF-7K3QX2AB --now", "--all --state failed")
     command = _command(commands, "retry", retry_rows, about, "LEDGER_URL; with --now all that sweep needs", examples)
     command.add_argument("reference", nargs="?", metavar="REFERENCE", help="one handoff and its notes")
-    command.add_argument("--all", action="store_true", help="every row without a ticket")
+    command.add_argument(
+        "--all", action="store_true", help="every row without a ticket, but those that may yet be corrected"
+    )
     _state(command, STATES, "with --all: only rows in this state; may be repeated")
     command.add_argument("--now", action="store_true", help="run a sweep at once, and tell what came of it")
     _budget(command)

@@ -24,14 +24,15 @@ def audit(args: Namespace, operator: Operator) -> int:
     """Run `audit`."""
     delivery = operator.delivery(new_ledger=False)
     now = operator.clock.now()
-    drift = _compared(delivery, operator.screen, standing(delivery.ledger, now), now - args.days * DAY_S)
+    drift = compared(delivery, operator.screen, standing(delivery.ledger, now), now - args.days * DAY_S)
     drift.unknown = [one for one in drift.unknown if not _has_row(delivery, one, now)]
     operator.screen.json(drift.as_dict())
     _tell(operator.screen, drift)
     return TO_MEND if drift.any else OK
 
 
-def _compared(delivery: Delivery, screen: Screen, every: list[Entry], since: float) -> Drift:
+def compared(delivery: Delivery, screen: Screen, every: list[Entry], since: float) -> Drift:
+    """Return how the rows made since an epoch second differ from the tickets touched since then."""
     rows = [one for one in every if one.created_at >= since]
     desks = {desk.url: desk for desk in delivery.desks.values()}
     shelves = {url: Shelf() for url in desks}

@@ -49,9 +49,17 @@ def reopen(ledger: Ledger, entry: Entry, *, now: float, policy: rows.Policy) -> 
 
 
 def _wanted(args: Namespace, ledger: Ledger, now: float) -> list[Entry]:
-    found = standing(ledger, now) if args.all else rows_under(ledger, args.reference, now)
-    states = set(args.state or STATES) if args.all else set(State)
-    return [one for one in found if one.state in states]
+    if not args.all:
+        return rows_under(ledger, args.reference, now)
+    found = standing(ledger, now)
+    if args.state:
+        return [one for one in found if one.state in args.state]
+    return [one for one in found if one.waiting and not _may_be_corrected(one)]
+
+
+def _may_be_corrected(entry: Entry) -> bool:
+    """Tell whether the person may still send it without its faults: a ticket made now would be one of two."""
+    return entry.state is State.REJECTED and entry.due_at is not None
 
 
 def _told(args: Namespace, operator: Operator, results: list[tuple[Entry, str]], delivery: Delivery | None) -> int:

@@ -71,7 +71,9 @@ class Screen:
         """Print a table for people; nothing where JSON was asked for. None is shown as nothing."""
         if self.as_json:
             return
-        table = Table(title=Text(clean(title)) if title else None, title_justify="left")
+        if title:
+            self.say(clean(title))
+        table = Table()
         for column in columns:
             table.add_column(Text(column), overflow="fold")
         for row in rows:

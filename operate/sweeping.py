@@ -63,7 +63,7 @@ def one_pass(delivery: Delivery, screen: Screen, budget_s: float) -> SweepReport
 
 
 def repeat(delivery: Delivery, screen: Screen, *, every_s: float, budget_s: float, wait: Wait) -> None:
-    """Run passes until wait tells to stop. A ledger that is down is waited for."""
+    """Run passes until wait tells to stop, whatever a pass ends with. A ledger that is down is waited for."""
     pause_s = 0.0
     while not wait(pause_s):
         pause_s = every_s
@@ -71,6 +71,9 @@ def repeat(delivery: Delivery, screen: Screen, *, every_s: float, budget_s: floa
             report = sweep(delivery, budget_s=budget_s)
         except LedgerUnavailable as error:
             logger.error("ledger down while sweeping", extra={"error": str(error)})
+            continue
+        except Exception as error:  # noqa: BLE001 -- a loop that dies of one pass delivers nothing from then on
+            logger.error("pass failed", extra={"error": type(error).__name__})
             continue
         if report.states.total() or report.taken_by_others:
             screen.line(report.as_dict())
