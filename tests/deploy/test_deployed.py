@@ -218,21 +218,26 @@ def test_what_freshdesk_could_not_take_the_schedule_delivers(cloud: Cloud) -> No
         kept = send(function, "c-later")
     assert (kept.status, kept.json["status"]) == (202, "queued")
     with cloud.function("sweep") as function:
-        sweep_until_done(function, cloud.desk)
+        subjects = sweep_until_done(function, cloud.desk, kept.json["reference"])
         swept = log_lines(function, "swept")
-    [ticket] = cloud.desk.tickets()
-    assert kept.json["reference"] in ticket["subject"]
+    assert len(subjects) == 1
     assert all(isinstance(line["oldest_waiting_s"], float) for line in swept)
     assert {line["level"] for line in swept} == {"INFO"}
 
 
-def sweep_until_done(function: LambdaRuntime, desk: LocalFreshdesk, within_s: float = 40.0) -> None:
-    """Send the schedule's event again and again, as the schedule does, but faster; it does not mind a failed pass."""
-    ends = time.monotonic() + within_s
-    while not desk.tickets() and time.monotonic() < ends:
+def sweep_until_done(function: LambdaRuntime, desk: LocalFreshdesk, reference: str) -> list[str]:
+    """Send the schedule's event as the schedule does, but faster, until the ticket is there; give such subjects.
+
+    A failed pass is not minded, the next one is the retry. What other tests left in the ledger is delivered as well.
+    """
+    ends = time.monotonic() + 40
+    subjects: list[str] = []
+    while not subjects and time.monotonic() < ends:
         with suppress(FunctionFailedError):
             function.invoke(SCHEDULE)
         time.sleep(1.0)
+        subjects = [ticket["subject"] for ticket in desk.tickets() if reference in ticket["subject"]]
+    return subjects
 
 
 def test_an_error_is_logged_as_the_alarm_expects(cloud: Cloud) -> None:
