@@ -13,6 +13,7 @@ import rows
 from desk import LOOK_PAUSE_S, Attempt, BadAddress, Desk, InDoubt, Made, NotMade
 from freshdesk_client import FreshdeskError
 from handoff import Handoff
+from journal import log_entry
 from ledger import Claim, Entry, Ledger, LedgerUnavailable, State
 from routing import MAIN_DESK, Routing
 from rows import Policy
@@ -213,7 +214,10 @@ class Delivery:
             mine = self.firmly(lambda: self.ledger.replace(standing, new), turn)
         except LedgerUnavailable as error:
             raise NothingKept from error
-        return self._posted(self.create(new, turn), turn) if mine else self._told(standing, turn, Status.QUEUED)
+        if mine:
+            return self._posted(self.create(new, turn), turn)
+        self._keep_words(standing, rows.noted(fresh), turn)  # the sweep has just taken up the refused one
+        return self._told(standing, turn, Status.QUEUED, new_words=True)
 
     def _keep_words(self, standing: Entry, note: Entry, turn: Turn) -> None:
         """Keep new words as a note; it goes out now if the ticket is there, else with the sweep."""
@@ -258,9 +262,13 @@ class Delivery:
         attempt = self._attempt(handoff, refused=False, turn=turn)
         if isinstance(attempt, InDoubt):
             attempt = self._looked_once(handoff, fresh.created_at, attempt, turn)
-        if not isinstance(attempt, Made | BadAddress):
-            raise NothingKept
-        return self._posted(self.after(fresh, attempt), turn)
+        after = self.after(fresh, attempt)
+        try:
+            self._claim(after, turn)  # it may be there again: what is kept now is not made a second time later
+        except LedgerUnavailable:
+            if not isinstance(attempt, Made | BadAddress):
+                raise NothingKept from None
+        return self._posted(after, turn)
 
     def _posted(self, entry: Entry, turn: Turn) -> Outcome:
         told = {State.CREATED: Status.CREATED, State.REJECTED: Status.REJECTED}
@@ -280,24 +288,3 @@ class Delivery:
                 if turn.spent_s > patient_until_s or not turn.pause(pause_s, keep=0.0):
                     raise
         return call()
-
-
-def log_entry(entry: Entry, outcome: str, turn: Turn) -> None:
-    """Write the one line a handoff leaves in the log: nothing the person wrote, nothing that names them."""
-    level = logging.WARNING if entry.error.startswith("without: ") else logging.INFO
-    logger.log(
-        level,
-        "handoff",
-        extra={
-            "reference": entry.reference,
-            "bot": entry.bot,
-            "category": entry.category or "sin-categoria",
-            "group": entry.group,
-            "outcome": str(outcome),
-            "state": str(entry.state),
-            "attempts": entry.attempts,
-            "error": entry.error,
-            "freshdesk_ms": round(turn.freshdesk_s * 1000, 1),
-            "total_ms": round(turn.spent_s * 1000, 1),
-        },
-    )

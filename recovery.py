@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 import rows
-from delivery import NEW_WORDS, ONE_OF_MANY, Delivery, log_entry
+from delivery import NEW_WORDS, ONE_OF_MANY, Delivery
 from desk import Made
 from freshdesk_client import FreshdeskError
 from handoff import Handoff
+from journal import log_entry
 from ledger import Entry, State
 from turn import Turn
 
@@ -152,7 +153,8 @@ class Recovery:
 
     def give_up(self, entry: Entry) -> Entry | None:
         """Give up a row whose time is over, loudly; None where it is not, or another has taken the row."""
-        after = self._write(entry, rows.given_up(entry)) if self._now() >= entry.give_up_at else None
+        failed = rows.given_up(entry, owner=self.delivery.new_owner())
+        after = self._write(entry, failed) if self._now() >= entry.give_up_at else None
         if after is not None:
             told = {"reference": entry.reference, "error": entry.error, "attempts": entry.attempts}
             logger.error("given up", extra=told)

@@ -21,7 +21,8 @@ FLOORS = (
     "rows",
     "desk",
     "ticket ledger.sqlite ledger.dynamodb settings transport",
-    "freshdesk_client handoff ledger routing logs clock",
+    "journal",
+    "freshdesk_client handoff ledger routing logs clock turn",
     "text strict_json plain_check rate_limit freshdesk_url",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
