@@ -145,7 +145,7 @@ class Bots:
             return Reply(message=CANNOT_CONFIRM, error=type(error).__name__, attempts=attempt)
         body = _object(told)
         asks_for = _field_to_ask(body)
-        message = body.get("message") or (ASK_AGAIN if asks_for else CANNOT_CONFIRM)
+        message = str(body.get("message") or "") or (ASK_AGAIN if asks_for else CANNOT_CONFIRM)
         code = str(body.get("code") or ("" if told.ok else f"http_{told.status_code}"))
         return Reply(
             message=message, status=told.status_code, body=body, asks_for=asks_for, error=code, attempts=attempt
@@ -233,8 +233,9 @@ def _object(told: requests.Response) -> dict[str, Any]:
 
 
 def _field_to_ask(body: dict[str, Any]) -> str:
-    errors = body.get("errors") or [{}]
-    return str(errors[0].get("field") or "").lstrip("$./")
+    errors = body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return str(first.get("field") or "").lstrip("$./") if isinstance(first, dict) else ""
 
 
 def _node_name(node: str) -> str:

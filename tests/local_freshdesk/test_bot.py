@@ -56,6 +56,13 @@ def test_answer_that_is_none_gets_the_fixed_sentence(answer: tuple[int, Any], er
     assert (reply.message, reply.error) == (CANNOT_CONFIRM, error)
 
 
+@pytest.mark.parametrize("errors", ["user_email", [], ["user_email"], {"field": "user_email"}, [{"field": None}]])
+def test_errors_of_another_shape_ask_for_nothing(errors: Any) -> None:
+    """A body that only looks like the function's."""
+    with ScriptedFunction((422, {"errors": errors, "message": ["m"], "status": [1]})) as function:
+        assert Bots(function.url, "s").hand_over(said()).asks_for == ""
+
+
 def test_function_that_is_away_gets_the_fixed_sentence() -> None:
     """Nobody listens: no status, two attempts, no exception."""
     reply = Bots("http://127.0.0.1:9/", "s", pause_s=0).hand_over(said())

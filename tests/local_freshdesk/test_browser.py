@@ -247,8 +247,10 @@ def test_pages_work_without_scripts(chromium: Browser, desk: LocalFreshdesk) -> 
     context.close()
 
 
-def test_node_is_what_the_chat_says(page: Page) -> None:
-    """The page tells where the card ran."""
+def test_page_says_where_the_card_ran(page: Page) -> None:
+    """Before it is sent and after."""
     page.goto("/chat")
-    told = "corre en Node" if shutil.which("node") else "desde Python"
-    assert told in page.inner_text("main")
+    has_node = shutil.which("node")
+    assert ("corre en Node" if has_node else "desde Python") in page.inner_text("main")
+    send(page, user_email="node@example.com", conversation_summary="Dónde corre")
+    assert ("La tarjeta corrió en Node" if has_node else "Salió desde Python") in page.inner_text(".trace")

@@ -106,7 +106,8 @@ def test_answers_are_text_in_the_chat() -> None:
 
 def test_answer_without_sense_is_shown_without_harm() -> None:
     """A ticket number that is none makes no link."""
-    with talking((201, {"ticket_id": "../x", "message": "m"})) as (_, _, browser):
+    body = {"ticket_id": "../x", "message": ["m"], "status": ["x"], "priority": {"a": 1}, "warnings": "abc"}
+    with talking((201, body)) as (_, _, browser):
         assert "../x" not in browser.submit("/chat", **FILLED).text
 
 
