@@ -15,6 +15,27 @@ SLA_DELAY_S: Final = 1.0
 _RESOLVE_HOURS: Final = {1: 72, 2: 48, 3: 24, 4: 4}
 _RESPOND_HOURS: Final = {1: 24, 2: 12, 3: 4, 4: 1}
 FORM_ID: Final = 1070000000501
+TICKET_KEYS: Final = (
+    *("cc_emails", "fwd_emails", "reply_cc_emails", "ticket_cc_emails", "ticket_bcc_emails", "fr_escalated", "spam"),
+    *("email_config_id", "group_id", "priority", "requester_id", "responder_id", "source", "company_id", "status"),
+    *("subject", "support_email", "to_emails", "product_id", "id", "type", "due_by", "fr_due_by", "is_escalated"),
+    *("description", "description_text", "custom_fields", "created_at", "updated_at", "tags", "attachments"),
+    *("source_info", "structured_description", "form_id", "nr_due_by", "nr_escalated"),
+)
+# What a desk without these features tells of every ticket.
+_UNUSED: Final = {
+    "fwd_emails": [],
+    "ticket_bcc_emails": [],
+    "fr_escalated": False,
+    "support_email": None,
+    "to_emails": None,
+    "is_escalated": False,
+    "source_info": None,
+    "structured_description": None,
+    "form_id": FORM_ID,
+    "nr_due_by": None,
+    "nr_escalated": False,
+}
 
 # updated_at as the clock of `?` (now) sees it, in SQL: one place for the list's filter and its order.
 UPDATED_AT_SQL: Final = (
@@ -46,50 +67,24 @@ def _due(row: Row, now: float) -> tuple[str | None, str | None, float]:
     return timestamp(due_by.timestamp()), shown, max(row["updated_at"], filled_at)
 
 
-def ticket(row: Row, now: float, attachments: list[Row], *, support_email: str | None = None) -> dict[str, Any]:
-    """The 35 keys of a created ticket, in their order."""
+def ticket(row: Row, now: float, attachments: list[Row]) -> dict[str, Any]:
+    """The keys of a created ticket, in their order."""
     due_by, fr_due_by, updated_at = _due(row, now)
-    told: dict[str, Any] = {
-        "cc_emails": row["cc_emails"],
-        "fwd_emails": [],
-        "reply_cc_emails": row["cc_emails"],
-        "ticket_cc_emails": row["cc_emails"],
-        "ticket_bcc_emails": [],
-        "fr_escalated": False,
+    cc_emails = row["cc_emails"]
+    values = {
+        **_UNUSED,
+        **row,
         "spam": bool(row["spam"]),
-        "email_config_id": row["email_config_id"],
-        "group_id": row["group_id"],
-        "priority": row["priority"],
-        "requester_id": row["requester_id"],
-        "responder_id": row["responder_id"],
-        "source": row["source"],
-        "company_id": row["company_id"],
-        "status": row["status"],
-        "subject": row["subject"],
-        "support_email": support_email,
-        "to_emails": None,
-        "product_id": row["product_id"],
-        "id": row["id"],
-        "type": row["type"],
+        "reply_cc_emails": cc_emails,
+        "ticket_cc_emails": cc_emails,
         "due_by": due_by,
         "fr_due_by": fr_due_by,
-        "is_escalated": False,
-        "description": row["description"],
-        "description_text": row["description_text"],
-        "custom_fields": row["custom_fields"],
         "created_at": timestamp(row["created_at"]),
         "updated_at": timestamp(updated_at),
-        "tags": row["tags"],
         "attachments": [attachment(item) for item in attachments],
-        "source_info": None,
-        "structured_description": None,
-        "form_id": FORM_ID,
-        "nr_due_by": None,
-        "nr_escalated": False,
     }
-    if row["deleted"]:
-        told["deleted"] = True
-    return told
+    told = {name: values[name] for name in TICKET_KEYS}
+    return {**told, "deleted": True} if row["deleted"] else told
 
 
 def ticket_in_full(row: Row, now: float, attachments: list[Row]) -> dict[str, Any]:
