@@ -22,7 +22,10 @@ BATCH: Final = 100
 READ_MAX: Final = 1000
 SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each
 DESK_FAILURES: Final = 3  # in a row: then the desk is down, and the rest of its rows can wait for the next pass
-_OF_ITSELF: Final = ("refused: 400", "crowded", "waiting", "invalid-handoff")
+_OF_ITSELF: Final = (
+    *("refused: 400", "refused: fallback_requester", "crowded", "waiting", "invalid-handoff"),
+    *("note: 400", "note: 404", "note: 405"),  # the ticket was deleted
+)
 
 
 @dataclass(slots=True)
