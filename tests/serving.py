@@ -1,0 +1,80 @@
+"""The function as it runs: functions-framework's server in a process of its own, with a stand-in and a ledger."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.edge import environ, main
+
+ROOT = Path(main.__file__).parent
+START_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running function: where it listens, its process, and where its log goes."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Where to send requests."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pids(self) -> list[int]:
+        """The server and its workers."""
+        told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        return [self.process.pid, *map(int, told.split())]
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory in use by the workers and the server, shared pages counted each time."""
+        return sum(int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * 4096 for pid in self.pids)
+
+
+@contextmanager
+def serve(freshdesk_url: str, folder: Path, **more: str) -> Iterator[Served]:
+    """Run the function until the block ends; its ledger and its log are in folder."""
+    port, log = free_port(), folder / "function.log"
+    # flask's test server apart, this is the server of the container and of Google's buildpack
+    command = [sys.executable, "-m", "functions_framework", "--source", "main.py", "--target", "create_ticket"]
+    env = {**environ(freshdesk_url, f"{folder}/handoffs.db"), "THREADS": "64", **more}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)], cwd=ROOT, env=env, stdout=out, stderr=out
+        )
+    try:
+        wait_for(port, process)
+        yield Served(port, process, log)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when something listens on port."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError("the function did not start")
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
