@@ -287,6 +287,14 @@ def test_no_call_outlives_the_deadline(fake: FakeFreshdesk, clock: VirtualClock,
     assert all(timeout_s <= 12.0 for timeout_s in fake.timeouts)
 
 
+def test_without_time_for_a_look_there_is_doubt(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A POST that used up everything is not looked for now; the sweep does."""
+    fake.taking_s = 11.5
+    fake.fates.append(LOST)
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert (len(fake.calls), row_of(rule).state) == (1, State.IN_DOUBT)
+
+
 def test_a_refused_connection_is_not_tried_past_the_deadline(clock: VirtualClock, rule: Delivery) -> None:
     """Trying again ends while there is time to answer."""
     fake = FakeFreshdesk(clock, taking_s=3.0)
