@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rows import Policy
+from scripts.shipped import shipped_files
 from scripts.worst_month import worst_month
 from tests.deploy.conftest import ROOT
 
@@ -76,6 +77,17 @@ def test_the_functions_may_do_only_what_the_ledger_does(resources: Resources) ->
         ("sns:Publish", {"Ref": "Alarms"}),
     ]
     assert "ManagedPolicyArns" not in role
+
+
+def test_the_role_covers_what_the_ledger_calls(resources: Resources) -> None:
+    """Each operation in the code is allowed, but the operator's two, which no shipped module asks for."""
+    code = (ROOT / "ledger/dynamodb.py").read_text()
+    called = {word.replace("_", "") for word in re.findall(r'"((?:\w+_)?(?:item|items|query|scan))"', code)}
+    policy = resources["IamRoleLambdaExecution"]["Properties"]["Policies"][0]["PolicyDocument"]
+    actions = {action.removeprefix("dynamodb:").lower() for action in policy["Statement"][2]["Action"]}
+    assert called - {"scan", "deleteitem"} == actions
+    shipped = [(ROOT / name).read_text() for name in shipped_files(ROOT) if name.endswith(".py")]
+    assert not [text for text in shipped if re.search(r"ledger\.(each|delete)\(", text)]
 
 
 def test_a_call_ends_before_its_lease_and_before_the_card_gives_up(resources: Resources) -> None:
