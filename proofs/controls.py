@@ -1,0 +1,141 @@
+"""Rigs: the real parts, or the same with one guard taken out, which must then lose or double something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final
+
+from delivery import Delivery
+from desk import Attempt, Desk, InDoubt, NotMade, Render
+from freshdesk_client import Listed
+from handoff import Handoff
+from ledger import Claim, Entry, Ledger
+from rows import Policy
+from turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """The parts a history runs on."""
+
+    policy: Policy = field(default_factory=Policy)
+    desk: type[Desk] = Desk
+    delivery: type[Delivery] = Delivery
+    ledger: Callable[[Ledger], Ledger] = lambda ledger: ledger
+    sweeps: bool = True
+    naive: bool = False
+
+
+class DeskWithoutDoubt(Desk):
+    """Takes a lost answer for a ticket that was not made."""
+
+    __slots__ = ()
+
+    def create(self, render: Render, turn: Turn) -> Attempt:
+        """Forget the doubt."""
+        attempt = super().create(render, turn)
+        return NotMade(attempt.error) if isinstance(attempt, InDoubt) else attempt
+
+
+class DeskWithoutLook(Desk):
+    """Never finds anything."""
+
+    __slots__ = ()
+
+    def look(
+        self, reference: str, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool
+    ) -> int | None:
+        """Find nothing."""
+        return None
+
+    def snapshot(self, turn: Turn, *, since: float) -> list[Listed] | None:
+        """Find nothing."""
+        return []
+
+
+class DeskWithoutDropping(Desk):
+    """Sends every field again that Freshdesk has refused."""
+
+    __slots__ = ()
+
+    def create(self, render: Render, turn: Turn) -> Attempt:
+        """Insist."""
+        return super().create(lambda _dropped: render(frozenset()), turn)
+
+
+class DeliveryWithoutQuarantine(Delivery):
+    """Refuses, and keeps nothing."""
+
+    __slots__ = ()
+
+    def keep_refused(self, salvaged: Handoff) -> str:
+        """Forget the request."""
+        return salvaged.reference
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """A ledger around another."""
+
+    inner: Ledger
+
+    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+        return self.inner.claim(entry, now=now, tickets_an_hour=tickets_an_hour)
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        return self.inner.replace(old, new)
+
+    def find(self, reference: str, *, now: float) -> list[Entry]:
+        return self.inner.find(reference, now=now)
+
+    def due(self, until: float, limit: int) -> list[Entry]:
+        return self.inner.due(until, limit)
+
+    def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
+        return self.inner.in_conversation(conversation, now=now)
+
+    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+        return self.inner.take_place(person, now=now, tickets_an_hour=tickets_an_hour)
+
+    def each(self) -> Iterator[Entry]:
+        return self.inner.each()
+
+    def delete(self, entry: Entry) -> None:
+        self.inner.delete(entry)
+
+    def tidy(self, now: float) -> None:
+        self.inner.tidy(now)
+
+
+class LedgerWithoutClaim(_Around):
+    """Gives every caller the handoff."""
+
+    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+        """Forget who had it."""
+        self.inner.delete(entry)
+        return Claim(self.inner.claim(entry, now=now, tickets_an_hour=tickets_an_hour).entry, mine=True)
+
+
+class LedgerWithoutVersions(_Around):
+    """Lets whoever comes last win."""
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        """Write, whatever stands there."""
+        standing = next((row for row in self.inner.find(old.reference, now=0.0) if row.entry == old.entry), old)
+        return self.inner.replace(standing, new)
+
+
+NAIVE: Final = Rig(sweeps=False, naive=True)
+CONTROLS: Final[Mapping[str, Rig]] = {
+    "claim": Rig(ledger=LedgerWithoutClaim),
+    "versions": Rig(ledger=LedgerWithoutVersions),
+    "doubt": Rig(desk=DeskWithoutDoubt),
+    "look": Rig(desk=DeskWithoutLook),
+    "wait": Rig(policy=Policy(in_doubt_wait_s=0.0)),
+    "lease": Rig(policy=Policy(lease_s=0.01, in_doubt_wait_s=0.0)),
+    "sweep": Rig(sweeps=False),
+    "dropping": Rig(desk=DeskWithoutDropping),
+    "quarantine": Rig(delivery=DeliveryWithoutQuarantine),
+}
