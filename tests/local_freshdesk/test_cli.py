@@ -282,4 +282,7 @@ def test_child_is_ended_with_what_it_started(tmp_path: Path) -> None:
     while len(running_in(tmp_path)) < 2:
         time.sleep(0.02)
     end_all([child])
+    until = time.monotonic() + 10  # a killed process takes a moment to go
+    while running_in(tmp_path) and time.monotonic() < until:
+        time.sleep(0.02)
     assert not running_in(tmp_path)
