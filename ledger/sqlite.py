@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, TypeVar, cast
 
 from ledger import PERSON_WINDOW_S, Claim, Entry, LedgerUnavailable
 
@@ -43,12 +45,30 @@ WHERE reference = ? AND entry = ? AND version = ? AND owner = ?
 _INHERITED: Final[list[sqlite3.Connection]] = []
 
 
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Wish(Generic[T]):
+    """One caller's work inside a transaction. Its result counts only once `failed` is None: after the commit."""
+
+    work: Callable[[sqlite3.Connection], T]
+    result: T | None = None
+    done: bool = False
+    failed: str | None = "not committed"
+
+
 class SQLiteLedger:
-    """One file. A process writes through one connection at a time: SQLite lets only one writer in anyway."""
+    """One file. A process writes through one connection at a time: SQLite lets only one writer in anyway.
+
+    Threads that wait for their turn are served by the one whose turn it is, in its transaction: a commit waits for the
+    disk, and one wait does for all of them.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self._path = str(path)
         self._lock = threading.Lock()
+        self._wishes: deque[_Wish[Any]] = deque()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
         self._tidied_at = 0.0
@@ -58,22 +78,11 @@ class SQLiteLedger:
 
     def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
         """Insert entry unless there is a row; see `Ledger.claim`."""
-        with self._writing() as db:
-            standing = _get(db, entry)
-            if standing and standing.expires_at > now and standing.owner != entry.owner:
-                return Claim(standing, mine=False)
-            crowded = entry.counts and not _take_place(db, entry.person, entry.owner, now, tickets_an_hour)
-            _put(db, entry)
-            return Claim(entry, mine=True, crowded=crowded)
+        return self._write(lambda db: _claim(db, entry, now, tickets_an_hour))
 
     def replace(self, old: Entry, new: Entry) -> bool:
         """Write new over old if old still stands; see `Ledger.replace`."""
-        with self._writing() as db:
-            values = (new.version, new.owner, new.due_at, new.created_at, new.expires_at, new.conversation)
-            wanted = (old.reference, old.entry, old.version, old.owner)
-            if db.execute(_OVERWRITE, (*values, new.to_json(), *wanted)).rowcount:
-                return True
-            return _get(db, old) == new  # its answer was lost, and the caller asks again
+        return self._write(lambda db: _overwrite(db, old, new))
 
     def find(self, reference: str, *, now: float) -> list[Entry]:
         """Return the rows under a reference; see `Ledger.find`."""
@@ -91,8 +100,7 @@ class SQLiteLedger:
 
     def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
         """Take a place of the person's hour; see `Ledger.take_place`."""
-        with self._writing() as db:
-            return _take_place(db, person, "", now, tickets_an_hour)
+        return self._write(lambda db: _take_place(db, person, "", now, tickets_an_hour))
 
     def each(self) -> Iterator[Entry]:
         """Yield every row; see `Ledger.each`."""
@@ -100,8 +108,8 @@ class SQLiteLedger:
 
     def delete(self, entry: Entry) -> None:
         """Remove the row; see `Ledger.delete`."""
-        with self._writing() as db:
-            db.execute("DELETE FROM entries WHERE reference = ? AND entry = ?", (entry.reference, entry.entry))
+        query = "DELETE FROM entries WHERE reference = ? AND entry = ?"
+        self._write(lambda db: db.execute(query, (entry.reference, entry.entry)))
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
@@ -117,33 +125,44 @@ class SQLiteLedger:
         if now < self._tidied_at + TIDY_EVERY_S:
             return
         self._tidied_at = now
-        with self._writing() as db:
-            db.execute("DELETE FROM entries WHERE expires_at <= ?", (now,))
-            db.execute("DELETE FROM places WHERE taken_at <= ?", (now - PERSON_WINDOW_S,))
+        self._write(lambda db: db.execute("DELETE FROM entries WHERE expires_at <= ?", (now,)))
+        self._write(lambda db: db.execute("DELETE FROM places WHERE taken_at <= ?", (now - PERSON_WINDOW_S,)))
 
     def _read(self, query: str, *values: str | float) -> list[Entry]:
-        with self._guarded() as db:
+        with self._lock, self._guarded() as db:
             return [Entry.from_json(row) for (row,) in db.execute(query, values)]
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._guarded() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run work in a transaction, together with the work of every thread that waits."""
+        wish = _Wish(work)
+        self._wishes.append(wish)
+        with self._lock:
+            if not wish.done:
+                self._commit([self._wishes.popleft() for _ in range(len(self._wishes))])
+        if wish.failed is not None:
+            raise LedgerUnavailable(wish.failed)
+        return cast("T", wish.result)
+
+    def _commit(self, wishes: list[_Wish[Any]]) -> None:
+        try:
+            with self._guarded() as db:
+                _in_one_transaction(db, wishes)
+            for wish in wishes:
+                wish.failed = None
+        except LedgerUnavailable as error:
+            for wish in wishes:
+                wish.failed = str(error)
+        finally:
+            for wish in wishes:
+                wish.done = True
 
     @contextmanager
     def _guarded(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._open()
-            except (sqlite3.Error, OSError) as error:
-                self.close()  # whatever broke, the next call starts afresh
-                raise LedgerUnavailable(type(error).__name__) from error
+        try:
+            yield self._open()
+        except (sqlite3.Error, OSError) as error:
+            self.close()  # whatever broke, the next call starts afresh
+            raise LedgerUnavailable(type(error).__name__) from error
 
     def _open(self) -> sqlite3.Connection:
         """Return this process's connection; one opened before a fork must not be used after it."""
@@ -162,6 +181,33 @@ class SQLiteLedger:
             db.execute("PRAGMA synchronous = FULL")  # a claim that a power cut could undo is no claim
             db.executescript(_SCHEMA)
         return self._connection
+
+
+def _in_one_transaction(db: sqlite3.Connection, wishes: list[_Wish[Any]]) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for wish in wishes:
+            wish.result = wish.work(db)
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: int) -> Claim:
+    standing = _get(db, entry)
+    if standing and standing.expires_at > now and standing.owner != entry.owner:
+        return Claim(standing, mine=False)
+    crowded = entry.counts and not _take_place(db, entry.person, entry.owner, now, tickets_an_hour)
+    _put(db, entry)
+    return Claim(entry, mine=True, crowded=crowded)
+
+
+def _overwrite(db: sqlite3.Connection, old: Entry, new: Entry) -> bool:
+    values = (new.version, new.owner, new.due_at, new.created_at, new.expires_at, new.conversation, new.to_json())
+    if db.execute(_OVERWRITE, (*values, old.reference, old.entry, old.version, old.owner)).rowcount:
+        return True
+    return _get(db, old) == new  # its answer was lost, and the caller asks again
 
 
 def _get(db: sqlite3.Connection, entry: Entry) -> Entry | None:
