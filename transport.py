@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-import ssl
+import http.client
+import io
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
@@ -12,7 +14,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
-from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError, NewConnectionError
 
 from freshdesk_client import Answer, FreshdeskError, FreshdeskUnreachable, OutcomeUnknown, Request
 
@@ -23,23 +26,12 @@ IDLE_MAX_S: Final = 20.0
 POOL_SIZE: Final = 64
 _JSON_BODY: Final = {"Content-Type": "application/json"}
 _CHUNK: Final = 65_536
-_HANDSHAKE_FAULTS: Final = frozenset(
-    {
-        "WRONG_VERSION_NUMBER",
-        "UNSUPPORTED_PROTOCOL",
-        "NO_PROTOCOLS_AVAILABLE",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "TLSV1_UNRECOGNIZED_NAME",
-        "CERTIFICATE_VERIFY_FAILED",
-    },
-)
 
 
 class RequestsTransport:
     """Sends requests to one Freshdesk account (HTTP Basic: the key is the user name, the password is ignored)."""
 
-    def __init__(self, url: str, api_key: str) -> None:
+    def __init__(self, url: str, api_key: str, *, idle_max_s: float = IDLE_MAX_S) -> None:
         self._base = url.rstrip("/")  # a doubled slash in the path is answered 400
         token = base64.b64encode(f"{api_key}:X".encode()).decode()
         self._headers = {
@@ -50,6 +42,7 @@ class RequestsTransport:
         }
         self._pools = _Pools(self._base)
         self._pool = self._pools.pool()
+        self._idle_max_s = idle_max_s
         self._used_at = time.time()
 
     def __repr__(self) -> str:
@@ -57,12 +50,11 @@ class RequestsTransport:
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Send request and return the answer within timeout_s; see `freshdesk_client.Transport`."""
-        ends_at = time.monotonic() + timeout_s
         self._drop_stale_connections()
         try:
             response = self._send(request, timeout_s)
             try:
-                body = b"".join(_chunks(response, ends_at))
+                body = b"".join(_chunks(response))
             finally:
                 response.close()
         except (requests.RequestException, HTTPError, OSError) as error:
@@ -79,12 +71,12 @@ class RequestsTransport:
             self._headers if request.body is None else self._headers | _JSON_BODY,
             retries=False,
             redirect=False,
-            timeout=Timeout(connect=min(CONNECT_TIMEOUT_S, timeout_s), read=timeout_s),
+            timeout=Timeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
             preload_content=False,
         )
 
     def _drop_stale_connections(self) -> None:
-        if time.time() - self._used_at > IDLE_MAX_S:
+        if time.time() - self._used_at > self._idle_max_s:
             self._used_at = time.time()  # one of the callers that come at once does it for all
             self._pools.close()
             self._pool = self._pools.pool()
@@ -107,19 +99,77 @@ class _Pools(HTTPAdapter):
 
     def pool(self) -> HTTPConnectionPool:
         """Return the pool; a new one after `close`."""
-        pool = self.get_connection_with_tls_context(self._wish, self._certificates, self._proxies)
-        return cast("HTTPConnectionPool", pool)
+        found = self.get_connection_with_tls_context(self._wish, self._certificates, self._proxies)
+        pool = cast("HTTPConnectionPool", found)
+        pool.ConnectionCls = _TLSConnection if pool.scheme == "https" else _Connection
+        return pool
 
 
-def _chunks(response: BaseHTTPResponse, ends_at: float) -> Iterator[bytes]:
-    """Yield the body; a server that drips, or never stops, is cut off."""
+class _TimedFile(io.RawIOBase):
+    """What a socket gives, until its time is over. A socket's own time-out begins anew with every byte it gets."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._ends_at = time.monotonic() + (sock.gettimeout() or 0.0)
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]  # what io hands in
+        left_s = self._ends_at - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer came too slowly")
+        self._sock.settimeout(left_s)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedSocket:
+    """Stands for a socket where `http.client` asks one for a file."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedFile(self._sock))
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer, head and body, that must be there in time."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(cast("socket.socket", _TimedSocket(sock)), *args, **kwargs)
+
+
+class _Connection(HTTPConnection):
+    """A connection to this machine."""
+
+    response_class = _Response
+
+
+class _TLSConnection(HTTPSConnection):
+    """A connection to Freshdesk. Whatever goes wrong before it stands, nothing of the request has been sent."""
+
+    response_class = _Response
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except (OSError, HTTPError) as error:
+            raise NewConnectionError(self, type(error).__name__) from error
+
+
+def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield the body; a server that never stops is cut off."""
     size = 0
     for chunk in response.stream(_CHUNK, decode_content=True):
         size += len(chunk)
         if size > ANSWER_MAX_BYTES:
             raise OutcomeUnknown("the answer is too large")
-        if time.monotonic() > ends_at:
-            raise OutcomeUnknown("the answer came too slowly")
         yield chunk
 
 
@@ -132,8 +182,6 @@ def _meaning(error: Exception) -> FreshdeskError:
 
 
 def _never_sent(cause: BaseException) -> bool:
-    if isinstance(cause, ssl.SSLError):
-        return cause.reason in _HANDSHAKE_FAULTS
     # A refused connection and a name that does not resolve are ConnectTimeoutErrors, too, in urllib3's tree. A pool
     # is found closed when another caller has just dropped its stale connections.
     return isinstance(cause, ConnectTimeoutError | ClosedPoolError)
