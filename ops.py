@@ -39,7 +39,11 @@ def main(
     stdin, out, err = streams or (sys.stdin, sys.stdout, sys.stderr)
     screen = Screen(out, err, as_json=args.json)
     operator = Operator(environ=environ, screen=screen, clock=clock or SystemClock(), stdin=stdin, open_page=open_page)
-    status, told = _run(args.run, args, operator)
+    try:
+        status, told = _run(args.run, args, operator)
+    except BrokenPipeError:  # the reader of a pipe has had enough; what is still to be flushed must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        return OK
     if told:
         screen.warn(told)
     return status
@@ -49,7 +53,7 @@ def _run(run: Callable[..., int], *given: object) -> tuple[int, str]:
     """Run the command; return its status and, where it could not go on, what to print."""
     try:
         return run(*given), ""
-    except (SettingsError, Halt, LedgerUnavailable, FreshdeskError, KeyboardInterrupt, BrokenPipeError) as error:
+    except (SettingsError, Halt, LedgerUnavailable, FreshdeskError, KeyboardInterrupt) as error:
         return _meaning(error)
 
 
@@ -67,9 +71,6 @@ def _meaning(error: BaseException) -> tuple[int, str]:
                 NO_ANSWER,
                 f"FRESHDESK_URL: no answer from Freshdesk to work with ({error}); try: python ops.py check",
             )
-        case BrokenPipeError():  # the reader of a pipe has had enough; what is still to be flushed must not fail again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            told = OK, ""
     return told
 
 

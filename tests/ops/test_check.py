@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from local_freshdesk.desk import AGENT_KEY, READONLY_KEY
+from operate.preflight import read_choices
 from tests.factories import API_KEY
 from tests.leaks import canaries_in
 from tests.ops.operating import ROUTING, Ran, Station
@@ -291,3 +292,31 @@ def test_a_file_without_a_fallback_is_pointed_out(station: Station, tmp_path: Pa
     """What is refused would wait for a person."""
     text = "\n".join(line for line in SHIPPED.splitlines() if not line.startswith("fallback_requester"))
     assert found(checked(station, tmp_path, text), "warning") == [("routing", None)]
+
+
+def test_a_number_that_is_not_inherited_is_not_blamed(station: Station, tmp_path: Path) -> None:
+    """A shared category's group belongs to the main account: the bot's own line is the one to mend."""
+    text = SMALL.format(default='type = "Consulta"', bot='desk = "otra"\ngroup_id = 777', category="")
+    text += "[categories.ventas]\ngroup_id = 102\n"
+    with help_desk(agents_me={"ticket_scope": 1}, ticket_fields=FORM) as url:
+        text += f'[desks.otra]\nurl = "{url}"\n'
+        ran = checked(station, tmp_path, text, FRESHDESK_URL=url, FRESHDESK_API_KEY_OTRA="x")
+    assert found(ran) == [("group_id", 10)]
+
+
+@pytest.mark.parametrize(
+    ("told", "choices"),
+    [
+        (["Consulta"], (("Consulta", "Consulta"),)),
+        ({"Pagos": 101}, ((101, "Pagos"),)),
+        ({"2": ["Open", "Being Processed"]}, ((2, "Open"),)),
+        ({"Argentina": {"Salta": []}}, (("Argentina", "Argentina"),)),
+        ({"7": []}, (("7", "7"),)),
+        ([], None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_choices_come_in_several_shapes(told: Any, choices: Any) -> None:
+    """One answer of Freshdesk holds them all."""
+    assert read_choices(told) == choices

@@ -95,7 +95,9 @@ def test_a_good_handoff_has_no_warnings(station: Station) -> None:
 def test_words_that_look_like_markup_are_shown_as_they_are(station: Station) -> None:
     """Neither HTML nor the table's own markup is read in what a person wrote."""
     ran = previewed(station, reason="[bold]hola[/bold] <b>chau</b> [nada]")
-    assert "[bold]hola[/bold] <b>chau</b> [nada]" in ran.out
+    words = "[bold]hola[/bold] <b>chau</b> [nada]"
+    assert f"Retiros: {words} [BF-" in ran.out  # the table
+    assert f"Motivo: {words}\n" in ran.out  # the text
 
 
 def test_a_refused_handoff_is_told_as_the_bot_would_be(station: Station) -> None:
