@@ -127,6 +127,12 @@ def heard(connection: socket.socket) -> socket.socket:
     return connection
 
 
+def a_moment_later(connection: socket.socket) -> socket.socket:
+    """Return the connection when the caller is past connecting: cut before, it would know that nothing was sent."""
+    time.sleep(0.1)
+    return connection
+
+
 def told(connection: socket.socket, data: bytes) -> socket.socket:
     """Return the connection after data was sent."""
     connection.sendall(data)
@@ -294,8 +300,8 @@ def after(request_then: Talk) -> Talk:
 
 
 UNKNOWN: dict[str, Talk] = {
-    "reset before reading": reset,
-    "closed before reading": lambda connection: connection.close(),
+    "reset before reading": lambda connection: reset(a_moment_later(connection)),
+    "closed before reading": lambda connection: a_moment_later(connection).close(),
     "reset after reading": after(reset),
     "closed after reading": after(lambda connection: connection.close()),
     "half a first line": after(lambda connection: connection.sendall(b"HTTP/1.1 2")),
