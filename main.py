@@ -131,8 +131,11 @@ def read_body(request: Request) -> bytes:
 
     Raises:
         BodyTooLarge: it is longer than BODY_MAX, whatever Content-Length says.
+        ClientDisconnected: it ends before Content-Length says; half a body kept would be a ticket beside the real one.
     """
     raw = _read(request, BODY_MAX + 1)
+    if len(raw) < min(request.content_length or 0, BODY_MAX + 1):
+        raise ClientDisconnected
     if len(raw) <= BODY_MAX:
         return raw
     drained = len(raw)

@@ -180,7 +180,7 @@ class Torn:
 def test_a_caller_who_hangs_up_raises_no_alarm(function: Function, caplog: pytest.LogCaptureFixture) -> None:
     """503, to be sent again; a warning and no error: nobody has to act."""
     reply = function(streamed(Torn()))
-    short = Request({**request().environ, "CONTENT_LENGTH": "5000"})
+    short = Request({**request().environ, "CONTENT_LENGTH": "5000", "wsgi.input_terminated": True})
     assert (reply.status, said(reply)["retryable"], function(short).status) == (503, True, 503)
     assert kept(function) == []
     assert not [record for record in caplog.records if record.levelname == "ERROR"]

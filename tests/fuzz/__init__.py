@@ -1,0 +1,1 @@
+"""Long fuzzing; see `make fuzz`."""

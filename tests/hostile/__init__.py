@@ -1,0 +1,1 @@
+"""What hostile or unlucky callers send: each guard, and a control that fails without it."""
