@@ -20,6 +20,9 @@ DEFAULT_LEDGER: Final = "sqlite:///handoffs.db"
 DEFAULT_ROUTING: Final = Path(__file__).parent / "routing.toml"
 T = TypeVar("T")
 _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+# botocore raises its own errors for anything else, and only when the first request is served.
+_REGION: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 
 
 class SettingsError(Exception):
@@ -206,12 +209,15 @@ def _ledger_address(told: str) -> LedgerAddress | None:
     >>> _ledger_address("sqlite:///handoffs.db").name, _ledger_address("sqlite:////var/handoffs.db").name
     ('handoffs.db', '/var/handoffs.db')
     """
-    parts = urlsplit(told)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    try:
+        parts = urlsplit(told)
+    except ValueError:
+        return None
     if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1:
         return LedgerAddress(store="sqlite", name=parts.path[1:])
-    if parts.scheme == "dynamodb" and _TABLE.fullmatch(parts.netloc) and query.get("region"):
-        return LedgerAddress(
-            store="dynamodb", name=parts.netloc, region=query["region"], endpoint=query.get("endpoint")
-        )
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    region, endpoint = query.get("region", ""), query.get("endpoint")
+    named = _TABLE.fullmatch(parts.netloc) and _REGION.fullmatch(region)
+    if parts.scheme == "dynamodb" and named and (endpoint is None or _ENDPOINT.fullmatch(endpoint)):
+        return LedgerAddress(store="dynamodb", name=parts.netloc, region=region, endpoint=endpoint)
     return None

@@ -29,10 +29,11 @@ settings (environment; the same as the function's, but WEBHOOK_SECRET is never n
 """
 STATUSES: Final = """\
 exit status:
-  0  all is well
-  1  there is something to mend; it was printed
-  2  a wrong option, a wrong file or a wrong setting
-  3  the ledger or Freshdesk did not answer
+  0    all is well
+  1    there is something to mend; it was printed
+  2    a wrong option, a wrong file or a wrong setting
+  3    the ledger or Freshdesk did not answer
+  130  interrupted with Ctrl-C
 """
 _FIRST: Final = """\
 a day with it:

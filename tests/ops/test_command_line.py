@@ -140,11 +140,23 @@ def test_commands_on_the_ledger_need_only_its_address(station: Station, argv: tu
     assert (ran.status, ran.err) == (0, "")
 
 
-def test_a_wrong_ledger_address_is_one_line(station: Station) -> None:
-    """With what it may be."""
-    ran = station.run("list", LEDGER_URL="mysql://x")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://x",
+        "sqlite://",
+        "dynamodb://table",
+        "dynamodb://table?region=sa east",
+        "dynamodb://table?region=sa-east-1&endpoint=nowhere",
+        "dynamodb://[table?region=sa-east-1",
+    ],
+)
+def test_a_wrong_ledger_address_is_one_line(station: Station, url: str) -> None:
+    """With what it may be; the AWS library is not asked first."""
+    ran = station.run("list", LEDGER_URL=url)
     assert ran.status == 2
-    assert "- LEDGER_URL must be sqlite:///path/to/file.db or dynamodb://table?region=" in ran.err
+    told = "LEDGER_URL must be sqlite:///path/to/file.db or dynamodb://table?region=sa-east-1"
+    assert ran.err == f"Mend these settings:\n- {told}\n"
 
 
 def test_a_ledger_that_does_not_answer_ends_with_3(station: Station, tmp_path: Path) -> None:
