@@ -92,6 +92,7 @@ class Recovery:
         """Look first; post again only when the look began later than anything could still be written."""
         doubt_since = rows.doubt_of(entry)
         doubt_since = entry.created_at if doubt_since is None else doubt_since
+        settled_at = doubt_since + self.delivery.policy.in_doubt_wait_s
         taken = self._take(entry, State.IN_DOUBT, doubt_since=doubt_since)
         if taken is None:
             return None
@@ -99,10 +100,10 @@ class Recovery:
             found = look(taken, turn)
         except FreshdeskError as error:
             until = self._now() + rows.backoff_s(taken.attempts, self.delivery.jitter())
+            until = min(until, settled_at) if self._now() < settled_at else until  # the one moment not to sleep through
             return self.delivery.settle(taken, rows.postponed(taken, until=until, error=f"look: {error}"), turn)
         if found.ticket_id is not None:
             return self.delivery.settle(taken, self.delivery.after(taken, Made(found.ticket_id)), turn)
-        settled_at = doubt_since + self.delivery.policy.in_doubt_wait_s
         if found.looked_at < settled_at:
             return self.delivery.settle(taken, rows.postponed(taken, until=settled_at, error="waiting"), turn)
         return self._create(taken, turn, clear_until=found.looked_at)

@@ -15,7 +15,7 @@ from freshdesk_client import FreshdeskClient
 from ledger import Ledger, LedgerUnavailable
 from proofs.controls import Rig
 from proofs.desk_model import DeskModel, Limits
-from proofs.edge import ROUTING, open_function, post
+from proofs.edge import ROUTING, SWEEP_BUDGET_S, open_function, post
 from proofs.faults import Fate, Faults, FaultyLedger, FaultyTransport
 from proofs.memory_ledger import MemoryLedger
 from proofs.naive import post_once
@@ -27,7 +27,6 @@ from sweep import SweepReport, sweep
 
 SENDER_PAUSES_S: Final = (1.0, 5.0, 30.0)
 SWEEP_EVERY_S: Final = 60.0
-SWEEP_BUDGET_S: Final = 45.0
 PROCESSES: Final = 3
 _OVERLAPPING_SWEEPS: Final = 0.2
 _SOON_SPAM: Final = 0.005
@@ -46,6 +45,7 @@ class Plan:
     rig: Rig = field(default_factory=Rig)
     limits: Limits = field(default_factory=Limits)
     store: Callable[[], Ledger] = MemoryLedger
+    sweep_budget_s: float = SWEEP_BUDGET_S
 
 
 class History:
@@ -63,6 +63,11 @@ class History:
         self.events: list[tuple[float, str, str]] | None = None
         store = FaultyLedger(plan.store(), self.clock, self.fate, self.trace)
         self.ledger = plan.rig.ledger(store)
+        self._processes = [self._delivery() for _ in range(PROCESSES)]
+
+    def use(self, desk: DeskModel, stories: list[Story]) -> None:
+        """Let another desk and other stories take part."""
+        self.desk, self.stories = desk, stories
         self._processes = [self._delivery() for _ in range(PROCESSES)]
 
     def trace(self, about: str, what: str) -> None:
@@ -151,7 +156,7 @@ class History:
 
     def _sweep(self) -> SweepReport | None:
         try:
-            return sweep(self._delivery(), budget_s=SWEEP_BUDGET_S)
+            return sweep(self._delivery(), budget_s=self.plan.sweep_budget_s)
         except Killed:
             self.kills += 1
         except LedgerUnavailable:

@@ -97,9 +97,9 @@ def _sendings(random: Random, number: int, kind: str, *, at_s: float, copies: fl
     good, new = body_of(number), {"message_id": "msg-2"}
     if kind == "other-words":
         second = _other_words(random, number, at_s)
-        return (Sending(at_s, _json(good), words="tres días", copies=again), second)
+        return (Sending(at_s, json_of(good), words="tres días", copies=again), second)
     if kind == "unreadable":
-        return (Sending(at_s, _json(good)[:-9], f"key-{number}"), Sending(later, _json(good), f"key-{number}"))
+        return (Sending(at_s, json_of(good)[:-9], f"key-{number}"), Sending(later, json_of(good), f"key-{number}"))
     bad = {
         "corrected": {"user_email": f"persona{number}@@example"},
         "corrected-as-new": {"user_email": f"persona{number}@@example"},
@@ -108,11 +108,11 @@ def _sendings(random: Random, number: int, kind: str, *, at_s: float, copies: fl
         "address-refused-as-new": {"user_email": f"persona{number}{REFUSED_DOMAIN}"},
     }.get(kind)
     if bad is None:
-        return (Sending(at_s, _json(_variant(number, kind)), copies=again),)
-    first = Sending(at_s, _json(body_of(number, **bad)), copies=again)
+        return (Sending(at_s, json_of(_variant(number, kind)), copies=again),)
+    first = Sending(at_s, json_of(body_of(number, **bad)), copies=again)
     if kind == "never-corrected":
         return (first,)
-    return (first, Sending(later, _json(good | new if kind.endswith("as-new") else good), copies=again))
+    return (first, Sending(later, json_of(good | new if kind.endswith("as-new") else good), copies=again))
 
 
 def _variant(number: int, kind: str) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _other_words(random: Random, number: int, at_s: float) -> Sending:
     words = f"Otras palabras {number}."
     return Sending(
         at_s + random.choice((random.uniform(0.0, 2.0), random.uniform(0.0, 600.0))),
-        _json(body_of(number, conversation_summary=words)),
+        json_of(body_of(number, conversation_summary=words)),
         words=words,
     )
 
@@ -137,7 +137,8 @@ def _copies(random: Random, share: float) -> tuple[float, ...]:
     return (random.uniform(0.0, 2.0), random.uniform(0.0, 2.0)) if random.random() < share else ()
 
 
-def _json(body: dict[str, Any]) -> bytes:
+def json_of(body: dict[str, Any]) -> bytes:
+    """Return the bytes the bot sends."""
     return json.dumps(body, ensure_ascii=False).encode()
 
 
