@@ -13,13 +13,12 @@ from hypothesis import settings
 from local_freshdesk import LocalFreshdesk
 from tests.edge import Function, open_function
 from tests.factories import API_KEY
-from tests.leaks import LeakDetector
+from tests.leaks import LEAKS
 
 settings.register_profile("default", max_examples=50, deadline=None)
 settings.register_profile("fuzz", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-LEAKS = LeakDetector()
 LOGGERS = (logging.getLogger(), logging.getLogger("handoff"))
 
 

@@ -28,3 +28,6 @@ class LeakDetector(logging.Handler):
         traceback = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
         told = JSONLines().format(record) + traceback
         self.found += [f"{canary!r} in {record.name}: {record.msg}" for canary in canaries_in(told)]
+
+
+LEAKS = LeakDetector()  # listens through the whole session; see `tests/conftest.py`
