@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from desk import CLOCK_SKEW_S, HEAD_ROOM, RATE_WINDOW_S, Desk
+from desk import CLOCK_SKEW_S, HEAD_ROOM, LAST_PAGE, RATE_WINDOW_S, Desk
 from freshdesk_client import FreshdeskBusy, FreshdeskRefused, FreshdeskUnreachable, Listed, OutcomeUnknown
 from operate.operator import TO_MEND, Halt
 
@@ -14,7 +14,6 @@ T = TypeVar("T")
 TIMEOUT_S: Final = 30.0
 PAUSES_S: Final = (1.0, 4.0)  # after a read that got no answer
 BUSY_MAX: Final = 30  # 429s in a row: half an hour at a window of one minute
-PAGES_MAX: Final = 300  # https://developers.freshdesk.com/api/#list_all_tickets: no page beyond it
 BOXES: Final = ("", "spam", "deleted")
 
 Told = Callable[[str], None]
@@ -68,10 +67,10 @@ def each_ticket(desk: Desk, since: float, told: Told) -> Iterator[tuple[str, Lis
 
 
 def _rows(desk: Desk, since: float, box: str, told: Told) -> Iterator[Listed]:
-    for number in range(1, PAGES_MAX + 1):
+    for number in range(1, LAST_PAGE + 1):
         page = patiently(desk, lambda: desk.client.list_tickets(TIMEOUT_S, since=since, page=number, only=box), told)  # noqa: B023 -- called at once
         told(f"{desk.url}: {box or 'tickets'}, page {number}")
         yield from page.rows
         if not page.more:
             return
-    raise Halt(f"--days: more than {PAGES_MAX} pages of tickets were touched since then; take fewer days", TO_MEND)
+    raise Halt(f"--days: more than {LAST_PAGE} pages of tickets were touched since then; take fewer days", TO_MEND)
