@@ -163,7 +163,7 @@ def test_the_ledger_is_a_file_or_a_table(told: str, address: LedgerAddress) -> N
 
 BAD_LEDGERS = (
     *("handoffs.db", "sqlite://handoffs.db", "sqlite:///", "dynamodb://handoffs", "dynamodb://?region=x"),
-    *("dynamodb://h?region=", "dynamodb://a b?region=x", "postgres:///x", "dynamodb://ab?region=x"),
+    *("dynamodb://h?region=", "dynamodb://a b?region=x", "postgres:///x", "dynamodb://ab?region=x", "sqlite://["),
 )
 
 
