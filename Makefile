@@ -55,7 +55,7 @@ mutate: $(VENV)/proof.stamp  ## change the code in small ways; the tests must no
 	$(BIN)/python -m proofs.mutate
 
 fuzz: $(VENV)/proof.stamp  ## 10,000 examples for each property, then Atheris on the parser
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m "not node and not browser and not deploy and not proof" -k "any_ or every_ or never_" tests
+	HYPOTHESIS_PROFILE=fuzz PYTEST_TIMEOUT=3600 $(BIN)/python -m pytest -n 2 -m "hypothesis and not node and not browser and not deploy and not proof" tests
 	$(BIN)/python -m tests.fuzz.parser
 
 audit: $(VENV)/proof.stamp node_modules  ## known vulnerabilities of what is installed; asks the network
