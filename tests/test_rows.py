@@ -11,7 +11,7 @@ import rows
 from desk import BadAddress, InDoubt, Made, NotMade
 from handoff import Handoff
 from ledger import ROW_LIFETIME_S, Entry, State
-from rows import BACKOFF_MAX_S, BUSY_SPREAD_S, Policy
+from rows import BACKOFF_MAX_S, Policy
 from tests.factories import EMAIL, PHONE, handoff, route
 from tests.ledger_factories import NOW, entry
 
@@ -104,7 +104,7 @@ def test_what_was_not_made_is_tried_again() -> None:
 def test_what_freshdesk_asks_for_is_what_it_gets(wait: float, due: float) -> None:
     """`Retry-After` rules over the back-off, spread a little."""
     assert settled(entry(attempts=9), NotMade("busy", wait)).due_at == LATER + due
-    assert settled(entry(attempts=9), NotMade("busy", wait), jitter=0.5).due_at == LATER + due + BUSY_SPREAD_S / 2
+    assert settled(entry(attempts=9), NotMade("busy", wait), jitter=0.5).due_at == LATER + due + 2.5
 
 
 def test_doubt_is_dated() -> None:
