@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
@@ -12,6 +12,7 @@ from desk import Attempt, Desk, InDoubt, NotMade, Render
 from freshdesk_client import Listed
 from handoff import Handoff
 from ledger import Claim, Entry, Ledger
+from proofs.around import Around
 from rows import Policy
 from turn import Turn
 
@@ -75,41 +76,7 @@ class DeliveryWithoutQuarantine(Delivery):
         return salvaged.reference
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """A ledger around another."""
-
-    inner: Ledger
-
-    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
-        return self.inner.claim(entry, now=now, tickets_an_hour=tickets_an_hour)
-
-    def replace(self, old: Entry, new: Entry) -> bool:
-        return self.inner.replace(old, new)
-
-    def find(self, reference: str, *, now: float) -> list[Entry]:
-        return self.inner.find(reference, now=now)
-
-    def due(self, until: float, limit: int) -> list[Entry]:
-        return self.inner.due(until, limit)
-
-    def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
-        return self.inner.in_conversation(conversation, now=now)
-
-    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
-        return self.inner.take_place(person, now=now, tickets_an_hour=tickets_an_hour)
-
-    def each(self) -> Iterator[Entry]:
-        return self.inner.each()
-
-    def delete(self, entry: Entry) -> None:
-        self.inner.delete(entry)
-
-    def tidy(self, now: float) -> None:
-        self.inner.tidy(now)
-
-
-class LedgerWithoutClaim(_Around):
+class LedgerWithoutClaim(Around):
     """Gives every caller the handoff."""
 
     def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
@@ -118,7 +85,7 @@ class LedgerWithoutClaim(_Around):
         return Claim(self.inner.claim(entry, now=now, tickets_an_hour=tickets_an_hour).entry, mine=True)
 
 
-class LedgerWithoutVersions(_Around):
+class LedgerWithoutVersions(Around):
     """Lets whoever comes last win."""
 
     def replace(self, old: Entry, new: Entry) -> bool:

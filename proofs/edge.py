@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -25,7 +28,7 @@ _ENVIRONMENT: Final = {
 with patch.dict(os.environ, _ENVIRONMENT):  # main reads its settings when it is imported
     from main import SWEEP_BUDGET_S, Function
 
-__all__ = ["MESSAGES", "ROUTING", "SWEEP_BUDGET_S", "open_function", "post"]
+__all__ = ["MESSAGES", "ROUTING", "SWEEP_BUDGET_S", "open_function", "post", "silence"]
 
 ROUTING: Final[Routing] = load_routing(DEFAULT_ROUTING.read_text(encoding="utf-8"))
 MESSAGES: Final = Messages(MESSAGES_FILE.read_text(encoding="utf-8"))
@@ -44,3 +47,13 @@ def post(function: Function, body: bytes, idempotency_key: str = "") -> tuple[in
     environ = EnvironBuilder(method="POST", headers=headers, data=body, content_type="application/json").get_environ()
     reply = function(Request(environ))
     return reply.status, json.loads(reply.body)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep thousands of log lines to themselves."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -15,7 +13,7 @@ from freshdesk_client import FreshdeskClient
 from ledger import Ledger, LedgerUnavailable
 from proofs.controls import Rig
 from proofs.desk_model import DeskModel, Limits
-from proofs.edge import ROUTING, SWEEP_BUDGET_S, open_function, post
+from proofs.edge import ROUTING, SWEEP_BUDGET_S, open_function, post, silence
 from proofs.faults import Fate, Faults, FaultyLedger, FaultyTransport
 from proofs.memory_ledger import MemoryLedger
 from proofs.naive import post_once
@@ -77,7 +75,7 @@ class History:
 
     def run(self) -> Verdict:
         """Run it to the end: until nothing is left to be done."""
-        with _silence():
+        with silence():
             for story in self.stories:
                 for sending in story.sendings:
                     self._begin(story, sending)
@@ -185,13 +183,3 @@ class History:
         told = [(one.story, one.status, one.ticket_id, one.took_s) for one in self.answers]
         made = [(ticket.ticket_id, ticket.created_at, ticket.subject) for ticket in self.desk.tickets]
         return zlib.crc32(repr((told, made, self.kills)).encode())
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep a history's thousands of log lines to itself."""
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
