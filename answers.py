@@ -227,7 +227,7 @@ def _fix(fault: Fault) -> str:
 
 def _warnings(outcome: Outcome, other: Iterable[str]) -> Iterable[str]:
     if outcome.new_words:
-        yield "This handoff was known already; the new words were added to it as a private note."
+        yield "This handoff was known already; its new words join the ticket as a private note."
     for field in outcome.dropped:
         yield f"Freshdesk refused {field}; the ticket was made without it. Mend routing.toml."
     for name in other:

@@ -182,8 +182,9 @@ def is_reference(told: str) -> bool:
 
 
 def person_of(address: str) -> str:
-    """Return the hash that stands for an e-mail address (whatever its case) or telephone; "" for none."""
-    return _digest("person", address.casefold())[:26] if address else ""
+    """Return the hash that stands for an e-mail address (whatever its case) or a telephone's digits; "" for none."""
+    digits = "" if "@" in address else "".join(filter(str.isdigit, address))
+    return _digest("person", digits or address.casefold())[:26] if address else ""
 
 
 def _cleaned(name: str, value: Any) -> Any:

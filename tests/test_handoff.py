@@ -262,7 +262,9 @@ def test_the_fingerprint_follows_the_words() -> None:
 def test_a_person_is_known_by_their_address() -> None:
     """By e-mail in any case, else by telephone, else not at all; the address cannot be read from it."""
     assert handoff().person == person_of(EMAIL.upper()) == handoff(user_phone=PHONE).person
-    assert handoff(user_email="", user_phone=PHONE).person == person_of(PHONE)
+    assert handoff(user_email="", user_phone=PHONE).person == person_of(PHONE) == person_of("(+54) 9-11.5555/7391")
+    assert person_of("54911555573910") != person_of(PHONE) != person_of(EMAIL)
+    assert person_of("nadie") != ""  # "" is everybody without an address
     assert handoff(user_email="").person == ""
     assert len(handoff().person) == 26
 
