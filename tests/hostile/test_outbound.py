@@ -106,6 +106,15 @@ def test_no_redirect_is_ever_followed(tmp_path: Path, status: int) -> None:
         assert visits == []
 
 
+@pytest.mark.parametrize("status", [302, 308])
+def test_no_redirect_within_freshdesk_is_followed_either(tmp_path: Path, status: int) -> None:
+    """What looks like another page of the same account is not asked for."""
+    with recording(status, Location="/elsewhere") as (url, heads), open_function(url, tmp_path) as function:
+        assert function(request()).status == 202
+    assert heads
+    assert [line for line, _ in heads if "elsewhere" in line] == []
+
+
 def test_the_recorder_would_see_a_visit() -> None:
     """The control: a client that follows redirects is seen at the other place."""
     with recording() as (elsewhere, visits), recording(307, Location=elsewhere) as (url, _):
