@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from desk import CLOCK_SKEW_S
 from freshdesk_client import OutcomeUnknown
 from ledger import Entry, State
 from ledger.sqlite import SQLiteLedger
-from recovery import WAIT_FOR_ANOTHER_S, Found, LookByAddress, Recovery
+from recovery import Found, LookByAddress, Recovery
 from sweep import sweep
 from tests.factories import EMAIL, PHONE, REFERENCE, handoff
 from tests.ledger_factories import (
@@ -168,7 +169,18 @@ def test_a_look_that_fails_keeps_the_doubt(fake: FakeFreshdesk, rule: Delivery) 
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
     pass_over(rule)
     assert (fake.posts, row_of(rule).state, row_of(rule).error) == (0, State.IN_DOUBT, "look: time-out")
-    assert row_of(rule).doubt_since == NOW - WAIT_S
+    assert (row_of(rule).doubt_since, row_of(rule).due_at) == (NOW - WAIT_S, rule.clock.now() + 15.0)
+
+
+@pytest.mark.parametrize(("since", "due_in"), [(NOW - WAIT_S, 900.0), (NOW - WAIT_S + 100.0, 100.0)])
+def test_a_look_that_fails_does_not_sleep_through_the_end_of_the_wait(
+    fake: FakeFreshdesk, rule: Delivery, since: float, due_in: float
+) -> None:
+    """However long it has backed off, it is due again when the wait is over; after that, as the back-off says."""
+    fake.always = answer(401)
+    keep(rule, state=State.IN_DOUBT, doubt_since=since, attempts=9)
+    pass_over(rule)
+    assert row_of(rule).due_at == NOW + due_in
 
 
 @pytest.mark.parametrize("box", ["spam", "deleted"])
@@ -316,6 +328,29 @@ def test_a_later_good_one_of_the_conversation_takes_its_place(
     assert row_of(rule).handoff == ""
 
 
+def test_of_two_later_good_ones_the_first_counts(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """The refused one joins the ticket that followed it."""
+    rule.keep_refused(handoff(user_email="", conversation_id="c"))
+    for key in ("C" * 52, "B" * 52):
+        clock.time += 60.0
+        rule.deliver(handoff(key=key, conversation_id="c"))
+    clock.time += 800.0
+    pass_over(rule)
+    assert (len(fake.tickets), row_of(rule).ticket_id) == (2, 1)
+
+
+@pytest.mark.parametrize("address", [{"user_email": EMAIL}, {"user_email": "", "user_phone": PHONE}])
+def test_an_address_is_enough_without_a_fallback(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, address: dict[str, str]
+) -> None:
+    """Where the person can be reached, no house address is needed."""
+    alone = replace(rule, routing=replace(ROUTING, fallback_requester=""))
+    alone.keep_refused(handoff(**address))
+    clock.time += 900.0
+    pass_over(alone)
+    assert len(fake.tickets) == 1
+
+
 @pytest.mark.parametrize("other", [{"conversation_id": "another"}, {"conversation_id": ""}])
 def test_another_conversation_takes_nobodys_place(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, other: dict[str, str]
@@ -347,7 +382,7 @@ def test_a_later_good_one_still_under_way_is_waited_for(
     rule.deliver(handoff(key="B" * 52, conversation_id="c"))
     clock.time += 900.0
     pass_over(rule)
-    assert (row_of(rule).state, row_of(rule).due_at) == (State.REJECTED, clock.time + WAIT_FOR_ANOTHER_S)
+    assert (row_of(rule).state, row_of(rule).due_at) == (State.REJECTED, clock.time + 300.0)
 
 
 def test_a_refused_handoff_past_the_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
@@ -391,7 +426,7 @@ def test_one_too_many_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock
     fake.tickets[0]["status"] = 5
     assert rule.deliver(handoff()).status is Status.QUEUED
     pass_over(rule)
-    assert (fake.posts, row_of(rule).due_at) == (1, NOW + WAIT_FOR_ANOTHER_S)
+    assert (fake.posts, row_of(rule).due_at) == (1, NOW + 300.0)
     clock.time += 3600.0
     pass_over(rule)
     assert (fake.posts, row_of(rule).state) == (2, State.CREATED)
@@ -404,7 +439,15 @@ def test_one_too_many_waits_while_nobody_knows(fake: FakeFreshdesk, rule: Delive
     pass_over(rule)
     row = row_of(rule)
     assert (row.state, row.crowded, row.error) == (State.NOT_CREATED, True, "look: time-out")
-    assert fake.posts == 0
+    assert (fake.posts, row.due_at) == (0, NOW + 15.0)
+
+
+def test_a_ticket_of_the_last_thirty_days_is_open(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """What has rested longer than a month is no place for new words."""
+    keep(rule, state=State.NOT_CREATED, crowded=True)
+    pass_over(rule)
+    month_ago = time.strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ", time.gmtime(NOW - 30 * 24 * 3600))
+    assert f"updated_since={month_ago}&" in fake.calls[0].path
 
 
 # Notes
@@ -427,6 +470,18 @@ def test_a_note_waits_for_its_ticket(fake: FakeFreshdesk, rule: Delivery, clock:
     assert "algo nuevo" in html
     assert NEW_WORDS in html
     assert {row.state for row in rule.ledger.each()} == {State.CREATED}
+
+
+@pytest.mark.parametrize("parent", [None, State.FAILED])
+def test_a_note_without_a_ticket_to_join_waits(
+    fake: FakeFreshdesk, rule: Delivery, parent: State | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its handoff may be gone, or have none yet: it is asked for again five minutes later."""
+    if parent:
+        keep(rule, state=parent, due_at=None)
+    note = keep(rule, entry=f"{handoff().key}#B")
+    pass_over(rule)
+    assert (row_of(rule, note.entry).due_at, fake.calls, errors(caplog)) == (NOW + 300.0, [], [])
 
 
 def test_a_note_that_failed_goes_out_later(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
@@ -459,6 +514,17 @@ def test_what_nobody_swept_has_its_chance_first(fake: FakeFreshdesk, rule: Deliv
     clock.time = NOW + 100 * 3600.0
     pass_over(rule)
     assert (row_of(rule).state, len(fake.tickets)) == (State.CREATED, 1)
+
+
+@pytest.mark.parametrize(("late", "state"), [(1800.0, State.FAILED), (1800.01, State.CREATED)])
+def test_a_chance_is_what_was_due_within_half_an_hour(
+    rule: Delivery, clock: VirtualClock, late: float, state: State
+) -> None:
+    """A row that was due more recently has been tried before."""
+    clock.time = NOW + 100 * 3600.0
+    keep(rule, state=State.NOT_CREATED, due_at=clock.time - late)
+    pass_over(rule)
+    assert row_of(rule).state is state
 
 
 def test_what_had_its_chance_is_given_up(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:

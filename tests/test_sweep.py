@@ -379,7 +379,8 @@ def test_a_ledger_that_fails_half_way_ends_the_pass(fake: FakeFreshdesk, clock: 
     with pytest.raises(LedgerUnavailable):
         sweep(rule, budget_s=120.0)
     ledger.always = ""
-    assert states(rule) == [State.CREATING]
+    (row,) = rule.ledger.each()
+    assert (row.state, row.due_at) == (State.CREATING, NOW + 60.0)
     for _ in range(2):
         clock.time += WAIT_S + 60.0
         sweep(rule, budget_s=120.0)
@@ -425,3 +426,15 @@ def test_a_pass_tidies_up(rule: Delivery) -> None:
     keep(rule, 0, expires_at=NOW - 1, due_at=None, state=State.CREATED)
     sweep(rule, budget_s=120.0)
     assert list(rule.ledger.each()) == []
+
+
+def test_a_pass_ends_between_two_rows_when_told_to(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """What was not reached stays due; nothing under way is cut off."""
+    for number in range(3):
+        told = handoff(conversation_id=f"c{number}")
+        due = entry(
+            reference=told.reference, entry=told.key, handoff=told.to_json(), state=State.NOT_CREATED, due_at=NOW
+        )
+        rule.ledger.claim(due, now=NOW, tickets_an_hour=5)
+    report = sweep(rule, budget_s=45.0, told_to_stop=lambda: len(fake.tickets) == 2)
+    assert (report.stopped, len(fake.tickets), report.waiting) == ("told to stop", 2, 1)
