@@ -83,7 +83,8 @@ def reopened(entry: Entry, *, now: float, policy: Policy) -> Entry:
     """Return a row that had been given up, or waits, as due at once; doubt stays doubt."""
     doubt = doubt_of(entry)
     waits = State.NOT_CREATED if doubt is None else State.IN_DOUBT
-    state = entry.state if entry.state in {State.IN_DOUBT, State.REJECTED} else waits
+    refused = entry.refused or entry.state is State.REJECTED  # whether it can become a ticket at all is decided anew
+    state = State.REJECTED if refused and doubt is None else waits
     return changed(entry, state=state, doubt_since=doubt, due_at=now, give_up_at=now + policy.give_up_s)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ class SweepReport:
 
     states: Counter[str] = field(default_factory=Counter)
     taken_by_others: int = 0
-    stopped: str = ""  # why rows were left for the next pass: "budget", "rate-limit", "desk-down" or ""
+    stopped: str = ""  # why rows were left for the next pass: "budget", "rate-limit", "desk-down", "told to stop" or ""
     waiting: int = 0
     oldest_waiting_s: float = 0.0
 
@@ -92,8 +92,13 @@ class LookInSnapshot:
         return self._taken[desk.url]
 
 
-def sweep(delivery: Delivery, *, budget_s: float) -> SweepReport:
+def sweep(delivery: Delivery, *, budget_s: float, told_to_stop: Callable[[], bool] = lambda: False) -> SweepReport:
     """Bring on every row that is due; stop when budget_s is used up or the rate limit must be left to live requests.
+
+    Args:
+        delivery: what delivers.
+        budget_s: seconds for the pass.
+        told_to_stop: asked before each row.
 
     Raises:
         LedgerUnavailable: the ledger did not answer.
@@ -101,8 +106,8 @@ def sweep(delivery: Delivery, *, budget_s: float) -> SweepReport:
     report, turn = SweepReport(), Turn(delivery.clock, budget_s)
     recovery, failures = Recovery(delivery), Counter[str]()
     for entry, look in _due(delivery, report):
-        if turn.left_s < delivery.policy.deadline_s:
-            report.stopped = "budget"
+        if told_to_stop() or turn.left_s < delivery.policy.deadline_s:
+            report.stopped = "budget" if turn.left_s < delivery.policy.deadline_s else "told to stop"
             break
         desk = delivery.desk(entry)
         if failures[desk.url] >= DESK_FAILURES or not _has_room(desk, turn, delivery.policy.deadline_s):

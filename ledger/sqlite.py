@@ -110,6 +110,7 @@ class SQLiteLedger:
         """Remove the row; see `Ledger.delete`."""
         query = "DELETE FROM entries WHERE reference = ? AND entry = ?"
         self._write(lambda db: db.execute(query, (entry.reference, entry.entry)))
+        self._empty_log()
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
@@ -127,6 +128,12 @@ class SQLiteLedger:
         self._tidied_at = now
         self._write(lambda db: db.execute("DELETE FROM entries WHERE expires_at <= ?", (now,)))
         self._write(lambda db: db.execute("DELETE FROM places WHERE taken_at <= ?", (now - PERSON_WINDOW_S,)))
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Have nothing erased linger in the write-ahead log; where somebody is reading, it goes another time."""
+        with self._lock, self._guarded() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _read(self, query: str, *values: str | float) -> list[Entry]:
         with self._lock, self._guarded() as db:
@@ -178,6 +185,7 @@ class SQLiteLedger:
             )
             self._connection, self._process = db, os.getpid()
             db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA secure_delete = ON")  # a person's words go when their row does
             db.execute("PRAGMA synchronous = FULL")  # a claim that a power cut could undo is no claim
             db.executescript(_SCHEMA)
         return self._connection

@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 from delivery import Delivery
 from ledger import LedgerUnavailable, State
@@ -33,6 +33,7 @@ _STOPPED: Final = {
     "budget": "the time of this pass was used up",
     "rate-limit": "the rate limit is left to live requests",
     "desk-down": "Freshdesk does not answer",
+    "told to stop": "told to",
 }
 
 Wait = Callable[[float], bool]  # waits so many seconds, or less when told to stop; tells whether to stop
@@ -46,8 +47,9 @@ def sweep_rows(args: Namespace, operator: Operator) -> int:
     if args.every is None:
         return TO_MEND if one_pass(delivery, operator.screen, args.budget).states[State.FAILED] else OK
     log_as_json(platform_formats=False)
-    with stopping() as wait:
-        repeat(delivery, operator.screen, every_s=args.every, budget_s=args.budget, wait=wait)
+    with stopping() as stop:
+        times = Times(args.every, args.budget, stop.wait, stop.is_set)
+        repeat(delivery, operator.screen, times)
     return OK
 
 
@@ -62,13 +64,22 @@ def one_pass(delivery: Delivery, screen: Screen, budget_s: float) -> SweepReport
     return report
 
 
-def repeat(delivery: Delivery, screen: Screen, *, every_s: float, budget_s: float, wait: Wait) -> None:
-    """Run passes until wait tells to stop, whatever a pass ends with. A ledger that is down is waited for."""
+class Times(NamedTuple):
+    """When to sweep, in seconds, and how to learn that it is enough."""
+
+    every_s: float
+    budget_s: float
+    wait: Wait
+    told_to_stop: Callable[[], bool] = lambda: False
+
+
+def repeat(delivery: Delivery, screen: Screen, times: Times) -> None:
+    """Run passes until told to stop, whatever a pass ends with. A ledger that is down is waited for."""
     pause_s = 0.0
-    while not wait(pause_s):
-        pause_s = every_s
+    while not times.wait(pause_s):
+        pause_s = times.every_s
         try:
-            report = sweep(delivery, budget_s=budget_s)
+            report = sweep(delivery, budget_s=times.budget_s, told_to_stop=times.told_to_stop)
         except LedgerUnavailable as error:
             logger.error("ledger down while sweeping", extra={"error": str(error)})
             continue
@@ -83,8 +94,8 @@ def repeat(delivery: Delivery, screen: Screen, *, every_s: float, budget_s: floa
 
 
 @contextmanager
-def stopping() -> Iterator[Wait]:
-    """Give a wait that the first SIGINT or SIGTERM ends; the pass under way is finished first.
+def stopping() -> Iterator[threading.Event]:
+    """Give an event that the first SIGINT or SIGTERM sets; the row under way is finished first.
 
     A second signal does not wait for that. It loses nothing: a row held by a dead pass is taken up when its lease ends.
     """
@@ -97,7 +108,7 @@ def stopping() -> Iterator[Wait]:
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop.wait
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -144,7 +144,9 @@ def test_a_correction_takes_the_refused_ones_place() -> None:
         ({"state": State.NOT_CREATED}, State.NOT_CREATED, None),
         ({"state": State.IN_DOUBT, "doubt_since": NOW}, State.IN_DOUBT, NOW),
         ({"state": State.CREATING, "due_at": NOW + 60}, State.IN_DOUBT, NOW + 60),
-        ({"state": State.REJECTED}, State.REJECTED, None),
+        ({"state": State.REJECTED, "refused": True}, State.REJECTED, None),
+        ({"state": State.FAILED, "refused": True}, State.REJECTED, None),
+        ({"state": State.FAILED, "refused": True, "doubt_since": NOW}, State.IN_DOUBT, NOW),
     ],
 )
 def test_what_is_reopened_is_due_at_once(before: dict[str, Any], state: State, doubt: float | None) -> None:

@@ -431,7 +431,7 @@ def test_a_pass_tidies_up(rule: Delivery) -> None:
 def test_a_pass_ends_between_two_rows_when_told_to(rule: Delivery, fake: FakeFreshdesk) -> None:
     """What was not reached stays due; nothing under way is cut off."""
     for number in range(3):
-        told = handoff(conversation_id=f"c{number}")
+        told = handoff(key=f"{number}" * 52)
         due = entry(
             reference=told.reference, entry=told.key, handoff=told.to_json(), state=State.NOT_CREATED, due_at=NOW
         )

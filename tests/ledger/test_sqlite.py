@@ -163,3 +163,14 @@ def test_sqlite_alone_needs_no_botocore() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout == "SQLiteLedger(:memory:) []\n"
+
+
+def test_what_is_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
+    """A person who asks to be forgotten is not remembered by the write-ahead log."""
+    ledger = SQLiteLedger(tmp_path / "handoffs.db")
+    row = entry(handoff='{"conversation_summary": "CANARIO-OLVIDADO"}')
+    ledger.claim(row, now=NOW, tickets_an_hour=5)
+    assert any(b"CANARIO-OLVIDADO" in path.read_bytes() for path in tmp_path.iterdir())
+    ledger.delete(row)
+    assert not any(b"CANARIO-OLVIDADO" in path.read_bytes() for path in tmp_path.iterdir())
+    ledger.close()

@@ -15,7 +15,7 @@ import pytest
 from delivery import Delivery
 from ledger import State
 from operate.screen import Screen
-from operate.sweeping import StepPerRow, one_pass, repeat, stopping, told
+from operate.sweeping import StepPerRow, Times, one_pass, repeat, stopping, told
 from sweep import SweepReport
 from tests.ledger_factories import FaultyLedger
 from tests.ops.operating import Station
@@ -104,7 +104,7 @@ def passes(delivery: Delivery, answers: Iterator[bool], *, as_json: bool = False
         pauses.append(seconds)
         return next(answers)
 
-    repeat(delivery, Screen(out, out, as_json=as_json), every_s=30.0, budget_s=45.0, wait=wait)
+    repeat(delivery, Screen(out, out, as_json=as_json), Times(30.0, 45.0, wait))
     return out.getvalue(), pauses
 
 
@@ -187,10 +187,10 @@ def test_a_pass_that_breaks_does_not_end_the_loop(station: Station, caplog: pyte
 def test_the_first_signal_ends_the_wait_and_the_second_the_pass(number: signal.Signals) -> None:
     """And afterwards signals do what they did before."""
     before = signal.getsignal(number)
-    with stopping() as wait:
-        assert wait(0.0) is False
+    with stopping() as stop:
+        assert stop.wait(0.0) is False
         os.kill(os.getpid(), number)
-        assert wait(60.0) is True
+        assert stop.wait(60.0) is True
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
