@@ -59,7 +59,7 @@ def play(function: Function, desk: LocalFreshdesk, method: str, name: str, told:
     if "first" in told:
         reference = json.loads(post(function, told["first"]).body)["reference"]
     if "weather" in told:
-        desk.weather(told["weather"])
+        desk.weather(told["weather"], seconds=30)
     if method == "get" or "method" in told:
         sent = {"method": told.get("method", "GET"), "path": f"/?reference={reference or ''}"}
         return function(request(**sent, authorization=told.get("authorization", f"Bearer {SECRET}")))

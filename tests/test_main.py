@@ -82,7 +82,7 @@ def test_unknown_fields_are_named_in_the_answer(function: Function) -> None:
 
 def test_a_handoff_that_must_wait_is_kept(function: Function, desk: LocalFreshdesk) -> None:
     """202, with a reference and when to ask again."""
-    desk.weather("rate-limited")
+    desk.weather("rate-limited", seconds=30)
     reply = function(request())
     assert (reply.status, said(reply)["status"]) == (202, "queued")
     assert reply.headers["Retry-After"] == "60"
