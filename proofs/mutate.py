@@ -48,7 +48,7 @@ TESTS: Final = {
     "routing": ("tests/test_routing.py",),
     "handoff": ("tests/test_handoff.py",),
     "main": ("tests/test_main.py",),
-    "ledger/sqlite": ("tests/ledger/test_contract.py", "tests/ledger/test_sqlite.py"),
+    "ledger/sqlite": ("-k", "sqlite", "tests/ledger/test_contract.py", "tests/ledger/test_sqlite.py"),
 }
 OPERATORS: Final = (
     *(f"ReplaceComparisonOperator_{pair}" for pair in ("Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is")),
