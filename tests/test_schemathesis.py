@@ -15,7 +15,7 @@ from tests.factories import API_KEY, SECRET
 from tests.serving import serve
 from tests.test_contract import FILE
 
-EXAMPLES = 120
+EXAMPLES = 430  # about a thousand requests in all
 
 # What the schema calls an e-mail address is any that could get mail; the tool's own draws have reserved names in them.
 schemathesis.openapi.format("email", st.from_regex(r"\A[a-z]{1,20}[0-9]{0,3}@example\.(?:com|org)\Z"))
@@ -38,6 +38,7 @@ CHECKS = {
 CONTRACT = schemathesis.openapi.from_path(FILE, config=schemathesis.Config.from_dict({"checks": CHECKS}))
 
 
+@pytest.mark.timeout(600)  # a busy machine, and `make fuzz`
 @CONTRACT.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_function_keeps_its_contract(case: Any, url: str) -> None:
