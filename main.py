@@ -29,7 +29,7 @@ logger = logging.getLogger("handoff.edge")
 
 BODY_MAX: Final = 256 * 1024
 DRAIN_MAX: Final = 8 * 1024 * 1024  # read and thrown away, so that the caller hears the 413 instead of a reset
-SWEEP_BUDGET_S: Final = 45.0
+SWEEP_BUDGET_S: Final = 55.0  # a pass begins no row that it could not end within
 _CHUNK: Final = 64 * 1024
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.deploy
 
 Resources = dict[str, Any]
 LEASE_S = Policy().lease_s
-[BUDGET] = re.findall(r"^SWEEP_BUDGET_S: Final = ([0-9.]+)$", (ROOT / "main.py").read_text(), re.MULTILINE)
+[BUDGET] = re.findall(r"^SWEEP_BUDGET_S: Final = ([0-9.]+)\b", (ROOT / "main.py").read_text(), re.MULTILINE)
 TABLE = {"Fn::GetAtt": ["Ledger", "Arn"]}
 INDEXES = [{"Fn::Sub": "${Ledger.Arn}/index/due"}, {"Fn::Sub": "${Ledger.Arn}/index/conversation"}]
 
@@ -98,10 +98,9 @@ def test_a_call_ends_before_its_lease_and_before_the_card_gives_up(resources: Re
 
 
 def test_a_sweep_ends_its_last_delivery(resources: Resources) -> None:
-    """Budget and one more delivery fit into the time Lambda gives, and that into the lease."""
-    deadline = float(environment(resources)["DEADLINE_S"])
+    """The budget, which a pass keeps to the last row, fits into the time Lambda gives, and that into the lease."""
     timeout = resources["SweepLambdaFunction"]["Properties"]["Timeout"]
-    assert float(BUDGET) + deadline < timeout <= LEASE_S
+    assert float(BUDGET) + 5 <= timeout <= LEASE_S
 
 
 def test_the_sweep_runs_every_minute(resources: Resources) -> None:
