@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
@@ -98,6 +99,7 @@ def _on_core(core: int) -> Iterator[None]:
 @contextmanager
 def _table() -> Iterator[str]:
     """Emulate DynamoDB with the ledger's table; the address is yielded."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the emulator would tell of every call
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
