@@ -12,8 +12,9 @@ from typing import Any, Final, cast
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
+from urllib3 import HTTPConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError, NewConnectionError
 
@@ -40,8 +41,7 @@ class RequestsTransport:
             "Accept-Encoding": "identity",
             "User-Agent": "botpress-freshdesk-handoff/1",
         }
-        self._pools = _Pools(self._base)
-        self._pool = self._pools.pool()
+        self._adapter = _Adapter(self._base)
         self._idle_max_s = idle_max_s
         self._used_at = time.time()
 
@@ -51,8 +51,15 @@ class RequestsTransport:
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Send request and return the answer within timeout_s; see `freshdesk_client.Transport`."""
         self._drop_stale_connections()
+        limits = Timeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
         try:
-            response = self._send(request, timeout_s)
+            # The adapter, not a session: so no redirect is followed and no cookie kept.
+            response = self._adapter.send(
+                self._prepared(request),
+                stream=True,
+                timeout=cast("Any", limits),
+                verify=self._adapter.certificates,
+            )
             try:
                 body = b"".join(_chunks(response))
             finally:
@@ -60,49 +67,45 @@ class RequestsTransport:
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _meaning(error) from error
         self._used_at = time.time()
-        return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+        return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
-    def _send(self, request: Request, timeout_s: float) -> BaseHTTPResponse:
-        """Send once, and follow nothing."""
-        return self._pool.urlopen(
-            request.method,
-            request.path,
-            request.body,
-            self._headers if request.body is None else self._headers | _JSON_BODY,
-            retries=False,
-            redirect=False,
-            timeout=Timeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
-            preload_content=False,
-        )
+    def _prepared(self, request: Request) -> requests.PreparedRequest:
+        """Return what requests' own preparation would make of it; there is nothing here to quote or encode."""
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.body = request.method, self._base + request.path, request.body
+        told = {} if request.body is None else {"Content-Length": str(len(request.body)), **_JSON_BODY}
+        prepared.headers = CaseInsensitiveDict(self._headers | told)
+        return prepared
 
     def _drop_stale_connections(self) -> None:
         if time.time() - self._used_at > self._idle_max_s:
             self._used_at = time.time()  # one of the callers that come at once does it for all
-            self._pools.close()
-            self._pool = self._pools.pool()
+            self._adapter.renew()
 
 
-class _Pools(HTTPAdapter):
-    """Makes the connection pool of one host as requests does: with the environment's proxies and certificates.
-
-    The pool is asked directly: a `requests` call costs 0.4 ms more, most of it for redirects, cookies and reading
-    the environment again.
-    """
+class _Adapter(HTTPAdapter):
+    """The adapter of one host, whose connections keep to a time, with the environment's proxies and certificates."""
 
     def __init__(self, url: str) -> None:
         super().__init__(pool_connections=1, pool_maxsize=POOL_SIZE)
         with requests.Session() as session:
             told: Mapping[str, Any] = session.merge_environment_settings(url, {}, None, None, None)
         self._proxies = told["proxies"] if url.startswith("https:") else {}  # plain http never leaves this machine
-        self._certificates = DEFAULT_CA_BUNDLE_PATH if told["verify"] is True else told["verify"]
+        self.certificates = DEFAULT_CA_BUNDLE_PATH if told["verify"] is True else told["verify"]
         self._wish = requests.Request("GET", url).prepare()
+        self.renew()
 
-    def pool(self) -> HTTPConnectionPool:
-        """Return the pool; a new one after `close`."""
-        found = self.get_connection_with_tls_context(self._wish, self._certificates, self._proxies)
+    def renew(self) -> None:
+        """Close the pool of connections and make another."""
+        self.close()
+        found = super().get_connection_with_tls_context(self._wish, self.certificates, self._proxies)
         pool = cast("HTTPConnectionPool", found)
         pool.ConnectionCls = _TLSConnection if pool.scheme == "https" else _Connection
-        return pool
+        self._pool = pool
+
+    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
+        """Return the pool; requests asks for one at each call, and would read the environment again."""
+        return self._pool
 
 
 class _TimedFile(io.RawIOBase):
@@ -163,10 +166,10 @@ class _TLSConnection(HTTPSConnection):
             raise NewConnectionError(self, type(error).__name__) from error
 
 
-def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
+def _chunks(response: requests.Response) -> Iterator[bytes]:
     """Yield the body; a server that never stops is cut off."""
     size = 0
-    for chunk in response.stream(_CHUNK, decode_content=True):
+    for chunk in response.raw.stream(_CHUNK, decode_content=True):
         size += len(chunk)
         if size > ANSWER_MAX_BYTES:
             raise OutcomeUnknown("the answer is too large")
@@ -184,7 +187,7 @@ def _meaning(error: Exception) -> FreshdeskError:
 def _never_sent(cause: BaseException) -> bool:
     # A refused connection and a name that does not resolve are ConnectTimeoutErrors, too, in urllib3's tree. A pool
     # is found closed when another caller has just dropped its stale connections.
-    return isinstance(cause, ConnectTimeoutError | ClosedPoolError)
+    return isinstance(cause, requests.ConnectTimeout | ConnectTimeoutError | ClosedPoolError)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
