@@ -26,6 +26,7 @@ LEDGER_PAUSES_S: Final = (0.05, 0.2, 0.5)
 LEDGER_PATIENCE_S: Final = 2.0  # a store that hangs must leave Freshdesk the better part of the deadline
 WITHOUT_MEMORY_S: Final = 86_400.0
 NEW_WORDS: Final = "La persona (o el bot) mandó otra vez este pedido, con otras palabras:"
+REFUSED_BEFORE: Final = "Antes, en la misma conversación, el bot mandó esto con datos que no servían:"
 ONE_OF_MANY: Final = "Otro pedido de la misma persona, que ya mandó varios en la última hora:"
 
 T = TypeVar("T")
@@ -143,12 +144,13 @@ class Delivery:
         """Add a row's words to a ticket as a private note, at least once, and settle the row."""
         handoff = Handoff.from_json(entry.handoff)
         html = to_note(handoff, self.routing.route(handoff.bot, handoff.category), why)
-        attempt: Attempt = Made(ticket_id)
+        after = self.after(entry, Made(ticket_id))
         try:
             self.desk(entry).add_note(ticket_id, html, turn)
         except FreshdeskError as error:
-            attempt = NotMade(f"note: {error}")
-        return self.settle(entry, self.after(entry, attempt), turn)
+            until = self.clock.now() + rows.backoff_s(entry.attempts, self.jitter())
+            after = rows.unmade(entry, until=until, error=f"note: {error}")
+        return self.settle(entry, after, turn)
 
     def after(self, entry: Entry, attempt: Attempt) -> Entry:
         """Return the row as the attempt leaves it."""

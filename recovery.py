@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 import rows
-from delivery import NEW_WORDS, ONE_OF_MANY, Delivery
+from delivery import NEW_WORDS, ONE_OF_MANY, REFUSED_BEFORE, Delivery
 from desk import Made
 from freshdesk_client import FreshdeskError
 from handoff import Handoff
@@ -115,7 +115,8 @@ class Recovery:
         later = [one for one in others if one.created_at >= entry.created_at and not one.refused and not one.is_note]
         made = [one for one in later if one.ticket_id is not None]
         if made and made[0].ticket_id is not None:
-            return self.delivery.settle(entry, self.delivery.after(entry, Made(made[0].ticket_id)), turn)
+            taken = self._take(entry, State.REJECTED)
+            return self.delivery.add_note(taken, made[0].ticket_id, REFUSED_BEFORE, turn) if taken else None
         if later:
             return self._write(entry, rows.changed(entry, due_at=now + WAIT_FOR_ANOTHER_S))
         handoff = Handoff.from_json(entry.handoff)
@@ -127,7 +128,7 @@ class Recovery:
     def _crowded(self, entry: Entry, turn: Turn) -> Entry | None:
         """Add a handoff past its person's bound to their open ticket, or make it a ticket once there is a place."""
         now, delivery = self._now(), self.delivery
-        taken = self._take(entry, State.NOT_CREATED)
+        taken = self._take(entry, State.NOT_CREATED, crowded=True)
         if taken is None:
             return None
         email = Handoff.from_json(entry.handoff).user_email

@@ -118,6 +118,12 @@ def settled(entry: Entry, attempt: Attempt, *, now: float, jitter: float, policy
     return changed(entry, state=State.REJECTED, refused=True, handoff=kept, due_at=due, error=told, **tried)
 
 
+def unmade(entry: Entry, *, until: float, error: str) -> Entry:
+    """Return a row whose words could not be added to a ticket: it stays what it is, and is tried again."""
+    state = State.NOT_CREATED if entry.state is State.CREATING else entry.state
+    return changed(entry, state=state, due_at=until, error=error, attempts=entry.attempts + 1)
+
+
 def postponed(entry: Entry, *, until: float, error: str) -> Entry:
     """Return a row in doubt after a look that settled nothing; the doubt is as old as it was."""
     return changed(entry, state=State.IN_DOUBT, due_at=until, error=error, attempts=entry.attempts + 1)

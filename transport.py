@@ -6,6 +6,7 @@ import base64
 import http.client
 import io
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
@@ -51,6 +52,7 @@ class RequestsTransport:
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Send request and return the answer within timeout_s; see `freshdesk_client.Transport`."""
         self._drop_stale_connections()
+        outside = sys.exception()  # what the caller is just handling has nothing to do with this call
         limits = Timeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
         try:
             # The adapter, not a session: so no redirect is followed and no cookie kept.
@@ -65,7 +67,7 @@ class RequestsTransport:
             finally:
                 response.close()
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _meaning(error) from error
+            raise _meaning(error, outside) from error
         self._used_at = time.time()
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
@@ -176,10 +178,10 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
         yield chunk
 
 
-def _meaning(error: Exception) -> FreshdeskError:
+def _meaning(error: Exception, outside: BaseException | None) -> FreshdeskError:
     """Tell a request that was never sent from one whose outcome nobody knows."""
     name = type(error).__name__
-    if any(map(_never_sent, _causes(error))):
+    if any(map(_never_sent, _causes(error, outside))):
         return FreshdeskUnreachable(name)
     return OutcomeUnknown(name)
 
@@ -190,9 +192,9 @@ def _never_sent(cause: BaseException) -> bool:
     return isinstance(cause, requests.ConnectTimeout | ConnectTimeoutError | ClosedPoolError)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield error and what lies under it; requests and urllib3 wrap each other's exceptions."""
-    seen: list[BaseException] = []
+def _causes(error: BaseException, outside: BaseException | None) -> Iterator[BaseException]:
+    """Yield error and what lies under it, down to what lay there before; requests and urllib3 wrap each other's."""
+    seen: list[BaseException] = [] if outside is None else [outside]
     waiting: list[BaseException] = [error]
     while waiting:
         current = waiting.pop()

@@ -328,6 +328,23 @@ def test_a_later_good_one_of_the_conversation_takes_its_place(
     assert row_of(rule).handoff == ""
 
 
+def test_the_words_of_the_refused_one_join_the_later_ticket(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """It may have been about something else; a note that fails is tried again, and makes no ticket."""
+    rule.keep_refused(handoff(user_email="", conversation_id="c", conversation_summary="otra cosa"))
+    rule.deliver(handoff(key="B" * 52, conversation_id="c"))
+    clock.time += 900.0
+    fake.fates.append(UNKNOWN)
+    pass_over(rule)
+    assert (row_of(rule).state, row_of(rule).error) == (State.REJECTED, "note: time-out")
+    clock.time += 900.0
+    pass_over(rule)
+    ((ticket_id, html),) = fake.notes
+    assert (ticket_id, len(fake.tickets), row_of(rule).state) == (1, 1, State.CREATED)
+    assert "otra cosa" in html
+
+
 def test_of_two_later_good_ones_the_first_counts(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
     """The refused one joins the ticket that followed it."""
     rule.keep_refused(handoff(user_email="", conversation_id="c"))
@@ -395,6 +412,22 @@ def test_a_refused_handoff_past_the_hour_is_set_aside(fake: FakeFreshdesk, rule:
     assert len(fake.tickets) == 1
     assert len(fake.notes) == 1
     assert row_of(rule).state is State.CREATED
+
+
+def test_a_refused_handoff_past_the_hour_waits_for_a_place(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """With no open ticket to join it stays aside until the hour is over, however often it is looked at."""
+    bounded = delivery(clock=clock, transport=fake, ledger=rule.ledger, tickets_an_hour=1, refused_wait_s=1.0)
+    bounded.deliver(handoff(key="B" * 52))
+    fake.tickets[0]["status"] = 5
+    bounded.keep_refused(handoff())
+    made = []
+    for seconds in (1.0, 301.0, 301.0, 3600.0):
+        clock.time += seconds
+        pass_over(bounded)
+        made.append(len(fake.tickets))
+    assert made == [1, 1, 1, 2]
 
 
 # Past the hourly bound

@@ -119,3 +119,15 @@ def test_each_bad_end_has_its_meaning(
     wire.post(TICKETS, body=end)
     with pytest.raises(meaning):
         client.create_ticket(FIELDS, 5)
+
+
+def test_what_the_caller_was_handling_does_not_colour_the_answer(
+    wire: responses.RequestsMock, client: FreshdeskClient
+) -> None:
+    """A refused connection to somebody else must not make a lost answer of Freshdesk's look like "never sent"."""
+    wire.post(TICKETS, body=requests.ConnectionError(ConnectionResetError("reset")))
+    try:
+        raise requests.ConnectTimeout("the ledger")  # noqa: TRY301 -- to be handling it is the point
+    except requests.ConnectTimeout:
+        with pytest.raises(OutcomeUnknown):
+            client.create_ticket(FIELDS, 5)
