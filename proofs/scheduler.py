@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
 
-from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # ships no types
+from greenlet import getcurrent, greenlet
 
 EPOCH: Final = 1_767_225_600.0  # 2026-01-01, so that dates look like dates
 
