@@ -52,7 +52,7 @@ DOUBLES = Faults(written_late=0.05, late_max_s=590.0, copies=0.1)
 @pytest.mark.parametrize("name", ["claim", "versions", "doubt", "look", "wait", "lease"])
 def test_without_this_guard_there_are_two_tickets(name: str) -> None:
     """Each guard against doubling is needed."""
-    assert verdict(rig=CONTROLS[name], handoffs=600, faults=DOUBLES).extra > 0
+    assert verdict(rig=CONTROLS[name], handoffs=1200, faults=DOUBLES).extra > 0
 
 
 @pytest.mark.parametrize("name", ["sweep", "dropping", "quarantine"])
