@@ -14,10 +14,13 @@ not_created, in_doubt, rejected ── 72 hours ──────────�
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
+
+logger = logging.getLogger("handoff.ledger")
 
 ROW_LIFETIME_S: Final = 30 * 86_400.0
 PERSON_WINDOW_S: Final = 3600.0
@@ -112,6 +115,27 @@ class Entry:
 
 
 _NAMES: Final = tuple(f.name for f in fields(Entry))
+
+
+def read_row(text: str) -> Entry:
+    """Read what `Entry.to_json` wrote.
+
+    Raises:
+        LedgerUnavailable: it is no row that this version knows; another version may have written it.
+    """
+    try:
+        return Entry.from_json(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerUnavailable("unreadable row") from error
+
+
+def read_rows(texts: Iterable[str]) -> Iterator[Entry]:
+    """Yield the rows that can be read; one that cannot must not hold up the others, and is told of loudly."""
+    for text in texts:
+        try:
+            yield read_row(text)
+        except LedgerUnavailable:
+            logger.error("unreadable row")
 
 
 class Claim(NamedTuple):

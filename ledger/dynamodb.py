@@ -18,7 +18,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ledger import PERSON_WINDOW_S, Claim, Entry, LedgerUnavailable
+from ledger import PERSON_WINDOW_S, Claim, Entry, LedgerUnavailable, read_row, read_rows
 
 CONNECT_TIMEOUT_S: Final = 1.0
 READ_TIMEOUT_S: Final = 1.0
@@ -108,7 +108,7 @@ class DynamoDBLedger:
         """Yield every row; see `Ledger.each`. Reads the whole table."""
         for item in self._pages("scan", {"TableName": self._table}, None):
             if not item["reference"]["S"].startswith(_PLACE):
-                yield _entry(item)
+                yield from read_rows([item["row"]["S"]])
 
     def delete(self, entry: Entry) -> None:
         """Remove the row; see `Ledger.delete`."""
@@ -140,7 +140,7 @@ class DynamoDBLedger:
     def _standing(self, entry: Entry) -> Entry | None:
         key = {"reference": {"S": entry.reference}, "entry": {"S": entry.entry}}
         found = self._call("get_item", {"TableName": self._table, "Key": key, "ConsistentRead": True})
-        return _entry(found["Item"]) if "Item" in found else None
+        return read_row(found["Item"]["row"]["S"]) if "Item" in found else None
 
     def _take_place(self, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
         """Take the first place that is free or over; the same claim repeated takes its own again."""
@@ -165,7 +165,9 @@ class DynamoDBLedger:
         return self._written(wish)
 
     def _query(self, *, limit: int | None = None, **wish: Any) -> list[Entry]:
-        return [_entry(item) for item in self._pages("query", {"TableName": self._table, **wish}, limit)]
+        return list(
+            read_rows(item["row"]["S"] for item in self._pages("query", {"TableName": self._table, **wish}, limit))
+        )
 
     def _pages(self, operation: str, wish: dict[str, Any], limit: int | None) -> Iterator[Item]:
         left = limit
@@ -207,7 +209,3 @@ def _item(entry: Entry) -> Item:
     if entry.due_at is not None:
         item["due_lane"] = {"S": DUE_LANE}
     return item
-
-
-def _entry(item: Item) -> Entry:
-    return Entry.from_json(item["row"]["S"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
 
-from ledger import PERSON_WINDOW_S, Claim, Entry, LedgerUnavailable
+from ledger import PERSON_WINDOW_S, Claim, Entry, LedgerUnavailable, read_row, read_rows
 
 BUSY_TIMEOUT_S: Final = 1.0
 TIDY_EVERY_S: Final = 3600.0
@@ -137,7 +137,7 @@ class SQLiteLedger:
 
     def _read(self, query: str, *values: str | float) -> list[Entry]:
         with self._lock, self._guarded() as db:
-            return [Entry.from_json(row) for (row,) in db.execute(query, values)]
+            return list(read_rows(row for (row,) in db.execute(query, values)))
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run work in a transaction, together with the work of every thread that waits."""
@@ -221,7 +221,7 @@ def _overwrite(db: sqlite3.Connection, old: Entry, new: Entry) -> bool:
 def _get(db: sqlite3.Connection, entry: Entry) -> Entry | None:
     query = "SELECT row FROM entries WHERE reference = ? AND entry = ?"
     found = db.execute(query, (entry.reference, entry.entry)).fetchone()
-    return Entry.from_json(found[0]) if found else None
+    return read_row(found[0]) if found else None
 
 
 def _put(db: sqlite3.Connection, entry: Entry) -> None:

@@ -125,10 +125,16 @@ def test_a_bad_address_is_told_once(address: Any) -> None:
     assert faults(user_email=address) == (Fault("user_email", "invalid"),)
 
 
-@pytest.mark.parametrize("phone", ["1234", "abc", "+54 9 11 x", "1" * 65, 5, "++54 11 5555", "12345\n67890"])
+@pytest.mark.parametrize("phone", ["1234", "abc", "+54 9 11 x", "1" * 65, 5, "++54 11 5555", "12345\n67890", "(396- "])
 def test_a_bad_telephone_is_told_once(phone: Any) -> None:
     """A telephone has five to 64 digits and the usual marks."""
     assert faults(user_email=None, user_phone=phone) == (Fault("user_phone", "invalid"),)
+
+
+@given(st.from_regex(schema()["$defs"]["phone"]["pattern"]))
+def test_any_telephone_the_schema_takes_is_taken(phone: str) -> None:
+    """Trimming must not make of a telephone that fits one that does not."""
+    assert read_handoff(body(user_email=None, user_phone=phone)).user_phone == phone.strip()
 
 
 @pytest.mark.parametrize("phone", [PHONE, "(011) 4555-0000", "12345", "011.4555.0000/1"])
