@@ -113,10 +113,10 @@ class Recovery:
         now = self._now()
         others = self.delivery.ledger.in_conversation(entry.conversation, now=now)
         later = [one for one in others if one.created_at >= entry.created_at and not one.refused and not one.is_note]
-        made = [one for one in later if one.ticket_id is not None]
-        if made and made[0].ticket_id is not None:
+        made = [one.ticket_id for one in later if one.ticket_id is not None]
+        if made:
             taken = self._take(entry, State.REJECTED)
-            return self.delivery.add_note(taken, made[0].ticket_id, REFUSED_BEFORE, turn) if taken else None
+            return self.delivery.add_note(taken, made[0], REFUSED_BEFORE, turn) if taken else None
         if later:
             return self._write(entry, rows.changed(entry, due_at=now + WAIT_FOR_ANOTHER_S))
         handoff = Handoff.from_json(entry.handoff)

@@ -380,3 +380,16 @@ def test_the_deepest_body_allowed_becomes_a_handoff() -> None:
 def test_the_key_of_the_factories_is_one() -> None:
     """The handoff that tests use looks like a real one."""
     assert re.fullmatch("[A-Z2-7]{52}", KEY)
+
+
+def test_lifetimes_and_lesser_bounds_have_their_numbers() -> None:
+    """Ids hold thirty days, a body's hash one; what is shown of other data is bounded."""
+    assert (KEY_LIFETIME_S, BODY_KEY_LIFETIME_S) == (2_592_000.0, 86_400.0)
+    assert (OTHER_TEXT_KEPT, OTHER_NAME_KEPT, RAW_TEXT_KEPT) == (20_000, 80, 60_000)
+
+
+def test_hashes_have_their_lengths_and_texts_their_own_letters() -> None:
+    """Rows of an earlier day must still be found, and accents must not swell a row past DynamoDB's bound."""
+    read = handoff(conversation_id="c", conversation_summary="ñandú")
+    assert (len(read.fingerprint), len(read.person), len(read.conversation)) == (16, 26, 26)
+    assert "ñandú" in read.to_json()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Request
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.test import EnvironBuilder
 
 from answers import Reply
@@ -380,3 +383,67 @@ def test_a_telephone_is_enough(function: Function, desk: LocalFreshdesk) -> None
     """A person without e-mail gets a ticket as well."""
     assert function(request(user_email=None, user_phone=PHONE)).status == 201
     assert len(desk.tickets()) == 1
+
+
+class Flow:
+    """A body that gives up to `size` bytes and counts what was taken of it."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+        self.taken = 0
+
+    def read(self, most: int) -> bytes:
+        """Give as much as is asked for and left."""
+        given = min(most, self.left)
+        self.left -= given
+        self.taken += given
+        return b"x" * given
+
+
+def flowing(size: int, announced: int | None = None) -> Any:
+    """Return a request whose body is a Flow."""
+    return SimpleNamespace(stream=Flow(size), content_length=announced)
+
+
+def test_a_body_is_read_to_the_byte() -> None:
+    """262,144 bytes are taken, not one more is read; a longer one keeps that much of its beginning."""
+    whole = flowing(262_144)
+    assert len(main.read_body(whole)) == 262_144
+    with pytest.raises(main.BodyTooLarge) as caught:
+        main.read_body(flowing(262_145, announced=262_145))
+    assert len(caught.value.head) == 262_144
+
+
+def test_what_is_too_long_is_drained_within_bounds() -> None:
+    """So that the caller hears the answer; whoever never stops is not listened to for ever."""
+    endless = flowing(10**9)
+    with pytest.raises(main.BodyTooLarge):
+        main.read_body(endless)
+    first, chunk = 262_145, 65_536
+    assert endless.stream.taken == first + -(-(8_388_608 - first) // chunk) * chunk
+
+
+@pytest.mark.parametrize(("came", "announced"), [(5, 10), (0, 1), (262_144, 300_000), (262_143, 262_144)])
+def test_half_a_body_is_no_body(came: int, announced: int) -> None:
+    """Whoever hung up half-way sends it again; half of it kept would be a second ticket."""
+    with pytest.raises(ClientDisconnected):
+        main.read_body(flowing(came, announced))
+
+
+@pytest.mark.parametrize(("told", "handlers"), [({}, 1), ({"AWS_LAMBDA_LOG_FORMAT": "JSON"}, 0)])
+def test_the_log_is_json_by_us_or_by_the_platform(told: dict[str, str], handlers: int) -> None:
+    """On Lambda the runtime formats; two formatters would write every line twice."""
+    log = logging.getLogger("handoff")
+    before = (list(log.handlers), log.propagate, log.level)
+    log.handlers.clear()
+    try:
+        main.start(environ(**told))
+        assert len(log.handlers) == handlers
+    finally:
+        log.handlers[:], log.propagate = before[0], before[1]
+        log.setLevel(before[2])
+
+
+def test_a_pass_of_the_schedule_ends_within_its_minute() -> None:
+    """serverless.yml stops the sweep after 60 s; a pass begins no row that could last longer."""
+    assert main.SWEEP_BUDGET_S == 55.0

@@ -693,3 +693,19 @@ def test_control_without_every_box_there_are_two(fake: FakeFreshdesk, rule: Deli
 
     Recovery(rule).advance(row, plain_look)
     assert len(fake.tickets) == 2
+
+
+def test_a_look_by_address_ends_where_nothing_can_have_been_written(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """It looks from the claim to the doubt's end."""
+    asked: dict[str, Any] = {}
+
+    class Recording(type(rule.desks[""])):  # type: ignore[misc]  # the desk's own class, whatever it is
+        def look(self, reference: str, _turn: Any, **how: Any) -> None:
+            asked.update(how, reference=reference)
+
+    desk = rule.desks[""]
+    recording = Recording(desk.url, desk.client, desk.clock)
+    row = entry(state=State.IN_DOUBT, doubt_since=NOW + 7, handoff=handoff().to_json())
+    LookByAddress(replace(rule, desks={"": recording}))(row, rule.turn())
+    assert (asked["since"], asked["until"], asked["everywhere"]) == (NOW, NOW + 7 + 600.0, True)
+    assert fake.calls == []

@@ -269,3 +269,9 @@ def test_the_shipped_file_gives_refused_requests_a_home() -> None:
 def test_the_schema_is_where_it_should_be() -> None:
     """The package that is deployed brings it along."""
     assert SCHEMA_FILE.is_file()
+
+
+def test_priorities_and_the_usual_source_are_freshdesks_numbers() -> None:
+    """https://developers.freshdesk.com/api/#ticket-properties: 1 is low and 4 urgent; 2 is the portal."""
+    assert dict(PRIORITIES) == {"low": 1, "medium": 2, "high": 3, "urgent": 4}
+    assert DEFAULT_SOURCE == 2

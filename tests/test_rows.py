@@ -183,3 +183,17 @@ def test_the_back_off_doubles_up_to_its_end() -> None:
 def test_a_rows_life_is_thirty_days() -> None:
     """What the privacy notice says."""
     assert ROW_LIFETIME_S == 30 * 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("state", "after"),
+    [
+        (State.CREATING, State.NOT_CREATED),
+        (State.NOT_CREATED, State.NOT_CREATED),
+        (State.REJECTED, State.REJECTED),
+    ],
+)
+def test_words_that_could_not_be_added_are_tried_again(state: State, after: State) -> None:
+    """The row stays what it is, one attempt older; it never turns into one that is posted as a ticket by mistake."""
+    row = rows.unmade(entry(state=state, attempts=3), until=LATER, error="note: time-out")
+    assert (row.state, row.attempts, row.due_at, row.error) == (after, 4, LATER, "note: time-out")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ledger import PERSON_WINDOW_S, Claim, Entry, Ledger, LedgerUnavailable, State
+from ledger import PERSON_WINDOW_S, Claim, Entry, Ledger, State
 from tests.factories import handoff
 from tests.ledger_factories import NOW, entry
 
@@ -245,24 +245,3 @@ def test_the_longest_handoff_fits(ledger: Ledger, letter: str) -> None:
     long = entry(handoff=handoff(conversation_transcript=letter * most, reason=letter * 2000).to_json())
     assert claim(ledger, long).mine
     assert ledger.find(long.reference, now=NOW) == [long]
-
-
-class FromTomorrow(Entry):
-    """A row that a later version wrote."""
-
-    def to_json(self) -> str:
-        """Return what this version cannot read."""
-        return '{"state": "teleported"}'
-
-
-def test_a_row_that_cannot_be_read_holds_up_no_other(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
-    """Lists go on without it, loudly; asked for by itself, the ledger counts as down."""
-    strange = FromTomorrow(**{f.name: getattr(number(1), f.name) for f in fields(Entry)})
-    claim(ledger, strange)
-    claim(ledger, number(2))
-    assert [row.reference for row in ledger.due(NOW + 60.0, 10)] == [number(2).reference]
-    assert [row.reference for row in ledger.each()] == [number(2).reference]
-    told = [record.getMessage() for record in caplog.records if record.name == "handoff.ledger"]
-    assert told == ["unreadable row"] * 2
-    with pytest.raises(LedgerUnavailable, match="unreadable row"):
-        claim(ledger, number(1, owner="another"))
