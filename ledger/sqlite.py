@@ -151,17 +151,14 @@ class SQLiteLedger:
         return cast("T", wish.result)
 
     def _commit(self, wishes: list[_Wish[Any]]) -> None:
+        failed: str | None = None
         try:
             with self._guarded() as db:
                 _in_one_transaction(db, wishes)
-            for wish in wishes:
-                wish.failed = None
         except LedgerUnavailable as error:
-            for wish in wishes:
-                wish.failed = str(error)
-        finally:
-            for wish in wishes:
-                wish.done = True
+            failed = str(error)
+        for wish in wishes:
+            wish.failed, wish.done = failed, True
 
     @contextmanager
     def _guarded(self) -> Iterator[sqlite3.Connection]:

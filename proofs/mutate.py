@@ -48,7 +48,10 @@ TESTS: Final = {
     "routing": ("tests/test_routing.py",),
     "handoff": ("tests/test_handoff.py",),
     "main": ("tests/test_main.py",),
-    "ledger/sqlite": ("-k", "sqlite", "tests/ledger/test_contract.py", "tests/ledger/test_sqlite.py"),
+    "ledger/sqlite": (
+        *("-k", "sqlite or together", "tests/ledger/test_contract.py", "tests/ledger/test_sqlite.py"),
+        "tests/ledger/test_together.py",
+    ),
 }
 OPERATORS: Final = (
     *(f"ReplaceComparisonOperator_{pair}" for pair in ("Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is")),

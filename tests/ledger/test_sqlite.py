@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ledger import PERSON_WINDOW_S, LedgerUnavailable
-from ledger.sqlite import TIDY_EVERY_S, SQLiteLedger
+from ledger.sqlite import BUSY_TIMEOUT_S, TIDY_EVERY_S, SQLiteLedger
 from tests.ledger_factories import NOW, entry
 
 ROOT = Path(__file__).parent.parent.parent
@@ -173,4 +173,21 @@ def test_what_is_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
     assert any(b"CANARIO-OLVIDADO" in path.read_bytes() for path in tmp_path.iterdir())
     ledger.delete(row)
     assert not any(b"CANARIO-OLVIDADO" in path.read_bytes() for path in tmp_path.iterdir())
+    ledger.close()
+
+
+def test_tidying_forgets_no_place_of_this_hour(tmp_path: Path) -> None:
+    """Else whoever waits for the hourly tidying gets five tickets more."""
+    ledger = SQLiteLedger(tmp_path / "handoffs.db")
+    assert ledger.take_place("p", now=NOW, tickets_an_hour=1)
+    ledger.tidy(NOW + PERSON_WINDOW_S - 1)
+    assert not ledger.take_place("p", now=NOW + PERSON_WINDOW_S - 1, tickets_an_hour=1)
+    ledger.close()
+
+
+def test_one_connection_serves_call_after_call(tmp_path: Path) -> None:
+    """Opening one costs more than a claim does; a lock is waited for a second, no longer."""
+    ledger = SQLiteLedger(tmp_path / "handoffs.db")
+    assert ledger._open() is ledger._open()  # noqa: SLF001 -- from outside, only the time tells
+    assert BUSY_TIMEOUT_S == 1.0
     ledger.close()
