@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from clock import SystemClock
-from delivery import NEW_WORDS, Delivery, NothingKept, Outcome, Status
+from delivery import NEW_WORDS, WITHOUT_MEMORY_S, Delivery, NothingKept, Outcome, Status
 from freshdesk_client import FreshdeskUnreachable, OutcomeUnknown
 from handoff import Handoff
-from ledger import Claim, Entry, State
+from ledger import Claim, Entry, LedgerUnavailable, State
 from ledger.sqlite import SQLiteLedger
 from local_freshdesk import LocalFreshdesk
 from routing import Route
@@ -34,7 +34,9 @@ from tests.ledger_factories import (
     entry,
     refusal,
 )
+from ticket import REFUSED_REMARK
 from transport import RequestsTransport
+from turn import Turn
 
 LOST = Lost(OutcomeUnknown("reset"))
 UNKNOWN = OutcomeUnknown("time-out")
@@ -391,7 +393,8 @@ def test_two_corrections_at_once_make_one_ticket(fake: FakeFreshdesk, clock: Vir
     fake.fates.append(refusal("email"))
     rule = delivery(clock=clock, transport=fake, ledger=Overtaken(SQLiteLedger(":memory:")))
     rule.deliver(handoff(user_email="wrong@example.com"))
-    assert rule.deliver(handoff()).status is Status.QUEUED
+    outcome = rule.deliver(handoff())
+    assert (outcome.status, outcome.new_words) == (Status.QUEUED, True)
     assert fake.tickets == []
 
 
@@ -657,3 +660,54 @@ def test_control_routes_are_changed_for_real() -> None:
     changed = with_route(delivery(clock=VirtualClock(), transport=FakeFreshdesk(VirtualClock())), group_id=1)
     route: Route = changed.routing.route("betsur", "retiros")
     assert route.group_id == 1
+
+
+# How patient the rule is with its ledger
+
+
+def calls_of(rule: Delivery, clock: VirtualClock, *, taking_s: float, left_s: float = 12.0) -> list[float]:
+    """Return when a ledger that always fails after so many seconds is asked, in seconds from the first call."""
+    began_at, asked = clock.time, list[float]()
+
+    def fail() -> None:
+        asked.append(clock.time - began_at)
+        clock.time += taking_s
+        raise LedgerUnavailable
+
+    with pytest.raises(LedgerUnavailable):
+        rule.firmly(fail, Turn(clock, left_s))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("taking_s", "left_s", "calls"),
+    [
+        (0.0, 12.0, [0.0, 0.05, 0.25, 0.75]),
+        (1.2, 12.0, [0.0, 1.25]),  # two seconds are over: the person comes before the ledger
+        (2.0, 12.0, [0.0, 2.05]),
+        (2.1, 12.0, [0.0]),
+        (0.0, 0.5, [0.0, 0.05, 0.25]),  # never past the deadline
+        (0.0, 0.02, [0.0]),
+    ],
+)
+def test_a_failing_ledger_is_asked_again_within_bounds(
+    rule: Delivery, clock: VirtualClock, taking_s: float, left_s: float, calls: list[float]
+) -> None:
+    """One lost answer is no outage, and a store that hangs leaves Freshdesk the better part of the deadline."""
+    assert calls_of(rule, clock, taking_s=taking_s, left_s=left_s) == pytest.approx(calls)
+
+
+def test_two_handoffs_may_share_a_reference(rule: Delivery) -> None:
+    """Eight characters can meet; the first row is told then, whole, not a bit of each."""
+    for key, state, ticket_id in (("A" * 52, State.CREATED, 1), ("A" * 8 + "B" * 44, State.FAILED, None)):
+        rule.ledger.claim(entry(entry=key, state=state, ticket_id=ticket_id), now=NOW, tickets_an_hour=5)
+    outcome = rule.look_up(REFERENCE)
+    assert outcome is not None
+    assert (outcome.status, outcome.ticket_id) == (Status.CREATED, 1)
+
+
+def test_a_ticket_made_without_a_ledger_says_nothing_of_faults(fake: FakeFreshdesk) -> None:
+    """It is a good handoff; the look before it goes a day back."""
+    delivery(clock=fake.clock, transport=fake, ledger=down()).deliver(handoff())
+    assert REFUSED_REMARK not in fake.tickets[0]["description"]
+    assert WITHOUT_MEMORY_S == 86_400.0
