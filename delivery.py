@@ -185,6 +185,10 @@ class Delivery:
         """Return the help desk of a row; one whose desk is no longer in the routing belongs to the main one."""
         return self.desks.get(entry.desk) or self.desks[MAIN_DESK]
 
+    def requester(self, handoff: Handoff) -> str:
+        """Return the address its ticket is filed under; "" where there is only a telephone."""
+        return handoff.user_email or ("" if handoff.user_phone else self.routing.fallback_requester)
+
     def turn(self) -> Turn:
         """Begin a call's time."""
         return Turn(self.clock, self.policy.deadline_s)
@@ -242,7 +246,7 @@ class Delivery:
         """Look for the ticket a lost answer may have left behind."""
         if not turn.pause(LOOK_PAUSE_S, keep=LOOK_PAUSE_S):
             return doubt
-        email = handoff.user_email or ("" if handoff.user_phone else self.routing.fallback_requester)
+        email = self.requester(handoff)
         desk = self.desks[self.routing.route(handoff.bot, handoff.category).desk]
         try:
             found = desk.look(handoff.reference, turn, email=email, since=since, everywhere=False)

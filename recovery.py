@@ -45,8 +45,7 @@ class LookByAddress:
 
     def __call__(self, entry: Entry, turn: Turn) -> Found:
         """Look for entry's ticket; see `Look`."""
-        handoff = Handoff.from_json(entry.handoff)
-        email = handoff.user_email or ("" if handoff.user_phone else self.delivery.routing.fallback_requester)
+        email = self.delivery.requester(Handoff.from_json(entry.handoff))
         looked_at = self.delivery.clock.now()
         until = (entry.doubt_since or looked_at) + self.delivery.policy.in_doubt_wait_s
         found = self.delivery.desk(entry).look(

@@ -11,7 +11,7 @@
 // It never throws: an uncaught error would end the conversation. Whatever happens, these are set:
 //   workflow.ticketOk         true: the request is kept (a ticket number, or a reference while it is on its way)
 //   workflow.ticketId         the ticket number, '' while there is none
-//   workflow.ticketReference  BF-XXXXXXXX
+//   workflow.ticketReference  BF-7K3QX2AB
 //   workflow.ticketMessage    a sentence to show the person as it is
 //   workflow.ticketError      '' or a short code; README lists them
 //   workflow.ticketField      the variable to ask for again (user_email), or ''
