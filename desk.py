@@ -17,6 +17,7 @@ from freshdesk_client import (
     OutcomeUnknown,
     Page,
 )
+from rate_limit import RateLimit
 from ticket import droppable
 from turn import Clock, Turn
 
@@ -30,6 +31,8 @@ LOOK_PAGES: Final = 40  # 4,000 tickets: what a busy desk makes while a doubt is
 SNAPSHOT_PAGES: Final = 20  # beyond, a few pages for each address cost less
 LAST_PAGE: Final = 300  # https://developers.freshdesk.com/api/#list_all_tickets
 RATE_WINDOW_S: Final = 60.0  # https://developers.freshdesk.com/api/#ratelimit: the limits are per minute
+PROBES: Final = 3  # calls under way that will tell soon enough whether tickets are left in this minute
+COPIES: Final = 3  # of this function, for all one knows, with as many calls under way: they share the limit
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
 _UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
@@ -86,9 +89,19 @@ class Desk:
     @property
     def has_head_room(self) -> bool:
         """Tell whether the rate limit has room for calls that can wait."""
-        limit = self.client.rate_limit
-        told_long_ago = self.clock.now() - self.called_at > RATE_WINDOW_S
-        return limit is None or told_long_ago or limit.remaining > HEAD_ROOM * limit.total
+        limit = self._limit
+        return limit is None or limit.remaining > HEAD_ROOM * limit.total
+
+    @property
+    def _limit(self) -> RateLimit | None:
+        """What Freshdesk said of this minute; None where it said nothing, or long ago."""
+        return self.client.meter.limit if self.clock.now() - self.called_at <= RATE_WINDOW_S else None
+
+    @property
+    def _has_no_ticket_left(self) -> bool:
+        """Tell whether this minute's tickets may be used up, and enough calls are under way to find that out."""
+        limit, out = self._limit, self.client.meter.calls_under_way
+        return limit is not None and out >= PROBES and COPIES * out >= limit.creates_left
 
     def ticket_url(self, ticket_id: int) -> str:
         """Return the address where an agent sees the ticket."""
@@ -98,8 +111,9 @@ class Desk:
         """Make the ticket that render gives, trying again only where certainly nothing was written."""
         dropped: frozenset[str] = frozenset()
         while True:
-            if not turn.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
-                return NotMade("busy" if self.closed_for_s else "no-time", self.closed_for_s or None)
+            held_back = self._held_back(turn)
+            if held_back is not None:
+                return held_back
             fields = render(dropped)
             try:
                 with self._calling(turn):
@@ -116,6 +130,12 @@ class Desk:
                 dropped |= more
             except OutcomeUnknown as error:
                 return InDoubt(str(error))
+
+    def _held_back(self, turn: Turn) -> NotMade | None:
+        """Return why no call is to be made now; None, if need be after waiting for the limit to open, where it is."""
+        if not turn.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
+            return NotMade("busy" if self.closed_for_s else "no-time", self.closed_for_s or None)
+        return NotMade("busy") if self._has_no_ticket_left else None
 
     def look(
         self, reference: str, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool

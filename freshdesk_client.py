@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
 
-from rate_limit import RateLimit, retry_after_s
+from rate_limit import RateMeter, retry_after_s
 
 JSONObject = dict[str, Any]
 
@@ -191,11 +191,11 @@ def decipher_json(answer: Answer) -> Any:
 
 
 class FreshdeskClient:
-    """One Freshdesk account. Holds no state but what the last answer said of the rate limit."""
+    """One Freshdesk account. Holds no state but its meter."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self.rate_limit: RateLimit | None = None
+        self.meter = RateMeter()
 
     def create_ticket(self, fields: Mapping[str, Any], timeout_s: float) -> int:
         """Create a ticket and return its number. Raises as `Transport` and `decipher_create`."""
@@ -214,8 +214,9 @@ class FreshdeskClient:
         return decipher_json(self._send(build_get(path), timeout_s))
 
     def _send(self, request: Request, timeout_s: float) -> Answer:
-        answer = self._transport(request, timeout_s)
-        self.rate_limit = RateLimit.read(answer.headers) or self.rate_limit
+        with self.meter.call():
+            answer = self._transport(request, timeout_s)
+        self.meter.read(answer.headers)
         return answer
 
 

@@ -1,13 +1,15 @@
-"""Pure: what Freshdesk's answers say of the rate limit (https://developers.freshdesk.com/api/#ratelimit)."""
+"""What Freshdesk's answers say of the rate limit (https://developers.freshdesk.com/api/#ratelimit)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import inf
 from typing import Final, NamedTuple
 
+CREATE_SHARE: Final = 0.4  # of an account's calls, in every plan that bounds them; no header tells this bound
 RETRY_AFTER_DEFAULT_S: Final = 30.0
 RETRY_AFTER_MAX_S: Final = 3600.0
 
@@ -27,6 +29,46 @@ class RateLimit(NamedTuple):
         except (KeyError, ValueError):
             return None
         return RateLimit(total, remaining) if 0 < total < inf and remaining >= 0 else None
+
+    @property
+    def creates_left(self) -> float:
+        """How many tickets can certainly still be made in this minute, if no call so far made anything else.
+
+        >>> RateLimit(400.0, 390.0).creates_left, RateLimit(400.0, 240.0).creates_left
+        (150.0, 0.0)
+        """
+        return CREATE_SHARE * self.total - (self.total - self.remaining)
+
+
+class RateMeter:
+    """What one process knows of an account's limit: what it was told last, and how many of its own calls are out."""
+
+    def __init__(self) -> None:
+        self.limit: RateLimit | None = None
+        self._under_way: list[None] = []  # one for each call: threads cannot add to a number safely
+
+    @property
+    def calls_under_way(self) -> int:
+        """How many calls have been sent and not answered yet."""
+        return len(self._under_way)
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Count what happens inside as a call under way."""
+        self._under_way.append(None)
+        try:
+            yield
+        finally:
+            self._under_way.pop()
+
+    def read(self, headers: Mapping[str, str]) -> None:
+        """Heed what the headers tell, if they do; not of an answer that others overtook, for more was left then."""
+        told = RateLimit.read(headers)
+        if told is None:
+            return
+        rise = told.remaining - self.limit.remaining if self.limit else inf
+        if not 0 < rise <= self.calls_under_way:  # a higher rise than that is a new minute
+            self.limit = told
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:

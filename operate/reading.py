@@ -43,11 +43,11 @@ def patiently(desk: Desk, call: Callable[[], T], told: Told) -> T:
 
 
 def _leave_room(desk: Desk, told: Told) -> None:
-    limit = desk.client.rate_limit
+    limit = desk.client.meter.limit
     if limit is not None and limit.remaining <= HEAD_ROOM * limit.total:
         told("leaving the rest of this minute's rate limit to live requests")
         desk.clock.sleep(RATE_WINDOW_S)
-        desk.client.rate_limit = None  # what it told was the last minute's
+        desk.client.meter.limit = None  # what it told was the last minute's
 
 
 def each_ticket(desk: Desk, since: float, told: Told) -> Iterator[tuple[str, Listed]]:

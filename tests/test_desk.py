@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from clock import SystemClock
-from desk import CLOCK_SKEW_S, LAST_PAGE, LOOK_PAGES, SNAPSHOT_PAGES, Desk, NotMade, bears
+from desk import CLOCK_SKEW_S, LAST_PAGE, LOOK_PAGES, SNAPSHOT_PAGES, Attempt, Desk, Made, NotMade, bears
 from freshdesk_client import (
     PER_PAGE,
     Answer,
@@ -55,6 +56,21 @@ class Shelf:
         subject = f"x [{REFERENCE}]" if number == self.at else "x"
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.made_at(number)))
         return {"id": number + 1, "subject": subject, "status": 2, "created_at": moment}
+
+
+class Nested:
+    """A desk at which something else happens while a call is under way."""
+
+    def __init__(self, fake: FakeFreshdesk, headers: dict[str, str]) -> None:
+        self.fake = fake
+        self.fake.headers = headers
+        self.meanwhile: Callable[[], None] | None = None
+
+    def __call__(self, request: Request, timeout_s: float) -> Answer:
+        """Answer, after what happens in between."""
+        if self.meanwhile:
+            self.meanwhile()
+        return self.fake(request, timeout_s)
 
 
 def desk_of(transport: Any, clock: VirtualClock) -> Desk:
@@ -142,6 +158,47 @@ def test_head_room_is_known_for_a_minute() -> None:
         clock.time += seconds
         rooms.append(desk.has_head_room)
     assert rooms == [False, True]
+
+
+def nested(desk: Desk, clock: VirtualClock, transport: Nested, depth: int) -> list[Attempt]:
+    """Return what becomes of so many calls that begin while the ones before are under way; the last one first."""
+    made: list[Attempt] = []
+
+    def attempt(left: int) -> None:
+        transport.meanwhile = (lambda: attempt(left - 1)) if left > 1 else None
+        made.append(desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)))
+
+    attempt(depth)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("remaining", "seconds", "called"),
+    [(249.0, 0.0, 3), (240.0, 60.0, 3), (255.0, 0.0, 5), (256.0, 0.0, 6), (249.0, 60.1, 6)],
+)
+def test_the_last_tickets_of_a_minute_are_not_asked_for_all_at_once(
+    remaining: float, seconds: float, called: int
+) -> None:
+    """Of 400 calls 160 may be tickets: with nine left three find out, with 15 five; a minute later it is forgotten."""
+    clock = VirtualClock()
+    transport = Nested(FakeFreshdesk(clock), {"x-ratelimit-total": "400.0", "x-ratelimit-remaining": f"{remaining}"})
+    desk = desk_of(transport, clock)
+    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    clock.time += seconds
+    attempts = nested(desk, clock, transport, 6)
+    assert transport.fake.posts == 1 + called
+    assert attempts.count(NotMade("busy")) == (called < 6)
+    assert sum(isinstance(one, Made) for one in attempts) == called
+
+
+def test_calls_one_after_the_other_are_never_held_back() -> None:
+    """Nobody else finds out."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"}
+    desk = desk_of(fake, clock)
+    attempts = [desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) for _ in range(9)]
+    assert all(isinstance(one, Made) for one in attempts)
 
 
 # Looking

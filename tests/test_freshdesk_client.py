@@ -373,12 +373,46 @@ def test_a_client_remembers_the_limit() -> None:
     answers = [sample("created"), answer(500), sample("list")]
     client = FreshdeskClient(lambda _request, _timeout_s: answers.pop(0))
     client.create_ticket({}, 1.0)
-    assert client.rate_limit == RateLimit(50.0, 8.0)
+    assert client.meter.limit == RateLimit(50.0, 8.0)
     with pytest.raises(OutcomeUnknown):
         client.create_ticket({}, 1.0)
-    assert client.rate_limit == RateLimit(50.0, 8.0)
+    assert client.meter.limit == RateLimit(50.0, 8.0)
     client.list_tickets(1.0, since=0.0)
-    assert client.rate_limit == RateLimit(50.0, 49.0)
+    assert client.meter.limit == RateLimit(50.0, 49.0)
+
+
+@pytest.mark.parametrize(("told", "kept"), [(42.0, 41.0), (43.0, 43.0), (400.0, 400.0), (41.0, 41.0), (40.0, 40.0)])
+def test_an_answer_that_others_overtook_tells_nothing_new(told: float, kept: float) -> None:
+    """One more left than known, while one call is under way, is the past; two more are a new minute."""
+    remaining = {"/api/v2/first": 41.0, "/api/v2/slow": told}
+
+    def transport(request: Request, timeout_s: float) -> Answer:
+        assert timeout_s == 1.0
+        if request.path == "/api/v2/outer":
+            client.get("first", 1.0)
+            client.get("slow", 1.0)
+            seen.append(client.meter.limit)
+            assert client.meter.calls_under_way == 1
+        left = f"{remaining.get(request.path, 39.0)}"
+        return answer(200, {}, {"x-ratelimit-total": "400.0", "x-ratelimit-remaining": left})
+
+    seen: list[RateLimit | None] = []
+    client = FreshdeskClient(transport)
+    client.get("outer", 1.0)
+    assert seen == [RateLimit(400.0, kept)]
+    assert client.meter.calls_under_way == 0
+
+
+def test_a_call_that_fails_is_no_longer_under_way() -> None:
+    """Else the desk would look busier for ever."""
+
+    def refuse(request: Request, timeout_s: float) -> Answer:
+        raise FreshdeskUnreachable(f"{request.method} within {timeout_s}")
+
+    client = FreshdeskClient(refuse)
+    with pytest.raises(FreshdeskUnreachable):
+        client.get("agents/me", 1.0)
+    assert client.meter.calls_under_way == 0
 
 
 def test_only_an_unknown_outcome_may_have_left_a_ticket() -> None:

@@ -84,7 +84,7 @@ def test_decimal_rate_limits_are_read(wire: responses.RequestsMock, client: Fres
     told = {"X-RateLimit-Total": "50.0", "X-RateLimit-Remaining": "8.0"}
     wire.get(f"{ACCOUNT}/api/v2/agents/me", json={"id": 1}, headers=told)
     assert client.get("agents/me", 5) == {"id": 1}
-    assert client.rate_limit == (50.0, 8.0)
+    assert client.meter.limit == (50.0, 8.0)
 
 
 def test_a_full_minute_says_when_to_come_again(wire: responses.RequestsMock, client: FreshdeskClient) -> None:
