@@ -297,6 +297,7 @@ def test_every_answer_has_one_meaning(status: int) -> None:
     [
         ({"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "8.0"}, RateLimit(50.0, 8.0)),
         ({"x-ratelimit-total": "700", "x-ratelimit-remaining": "0"}, RateLimit(700.0, 0.0)),
+        ({"x-ratelimit-total": "1", "x-ratelimit-remaining": "1"}, RateLimit(1.0, 1.0)),
         ({"x-ratelimit-total": "50.0"}, None),
         ({"x-ratelimit-remaining": "8.0"}, None),
         ({"x-ratelimit-total": "0", "x-ratelimit-remaining": "0"}, None),

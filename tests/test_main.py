@@ -386,23 +386,24 @@ def test_a_telephone_is_enough(function: Function, desk: LocalFreshdesk) -> None
 
 
 class Flow:
-    """A body that gives up to `size` bytes and counts what was taken of it."""
+    """A body that gives up to `size` bytes, not more than `at_once`, and counts what was taken of it."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, at_once: int) -> None:
         self.left = size
+        self.at_once = at_once
         self.taken = 0
 
     def read(self, most: int) -> bytes:
         """Give as much as is asked for and left."""
-        given = min(most, self.left)
+        given = min(most, self.left, self.at_once)
         self.left -= given
         self.taken += given
         return b"x" * given
 
 
-def flowing(size: int, announced: int | None = None) -> Any:
+def flowing(size: int, announced: int | None = None, *, at_once: int = 10**9) -> Any:
     """Return a request whose body is a Flow."""
-    return SimpleNamespace(stream=Flow(size), content_length=announced)
+    return SimpleNamespace(stream=Flow(size, at_once), content_length=announced)
 
 
 def test_a_body_is_read_to_the_byte() -> None:
@@ -421,6 +422,14 @@ def test_what_is_too_long_is_drained_within_bounds() -> None:
         main.read_body(endless)
     first, chunk = 262_145, 65_536
     assert endless.stream.taken == first + -(-(8_388_608 - first) // chunk) * chunk
+
+
+def test_eight_megabytes_are_drained_and_no_more() -> None:
+    """However small the pieces are that it comes in."""
+    endless = flowing(10**9, at_once=1_000)
+    with pytest.raises(main.BodyTooLarge):
+        main.read_body(endless)
+    assert 8_388_608 <= endless.stream.taken < 8_388_608 + 1_000
 
 
 @pytest.mark.parametrize(("came", "announced"), [(5, 10), (0, 1), (262_144, 300_000), (262_143, 262_144)])

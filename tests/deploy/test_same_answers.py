@@ -119,3 +119,19 @@ def test_the_table_of_requests_reaches_every_kind_of_answer(
     """A comparison of refusals alone would prove little."""
     statuses = {answer[0] for answer in both[1].values()}
     assert {200, 201, 400, 401, 404, 405, 413, 415, 422} <= statuses
+
+
+def test_on_lambda_the_packages_that_were_sent_along_come_first(tmp_path: Path) -> None:
+    """Before those the runtime has: its botocore is another one."""
+    env = {
+        "FRESHDESK_URL": "http://127.0.0.1:9",
+        "FRESHDESK_API_KEY": "local-freshdesk-key",
+        "WEBHOOK_SECRET": "local-secret",
+        "LEDGER_URL": f"sqlite:///{tmp_path}/handoffs.db",
+        "LAMBDA_TASK_ROOT": str(tmp_path),
+    }
+    program = "import sys, lambda_handler; print(sys.path[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{tmp_path}/vendor\n"

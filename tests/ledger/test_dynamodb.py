@@ -75,6 +75,22 @@ def test_a_row_that_goes_away_during_a_claim_is_an_outage() -> None:
         ledger.claim(entry(), now=NOW, tickets_an_hour=5)
 
 
+def test_what_stands_is_read_and_not_what_stood() -> None:
+    """A read that may lag behind could miss the row of a moment ago, and with it the ticket."""
+    ledger = _Asked("handoffs", region=REGION, endpoint="http://127.0.0.1:1")
+    ledger.find("BF-7K3QX2AB", now=NOW)
+    assert not ledger.replace(entry(), replace(entry(), version=2))
+    assert ledger.asked == [("query", True), ("get_item", True)]
+
+
+def test_a_call_is_over_within_a_second_and_made_once() -> None:
+    """Botocore's own minute, and its own repeats, would take the time that the ticket needs; 64 threads may call."""
+    ledger = DynamoDBLedger("handoffs", region=REGION)
+    config: Any = ledger._client.meta.config  # noqa: SLF001 -- what botocore was told
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1.0, 1.0, 1)
+    assert (config.max_pool_connections, config.tcp_keepalive) == (64, True)
+
+
 def test_rows_in_many_pages_are_all_told(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
     """More than DynamoDB puts on one page (1 MB) is read page by page; a bound still bounds."""
     ledger, *_ = moto_ledger
@@ -110,3 +126,18 @@ class _Vanishing(DynamoDBLedger):
     def _standing(self, entry: Entry) -> Entry | None:
         assert entry.entry
         return None
+
+
+class _Asked(DynamoDBLedger):
+    """An empty table that takes no write, and notes which reads it is asked for, and whether they may lag behind."""
+
+    def __init__(self, table: str, **where: Any) -> None:
+        super().__init__(table, **where)
+        self.asked: list[tuple[str, bool]] = []
+
+    def _written(self, wish: dict[str, Any]) -> bool:
+        return "Item" not in wish
+
+    def _call(self, operation: str, wish: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append((operation, wish["ConsistentRead"]))
+        return {"Items": []}
