@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-import transport
 from freshdesk_client import FreshdeskUnreachable, Request
-from transport import RequestsTransport
+from transport import CONNECT_TIMEOUT_S, POOL_SIZE, RequestsTransport, _causes
 
 LOOK = Request("GET", "/api/v2/tickets?page=1")
 
@@ -84,16 +83,17 @@ def test_a_connection_idle_for_long_is_not_used_again(server: Seen) -> None:
     """A proxy in between may have dropped it without a word: a POST on it would be in doubt."""
     send = RequestsTransport(server.url, "key")
     send(LOOK, 5.0)
-    send._used_at -= transport.IDLE_MAX_S + 1  # noqa: SLF001 -- the only way to be idle for 20 s in no time
-    send(LOOK, 5.0)
-    assert len(set(server.connections)) == 2
+    for idle_s, connections in ((19.5, 1), (20.5, 2)):
+        send._used_at -= idle_s  # noqa: SLF001 -- the only way to be idle for 20 s in no time
+        send(LOOK, 5.0)
+        assert len(set(server.connections)) == connections
 
 
 def test_callers_that_come_at_once_after_an_idle_time_all_get_through(server: Seen) -> None:
     """One of them drops the stale connections; it must not take the new ones from the others."""
     send = RequestsTransport(server.url, "key")
     send(LOOK, 5.0)
-    send._used_at -= transport.IDLE_MAX_S + 1  # noqa: SLF001 -- as above
+    send._used_at -= 20.5  # noqa: SLF001 -- as above
     statuses: list[int] = []
     callers = [threading.Thread(target=lambda: statuses.append(send(LOOK, 5.0).status)) for _ in range(16)]
     for caller in callers:
@@ -110,3 +110,23 @@ def test_a_proxy_of_the_environment_carries_https_only(server: Seen, monkeypatch
     assert RequestsTransport(server.url, "key")(LOOK, 5.0).status == 302
     with pytest.raises(FreshdeskUnreachable, match="ProxyError"):
         RequestsTransport("https://127.0.0.1:9", "key")(LOOK, 5.0)
+
+
+def test_a_quarter_of_the_deadline_is_for_connecting() -> None:
+    """A host that drops every packet leaves the twelve seconds of a handoff time for one more try, and its look."""
+    assert CONNECT_TIMEOUT_S == 3.0
+
+
+def test_as_many_connections_are_kept_as_there_are_threads() -> None:
+    """functions-framework runs 64 of them; one connection less, and a call of a busy hour would begin with TLS."""
+    assert POOL_SIZE == 64
+
+
+def test_every_cause_is_told_once_though_errors_lead_round_in_circles() -> None:
+    """The one that says that nothing was sent may lie behind others that were met before."""
+    unsent, middle, outer = OSError("not sent"), OSError("middle"), OSError("outer")
+    middle.args = (outer, outer)
+    middle.__cause__ = unsent
+    outer.__context__ = middle
+    assert list(_causes(outer, None)) == [outer, middle, unsent]
+    assert list(_causes(outer, middle)) == [outer]

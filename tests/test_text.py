@@ -69,7 +69,12 @@ def test_cleaning_any_text_twice_changes_nothing_more(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "limit", "head", "tail"),
-    [("abcdef", 4, "abcd… [+2]", "[+2] …cdef"), ("abc", 3, "abc", "abc"), ("ab", 0, "… [+2]", "[+2] …")],
+    [
+        ("abcdef", 4, "abcd… [+2]", "[+2] …cdef"),
+        ("abcd", 3, "abc… [+1]", "[+1] …bcd"),
+        ("abc", 3, "abc", "abc"),
+        ("ab", 0, "… [+2]", "[+2] …"),
+    ],
 )
 def test_cut_shows_where_and_how_much(text: str, limit: int, head: str, tail: str) -> None:
     """A cut text says how many characters are missing, at the end that was cut."""
@@ -120,9 +125,17 @@ def test_every_card_of_many_is_masked() -> None:
     assert mask_cards("4111 1111 1111 1111 5500 0000 0000 0004 777") == "**** **** **** 1111 **** **** **** 0004 777"
 
 
+def test_the_end_of_a_card_is_not_the_beginning_of_another() -> None:
+    """4008 0000 0000 2000 would pass for a card, but its first group is the first card's last."""
+    assert mask_cards("4111 1111 1111 4008 0000 0000 2000") == "**** **** **** 4008 0000 0000 2000"
+
+
 @pytest.mark.parametrize(
     "number",
-    ["4111 1111 1111 1112", "1111111111111117", "41111111", "411111111111111111111", "+54 9 11 5555-7391", "30-71"],
+    [
+        *("4111 1111 1111 1112", "1111111111111117", "41111111", "411111111111111111111", "+54 9 11 5555-7391", "30-71"),
+        *("422222222222", "41111111111111111115"),  # these pass the check
+    ],
 )
 def test_other_numbers_stay_as_they_are(number: str) -> None:
     """A wrong check digit, another beginning or another length is no card."""
