@@ -57,7 +57,6 @@ _environment: Final = Environment(
     loader=FileSystemLoader(TEMPLATES),
     autoescape=True,
     undefined=StrictUndefined,
-    trim_blocks=False,
     auto_reload=False,
 )
 _environment.filters["lines"] = _lines

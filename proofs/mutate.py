@@ -49,7 +49,10 @@ TESTS: Final = {
     "handoff": ("tests/test_handoff.py",),
     "main": ("tests/test_main.py", "tests/hostile/test_bodies.py"),
     "answers": ("tests/test_answers.py",),
-    "ticket": ("tests/test_ticket.py", "tests/house/test_doctests.py"),
+    "ticket": (
+        *("tests/test_ticket.py", "tests/house/test_doctests.py"),
+        "tests/test_main.py::test_a_broken_file_stops_the_start_of_the_process",
+    ),
     "text": ("tests/house/test_doctests.py", "tests/test_text.py", "tests/test_ordinary_email.py"),
     "strict_json": ("tests/test_strict_json.py", "tests/hostile/test_json_corpus.py"),
     "plain_check": ("tests/test_plain_check.py",),

@@ -107,6 +107,27 @@ def test_every_problem_has_the_shape_of_rfc_9457(code: str) -> None:
     assert body["retryable"] is (code == "unavailable")
 
 
+def test_each_problem_has_its_http_status() -> None:
+    """As openapi.yaml tells them."""
+    assert {code: kind.status for code, kind in PROBLEMS.items()} == {
+        "malformed-json": 400,
+        "missing-reference": 400,
+        "unauthorized": 401,
+        "unknown-reference": 404,
+        "method-not-allowed": 405,
+        "payload-too-large": 413,
+        "unsupported-media-type": 415,
+        "invalid-handoff": 422,
+        "unavailable": 503,
+    }
+
+
+def test_an_answer_is_readable_as_it_is() -> None:
+    """In a log of the bot or a terminal: letters with accents are not escaped."""
+    assert "Una persona te va a responder." in tell(CREATED, MESSAGES).body
+    assert "número" in tell(CREATED, MESSAGES).body
+
+
 @pytest.mark.parametrize(
     ("code", "name", "value"),
     [
@@ -190,6 +211,7 @@ FAULTS = [
     (SHIPPED + '\n[fr]\ncreated = " "\n', r"\[fr\] created: this must be a text\Z"),
     (SHIPPED + '\n[es-AR]\ncreated = "x"\n', r"es-AR must be a table named by two letters"),
     ("fr = 5\n" + SHIPPED, r"fr must be a table named by two letters"),
+    ("fr = 5\n" + SHIPPED + "\n[it]\ncreated = 5\n", r"\Afr must be a table .*; \[it\] created: this must be a text\Z"),
 ]
 
 

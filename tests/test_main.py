@@ -361,6 +361,7 @@ def copy_of_the_function(folder: Path) -> Path:
     [
         ("templates/messages.toml", "#{ticket_id}", "#{numero}", "{numero} is not filled in here"),
         ("templates/ticket.html", "handoff.reason | lines", "handoff.motivo | lines", "has no attribute 'motivo'"),
+        ("templates/ticket.html", "⚠ {{ remark }}", "⚠ {{ aviso }}", "'aviso' is undefined"),
         ("templates/note.html", "{{ why }}", "{{ porque }}", "'porque' is undefined"),
         ("routing.toml", 'priority = "medium"', 'priority = "media"', "default.priority: 'media' is not one of"),
     ],

@@ -148,7 +148,12 @@ def test_commas_alone_are_no_secret() -> None:
     [
         ("sqlite:///data/handoffs.db", LedgerAddress(store="sqlite", name="data/handoffs.db")),
         ("sqlite:////var/handoffs.db", LedgerAddress(store="sqlite", name="/var/handoffs.db")),
+        ("sqlite:///h", LedgerAddress(store="sqlite", name="h")),
         ("dynamodb://handoffs?region=sa-east-1", LedgerAddress(store="dynamodb", name="handoffs", region="sa-east-1")),
+        (
+            "dynamodb://handoffs?region=us-east-1&region=sa-east-1",  # whoever added the second one means it
+            LedgerAddress(store="dynamodb", name="handoffs", region="sa-east-1"),
+        ),
         (
             "dynamodb://t.a-b_1?region=us-east-1&endpoint=http://127.0.0.1:8000",
             LedgerAddress(store="dynamodb", name="t.a-b_1", region="us-east-1", endpoint="http://127.0.0.1:8000"),
@@ -164,6 +169,7 @@ def test_the_ledger_is_a_file_or_a_table(told: str, address: LedgerAddress) -> N
 BAD_LEDGERS = (
     *("handoffs.db", "sqlite://handoffs.db", "sqlite:///", "dynamodb://handoffs", "dynamodb://?region=x"),
     *("dynamodb://h?region=", "dynamodb://a b?region=x", "postgres:///x", "dynamodb://ab?region=x", "sqlite://["),
+    *("redis://handoffs?region=sa-east-1", "dynamodb://handoffs?region=sa-east-1&endpoint=ftp://127.0.0.1"),
 )
 
 
@@ -240,3 +246,4 @@ def test_no_secret_shows() -> None:
     told = repr(Settings.read(environ())) + "".join(faults(WEBHOOK_SECRET=SECRET[:20], DEADLINE_S="x"))
     assert SECRET[:20] not in told
     assert API_KEY not in told
+    assert "routing=" not in told  # it has addresses of the house
