@@ -43,7 +43,7 @@ TESTS: Final = {
     "rows": ("tests/test_rows.py", "tests/test_recovery.py", "tests/test_delivery.py"),
     "delivery": ("tests/test_delivery.py", "tests/test_recovery.py", "tests/test_sweep.py"),
     "recovery": ("tests/test_recovery.py", "tests/test_sweep.py"),
-    "sweep": ("tests/test_sweep.py", "tests/test_recovery.py"),
+    "sweep": ("tests/test_sweep_bounds.py", "tests/test_sweep.py", "tests/test_recovery.py"),
     "desk": (
         *("tests/test_desk.py", "tests/test_looking.py", "tests/test_recovery.py", "tests/test_sweep.py"),
         "tests/test_delivery.py",
