@@ -91,3 +91,44 @@ def edited(*path: str, to: Any) -> dict[str, Any]:
 def test_an_edited_schema_makes_it_useless_but_not_wrong(path: tuple[str, ...], to: Any) -> None:
     """Whatever somebody adds to the schema is obeyed: by the check itself, or by leaving it to the validator."""
     assert not PlainCheck(edited(*path, to=to)).takes(ORDINARY)
+
+
+REMARKS = dict.fromkeys(["description", "format", "title", "$schema", "$id", "x-cut-at", "x-keep"], "x")
+EVERY_WORD: dict[str, Any] = {
+    **REMARKS,
+    "$defs": {"short": {"type": "string", "maxLength": 3}},
+    "type": "object",
+    "required": ["whole"],
+    "maxProperties": 4,
+    "additionalProperties": True,
+    "properties": {
+        "whole": {**REMARKS, "$defs": {}, "type": ["null", "string"], "minLength": 2, "maxLength": 3, "pattern": "a"},
+        "named": {"description": "x", "$ref": "#/$defs/short"},
+        "first": {"description": "x", "anyOf": [{"maxLength": 3}, {"const": "aaaa"}]},
+        "plain": {"description": "x"},
+        "more": {"$ref": "#/$defs/short", "minLength": 2},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [
+        ({"whole": "aa"}, True),
+        ({"whole": "aaa"}, True),
+        ({"whole": "a"}, False),
+        ({"whole": "aaaa"}, False),
+        ({"whole": "bb"}, False),
+        ({"whole": 7}, False),
+        ({}, False),
+        ({"whole": "aa", "named": "", "first": "", "plain": ""}, True),
+        ({"whole": "aa", "named": "", "first": "", "plain": "", "other": ""}, False),
+        ({"whole": "aa", "named": "aaaa"}, False),
+        ({"whole": "aa", "first": "aaaa"}, False),  # the second way would take it: the validator will
+        ({"whole": "aa", "more": "aaa"}, False),  # as above
+    ],
+)
+def test_every_word_it_knows_is_obeyed(told: dict[str, Any], taken: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """Each bound includes itself; what stands beside a known word and is not known spoils it."""
+    assert PlainCheck(EVERY_WORD).takes(told) is taken
+    assert not taken or Draft202012Validator(EVERY_WORD).is_valid(told)
