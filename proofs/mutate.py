@@ -179,7 +179,7 @@ def _run(copy: Path, tests: tuple[str, ...]) -> None:
     os.chdir(copy)
     sys.path[:] = [str(copy), *(one for one in sys.path if Path(one or ".").resolve() != ROOT)]
     # one failure is enough; what runs in other processes or needs Node is left to `make test`
-    options = ("-x", "-q", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", "not node", "--timeout=60")
+    options = ("-x", "-q", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", "not node", "--timeout=30")
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         code = pytest.main([*options, *tests])
     os._exit(int(code))
