@@ -11,6 +11,8 @@ from typing import Final
 # What every record has; the rest came in by extra=.
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=True, default=str).encode
+
 
 class JSONLines(logging.Formatter):
     """Formats a record as one line of JSON: time, level, logger, event, and the fields given by `extra=`."""
@@ -24,7 +26,7 @@ class JSONLines(logging.Formatter):
             "message": record.getMessage(),
             **{name: value for name, value in vars(record).items() if name not in _OWN},
         }
-        return json.dumps(line, ensure_ascii=True, default=str)
+        return _ENCODE(line)
 
 
 def log_as_json(*, platform_formats: bool) -> None:

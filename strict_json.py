@@ -27,15 +27,10 @@ def parse_body(raw: bytes) -> JSONObject:
     """
     try:
         text = raw.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=_distinct,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_bounded,
-        )
+        value = _STRICT.decode(text)
         _refuse_depth(value)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate would break every later step
+        if "\\u" in text:  # only an escape can hide a lone surrogate, which would break every later step
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise MalformedJSON(type(error).__name__) from error
     if not isinstance(value, dict):
@@ -80,3 +75,11 @@ def _bounded(digits: str) -> int:
     if len(digits) > INTEGER_DIGITS_MAX:
         raise ValueError("number too long")
     return int(digits)
+
+
+_STRICT: Final = json.JSONDecoder(
+    object_pairs_hook=_distinct,
+    parse_constant=_refuse_constant,
+    parse_float=_finite,
+    parse_int=_bounded,
+)

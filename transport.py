@@ -13,7 +13,6 @@ from typing import Any, Final, cast
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -76,7 +75,8 @@ class RequestsTransport:
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.body = request.method, self._base + request.path, request.body
         told = {} if request.body is None else {"Content-Length": str(len(request.body)), **_JSON_BODY}
-        prepared.headers = CaseInsensitiveDict(self._headers | told)
+        # A plain dict will do: nothing asks for a name in another case, and urllib3 copies them once more.
+        prepared.headers = cast("Any", self._headers | told)
         return prepared
 
     def _drop_stale_connections(self) -> None:
