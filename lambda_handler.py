@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 if "LAMBDA_TASK_ROOT" in os.environ:
+    gc.disable()  # until all is imported: it stays, and looking through it for garbage is a tenth of a cold start
     # On Lambda the packages lie in vendor/, and must win over the botocore that the runtime brings along.
     # Only there: they are built for the function's Python and CPU, not for this machine's.
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"] + "/vendor")
@@ -47,6 +49,8 @@ def make_app() -> flask.Flask:
 
 
 handler = make_lambda_handler(make_app())
+gc.freeze()  # nor is it looked through later
+gc.enable()
 
 
 def sweep(_event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -121,8 +121,8 @@ def test_the_table_of_requests_reaches_every_kind_of_answer(
     assert {200, 201, 400, 401, 404, 405, 413, 415, 422} <= statuses
 
 
-def test_on_lambda_the_packages_that_were_sent_along_come_first(tmp_path: Path) -> None:
-    """Before those the runtime has: its botocore is another one."""
+def said_on_lambda(tmp_path: Path, program: str) -> str:
+    """Return what a program prints in a Lambda's environment."""
     env = {
         "FRESHDESK_URL": "http://127.0.0.1:9",
         "FRESHDESK_API_KEY": "local-freshdesk-key",
@@ -130,8 +130,18 @@ def test_on_lambda_the_packages_that_were_sent_along_come_first(tmp_path: Path) 
         "LEDGER_URL": f"sqlite:///{tmp_path}/handoffs.db",
         "LAMBDA_TASK_ROOT": str(tmp_path),
     }
-    program = "import sys, lambda_handler; print(sys.path[0])"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"{tmp_path}/vendor\n"
+    return done.stdout
+
+
+def test_on_lambda_the_packages_that_were_sent_along_come_first(tmp_path: Path) -> None:
+    """Before those the runtime has: its botocore is another one."""
+    assert said_on_lambda(tmp_path, "import sys, lambda_handler; print(sys.path[0])") == f"{tmp_path}/vendor\n"
+
+
+def test_garbage_is_collected_again_once_all_is_imported(tmp_path: Path) -> None:
+    """It is not while a copy starts; left so, a copy that lives for hours would grow until it is killed."""
+    program = "import gc, lambda_handler; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    assert said_on_lambda(tmp_path, program) == "True True\n"
