@@ -272,7 +272,7 @@ class Delivery:
         try:
             self._claim(after, turn)  # it may be there again: what is kept now is not made a second time later
         except LedgerUnavailable:
-            if not isinstance(attempt, Made | BadAddress):
+            if not isinstance(attempt, Made):  # a refused address, too: what is not kept is not refused as if it were
                 raise NothingKept from None
         return self._posted(after, turn)
 

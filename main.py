@@ -21,15 +21,13 @@ from delivery import Delivery, NothingKept, Status
 from handoff import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
 from logs import log_as_json
 from settings import Settings, SettingsError
-from strict_json import MalformedJSON, parse_body
+from strict_json import BODY_MAX, MalformedJSON, parse_body
 from ticket import try_templates
 from wiring import open_delivery
 
 logger = logging.getLogger("handoff.edge")
 
-BODY_MAX: Final = 256 * 1024
 DRAIN_MAX: Final = 8 * 1024 * 1024  # read and thrown away, so that the caller hears the 413 instead of a reset
-SWEEP_BUDGET_S: Final = 55.0  # a pass begins no row that it could not end within
 _CHUNK: Final = 64 * 1024
 
 
@@ -188,6 +186,6 @@ def create_ticket(request: Request) -> Reply:
     return FUNCTION(request)
 
 
-def sweep_once(budget_s: float = SWEEP_BUDGET_S) -> sweep.SweepReport:
+def sweep_once(budget_s: float = sweep.BUDGET_S) -> sweep.SweepReport:
     """Run one pass of the sweep, for the schedule."""
     return sweep.sweep(FUNCTION.delivery, budget_s=budget_s)

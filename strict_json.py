@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 
 JSONObject = dict[str, Any]
 
+BODY_MAX: Final = 256 * 1024  # bytes; whoever reads a body holds it to that, before this room sees it
 INTEGER_DIGITS_MAX: Final = 400
 DEPTH_MAX: Final = 100  # whoever walks the value later has less stack left than the reader had
 

@@ -18,6 +18,7 @@ from turn import Turn
 
 logger = logging.getLogger("handoff.sweep")
 
+BUDGET_S: Final = 55.0  # of the minute until the next pass; none begins a row that it could not end within
 BATCH: Final = 100
 READ_MAX: Final = 1000
 SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each

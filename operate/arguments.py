@@ -17,6 +17,7 @@ from operate.retrying import STATES, retry_rows
 from operate.routes import show_routes
 from operate.spans import read_span
 from operate.sweeping import sweep_rows
+from sweep import BUDGET_S
 
 Run = Callable[[argparse.Namespace, Operator], int]
 
@@ -203,7 +204,8 @@ def _states(told: str, states: Sequence[State]) -> str:
 
 
 def _budget(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--budget", type=_seconds, default=45.0, metavar="S", help="seconds a pass may take (45)")
+    told = f"seconds a pass may take ({BUDGET_S:g})"
+    command.add_argument("--budget", type=_seconds, default=BUDGET_S, metavar="S", help=told)
 
 
 def _seconds(text: str) -> float:

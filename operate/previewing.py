@@ -23,11 +23,10 @@ from operate.operator import OK, TO_MEND, Halt, Operator
 from operate.plain import plain_text
 from routing import Route, Routing, plain
 from settings import read_routing
-from strict_json import MalformedJSON, parse_body
+from strict_json import BODY_MAX, MalformedJSON, parse_body
 from text import clean, mask_cards
 from ticket import NO_ROUTE_TAG, SUBJECT_MAX, to_ticket
 
-BODY_MAX: Final = 256 * 1024  # what the function takes
 _FREE_TEXT: Final = ("conversation_summary", "conversation_transcript", "reason", "user_name")
 _PAGE: Final = """<!doctype html>
 <html lang="es"><meta charset="utf-8"><title>{subject}</title>

@@ -26,9 +26,9 @@ _ENVIRONMENT: Final = {
     "WEBHOOK_SECRET": SECRET,
 }
 with patch.dict(os.environ, _ENVIRONMENT):  # main reads its settings when it is imported
-    from main import SWEEP_BUDGET_S, Function
+    from main import Function
 
-__all__ = ["MESSAGES", "ROUTING", "SWEEP_BUDGET_S", "open_function", "post", "silence"]
+__all__ = ["MESSAGES", "ROUTING", "open_function", "post", "silence"]
 
 ROUTING: Final[Routing] = load_routing(DEFAULT_ROUTING.read_text(encoding="utf-8"))
 MESSAGES: Final = Messages(MESSAGES_FILE.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from freshdesk_client import FreshdeskClient
 from ledger import Ledger, LedgerUnavailable
 from proofs.controls import Rig
 from proofs.desk_model import DeskModel, Limits
-from proofs.edge import ROUTING, SWEEP_BUDGET_S, open_function, post, silence
+from proofs.edge import ROUTING, open_function, post, silence
 from proofs.faults import Fate, Faults, FaultyLedger, FaultyTransport
 from proofs.memory_ledger import MemoryLedger
 from proofs.naive import post_once
@@ -21,7 +21,7 @@ from proofs.scheduler import Killed, Scheduler
 from proofs.stories import Sending, Story, make_stories, mark_of, number_in
 from proofs.verdict import Answered, Verdict, judge
 from routing import MAIN_DESK
-from sweep import SweepReport, sweep
+from sweep import BUDGET_S, SweepReport, sweep
 
 SENDER_PAUSES_S: Final = (1.0, 5.0, 30.0)
 SWEEP_EVERY_S: Final = 60.0
@@ -43,7 +43,7 @@ class Plan:
     rig: Rig = field(default_factory=Rig)
     limits: Limits = field(default_factory=Limits)
     store: Callable[[], Ledger] = MemoryLedger
-    sweep_budget_s: float = SWEEP_BUDGET_S
+    sweep_budget_s: float = BUDGET_S
 
 
 class History:

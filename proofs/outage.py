@@ -10,11 +10,11 @@ from typing import Final
 
 from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
 from proofs.desk_model import WINDOW_S, DeskModel, Limits
-from proofs.edge import SWEEP_BUDGET_S
 from proofs.faults import CALM
 from proofs.history import History, Plan
 from proofs.scheduler import Scheduler
 from proofs.stories import Sending, Story, body_of, json_of
+from sweep import BUDGET_S
 
 DAY_S: Final = 86_400.0
 BURST_S: Final = 10.0
@@ -62,7 +62,7 @@ class Recovered:
 
 
 def run_outage(
-    manner: str, *, handoffs: int = 2000, down_s: float = DAY_S, seed: int = 1, budget_s: float = SWEEP_BUDGET_S
+    manner: str, *, handoffs: int = 2000, down_s: float = DAY_S, seed: int = 1, budget_s: float = BUDGET_S
 ) -> Recovered:
     """Let requests arrive over the whole outage; tell how long the recovery took."""
     pause_s = DAY_S / handoffs
@@ -72,7 +72,7 @@ def run_outage(
     )
 
 
-def run_burst(*, handoffs: int = 1000, seed: int = 1, budget_s: float = SWEEP_BUDGET_S) -> Recovered:
+def run_burst(*, handoffs: int = 1000, seed: int = 1, budget_s: float = BUDGET_S) -> Recovered:
     """Let all requests arrive at once, at an account that takes 160 tickets a minute."""
     stories = [_plain(number, number * BURST_S / handoffs) for number in range(handoffs)]
     return _run(stories, seed, PRO, DeskModel, budget_s)
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m proofs.outage", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--handoffs", type=int, default=2000, help="requests during the outage (default 2000)")
     parser.add_argument("--burst", type=int, default=1000, help="requests in the burst's ten seconds (default 1000)")
-    parser.add_argument("--budget", type=float, default=SWEEP_BUDGET_S, help="seconds a pass of the sweep may take")
+    parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds a pass of the sweep may take")
     said = parser.parse_args(arguments)
     found = {
         f"down 24 h, {manner}": run_outage(manner, handoffs=said.handoffs, budget_s=said.budget) for manner in MANNERS

@@ -512,7 +512,9 @@ def test_without_a_ledger_a_lost_answer_is_found(fake: FakeFreshdesk) -> None:
     assert len(fake.tickets) == 1
 
 
-@pytest.mark.parametrize("fates", [[UNKNOWN] * 2, [None, UNKNOWN], [None, *[UNKNOWN] * 3], [None, answer(401)]])
+@pytest.mark.parametrize(
+    "fates", [[UNKNOWN] * 2, [None, UNKNOWN], [None, *[UNKNOWN] * 3], [None, answer(401)], [None, refusal("email")]]
+)
 def test_without_a_ledger_and_without_a_desk_nothing_is_kept(fake: FakeFreshdesk, fates: list[Any]) -> None:
     """Neither took it: the caller hears so, and sends it again."""
     fake.fates.extend(fates)

@@ -21,6 +21,8 @@ from werkzeug.test import EnvironBuilder
 from answers import Reply
 from local_freshdesk import LocalFreshdesk
 from settings import SettingsError
+from strict_json import BODY_MAX
+from sweep import BUDGET_S
 from tests.edge import NOWHERE, Function, environ, main, open_function
 from tests.factories import EMAIL, PHONE, SECRET, SUMMARY, body, request
 
@@ -104,7 +106,7 @@ def test_an_address_freshdesk_refuses_is_asked_for_again(function: Function, des
 REFUSALS: list[tuple[dict[str, Any], int, str]] = [
     ({"raw": b"{"}, 400, "malformed-json"),
     ({"raw": b""}, 400, "malformed-json"),
-    ({"raw": b"x" * (main.BODY_MAX + 1)}, 413, "payload-too-large"),
+    ({"raw": b"x" * (BODY_MAX + 1)}, 413, "payload-too-large"),
     ({"content_type": "text/plain"}, 415, "unsupported-media-type"),
     ({"content_type": None}, 415, "unsupported-media-type"),
     ({"headers": {"Content-Encoding": "gzip"}}, 415, "unsupported-media-type"),
@@ -142,7 +144,7 @@ def test_a_refusal_names_the_fields_and_no_value(function: Function) -> None:
     assert "zoraida" not in reply.body
 
 
-@pytest.mark.parametrize("size", [main.BODY_MAX - 1, main.BODY_MAX])
+@pytest.mark.parametrize("size", [BODY_MAX - 1, BODY_MAX])
 def test_a_body_may_be_as_large_as_the_bound(function: Function, size: int) -> None:
     """To the byte."""
     raw = json.dumps(body()).encode()[:-1] + b', "relleno": "'
@@ -153,10 +155,10 @@ def test_a_body_may_be_as_large_as_the_bound(function: Function, size: int) -> N
 
 def test_a_body_past_what_is_drained_is_refused_all_the_same(function: Function) -> None:
     """The rest is left unread: 413, and its beginning kept."""
-    stream = io.BytesIO(b"x" * (main.DRAIN_MAX + 3 * main.BODY_MAX))
+    stream = io.BytesIO(b"x" * (main.DRAIN_MAX + 3 * BODY_MAX))
     sent = streamed(stream)
     assert function(sent).status == 413
-    assert stream.tell() < main.DRAIN_MAX + 2 * main.BODY_MAX
+    assert stream.tell() < main.DRAIN_MAX + 2 * BODY_MAX
 
 
 def streamed(stream: Any) -> Request:
@@ -456,4 +458,4 @@ def test_the_log_is_json_by_us_or_by_the_platform(told: dict[str, str], handlers
 
 def test_a_pass_of_the_schedule_ends_within_its_minute() -> None:
     """serverless.yml stops the sweep after 60 s; a pass begins no row that could last longer."""
-    assert main.SWEEP_BUDGET_S == 55.0
+    assert BUDGET_S == 55.0

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from local_freshdesk import LocalFreshdesk
-from tests.edge import main
+from strict_json import BODY_MAX
 from tests.factories import API_KEY, SECRET, body
 from tests.serving import Served, serve
 
@@ -59,7 +59,7 @@ def well(served: Served, message_id: str) -> bool:
 
 @pytest.mark.parametrize(
     ("size", "status"),
-    [(main.BODY_MAX - 1, 201), (main.BODY_MAX, 201), (main.BODY_MAX + 1, 413), (3_000_000, 413), (11_000_000, 413)],
+    [(BODY_MAX - 1, 201), (BODY_MAX, 201), (BODY_MAX + 1, 413), (3_000_000, 413), (11_000_000, 413)],
 )
 @pytest.mark.parametrize("chunked", [False, True])
 def test_the_bound_holds_however_the_body_comes(served: Served, size: int, status: int, chunked: bool) -> None:  # noqa: FBT001 -- a table's column
@@ -102,7 +102,7 @@ def test_a_length_that_lies_harms_nobody(
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip"])
 def test_a_compressed_body_is_never_unpacked(served: Served, encoding: str) -> None:
     """415, so no bomb goes off: 100 MB in 100 kB."""
-    bomb = gzip.compress(b"0" * 100_000_000, compresslevel=1)[: main.BODY_MAX]
+    bomb = gzip.compress(b"0" * 100_000_000, compresslevel=1)[:BODY_MAX]
     answer = requests.post(served.url, data=bomb, headers={**HEAD, "Content-Encoding": encoding}, timeout=20)
     assert answer.status_code == 415
 
