@@ -57,7 +57,10 @@ TESTS: Final = {
         "tests/test_main.py::test_a_broken_file_stops_the_start_of_the_process",
     ),
     "text": ("tests/house/test_doctests.py", "tests/test_text.py", "tests/test_ordinary_email.py"),
-    "strict_json": ("tests/test_strict_json.py", "tests/hostile/test_json_corpus.py"),
+    "strict_json": (
+        *("tests/test_strict_json.py", "tests/hostile/test_json_corpus.py"),
+        "tests/test_main.py::test_a_body_is_read_to_the_byte",
+    ),
     "plain_check": ("tests/test_plain_check.py",),
     "settings": ("tests/test_settings.py",),
     "freshdesk_client": ("tests/test_freshdesk_client.py",),
