@@ -1,4 +1,4 @@
-"""`make bench`: measure everything, print the table, write it with its plots into docs/. Takes about eight minutes.
+"""`make bench`: measure everything, print the table, write it with its plots into docs/. Takes about eleven minutes.
 
 Needs Linux (/proc) and, for the cold starts, Python 3.13, `npm ci` and the package index.
 """
@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from bench import cold_start
+from bench import cold_start, price
 from bench.cost import Cost, cost
 from bench.measures import TINY, Figures, Plan, measure
 from bench.packaged import package
@@ -32,15 +32,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     FOLDER.mkdir(parents=True, exist_ok=True)
     plan = TINY if options.tiny else Plan()
+    prices = price.measure(FOLDER, plan)
     with subjects(FOLDER) as running:
         figures = measure(running, plan)
         rows = rows_of(figures)
         cold, priced = ([], None) if options.no_cold_start else _cold_starts(running, plan)
     rows += cold
     print(table(rows))
-    print(f"\n{machine()}")
+    print(f"\n{price.table(prices)}\n\n{machine()}")
     if not (options.print_only or options.tiny):
         _write(figures, rows, priced)
+        write(f"\n{price.table(prices)}\n", "price", DOCUMENT)
     return 0
 
 

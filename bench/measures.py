@@ -11,7 +11,7 @@ from bench.subjects import Server, Subjects, send
 UPSTREAM_MS: Final = 150.0
 MANY: Final = 64
 BUSY: Final = 16
-_WARM_UP: Final = 320
+WARM_UP: Final = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def measure(subjects: Subjects, plan: Plan) -> Figures:
     sent = _Sent(subjects)
     subjects.upstream.hold(0)
     for server in (subjects.floor, subjects.target):
-        sent.to(server, callers=BUSY, requests=_WARM_UP)
+        sent.to(server, callers=BUSY, requests=WARM_UP)
     cpu_ms = _cpu(sent, plan)
     subjects.upstream.hold(UPSTREAM_MS)
     latency = _latency(sent, plan)

@@ -9,12 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.request import urlopen
 
 from bench.load import SECRET
@@ -89,16 +89,38 @@ class Subjects:
     target: Server
 
 
+class Wish(NamedTuple):
+    """Something to serve: the file, and the name of the function in it."""
+
+    source: str
+    target: str
+
+
+FLOOR: Final = Wish("bench/floor.py", "forward")
+FUNCTION: Final = Wish("main.py", "create_ticket")
+
+
 @contextmanager
 def subjects(folder: Path) -> Iterator[Subjects]:
-    """Start them; the function's ledger lies in folder, which must be on a real disk for the figures to mean much."""
+    """Start the floor and the function; see `serving`."""
+    with serving(folder, (FLOOR, FUNCTION)) as (upstream, (floor, target)):
+        yield Subjects(upstream, floor, target)
+
+
+@contextmanager
+def serving(folder: Path, wishes: Sequence[Wish]) -> Iterator[tuple[Upstream, list[Server]]]:
+    """Start an upstream and a server for each wish, in this order.
+
+    Each has a ledger of its own in folder, which must be on a real disk for the figures to mean much.
+    """
     with ExitStack() as stack:
         own = Path(stack.enter_context(TemporaryDirectory(dir=folder)))
         upstream = stack.enter_context(_upstream())
-        env = environment(upstream.url, f"sqlite:///{own / 'ledger.db'}")
-        floor = stack.enter_context(_served("bench/floor.py", "forward", env, own))
-        target = stack.enter_context(_served("main.py", "create_ticket", env, own))
-        yield Subjects(upstream, floor, target)
+        servers = []
+        for number, wish in enumerate(wishes):
+            env = environment(upstream.url, f"sqlite:///{own / f'{number}.db'}")
+            servers.append(stack.enter_context(_served(wish, env, own / f"{number}.log")))
+        yield upstream, servers
 
 
 def environment(upstream_url: str, ledger_url: str) -> dict[str, str]:
@@ -142,12 +164,12 @@ def _upstream() -> Iterator[Upstream]:
 
 
 @contextmanager
-def _served(source: str, target: str, env: Mapping[str, str], folder: Path) -> Iterator[Server]:
+def _served(wish: Wish, env: Mapping[str, str], log_file: Path) -> Iterator[Server]:
     port = _free_port()
-    function = ["--source", source, "--target", target, "--host", "127.0.0.1", "--port", str(port)]
+    function = ["--source", wish.source, "--target", wish.target, "--host", "127.0.0.1", "--port", str(port)]
     command = pinned(TARGET_CORE, sys.executable, "-m", "functions_framework", *function)
     with (
-        (folder / f"{target}.log").open("wb") as log,
+        log_file.open("wb") as log,
         _running(command, {**env, "PYTHONPATH": str(ROOT)}, stdout=log) as process,
     ):
         _wait_for(port, process)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from bench import price
 from bench.__main__ import main
 from bench.cold_start import Starts
 from bench.cost import cost
@@ -13,6 +17,7 @@ from bench.load import handoff
 from bench.measures import Latency, Pair
 from bench.plot import latency_plot, ratio_plot
 from bench.report import Row, cold_row, cost_row, formula, table
+from bench.subjects import ROOT, environment
 from handoff import read_handoff
 
 ROWS = (
@@ -30,10 +35,12 @@ ROWS = (
 def test_a_tiny_run_fills_every_row(capsys: pytest.CaptureFixture[str]) -> None:
     """Real servers, few requests: each row has its figures, and each handoff its one ticket."""
     assert main(["--tiny", "--no-cold-start"]) == 0
-    lines = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert [line[0].removeprefix("| ") for line in lines[2:]] == list(ROWS)
-    assert all(line[2].strip() for line in lines[2:])
+    figures, prices, _machine = capsys.readouterr().out.split("\n\n")
+    lines = [line.removeprefix("| ").split(" | ") for line in figures.splitlines()[2:]]
+    assert [line[0] for line in lines] == list(ROWS)
+    assert all(line[2].strip() for line in lines)
     assert lines[-1][-1] == "yes |"
+    assert [line.removeprefix("| ").split(" | ")[0] for line in prices.splitlines()[2:]] == list(price.NAMES)
 
 
 def test_no_two_handoffs_of_the_load_are_alike() -> None:
@@ -56,6 +63,34 @@ def test_the_cost_adds_up() -> None:
     assert priced.total == pytest.approx(priced.compute + priced.calls + priced.ledger + priced.logs)
     assert f"{priced.total:.4f} US$" in formula(priced)
     assert cost_row(priced).met is None
+
+
+def test_a_price_is_told_in_medians_and_against_the_floor() -> None:
+    """The last of them is the floor; a ratio is the median of the rounds' own."""
+    dear = price.Price([5.0, 4.0, 9.0], [2.0, 3.0, 9.0], [300.0])
+    floor = price.Price([1.0], [1.0, 2.0, 3.0], [400.0])
+    rows = price.table([dear, dear, dear, floor]).splitlines()
+    assert rows[2] == "| the function | 5.0 ms | 3.00 ms | 2.00 | 300 |"
+    assert rows[-1] == "| the floor | 1.0 ms | 2.00 ms | 1.00 | 400 |"
+
+
+def test_what_is_taken_out_for_its_price_is_out(tmp_path: Path) -> None:
+    """Else the table would compare the function with itself: nothing waits for the disk, nothing is remembered."""
+    told = "from bench.{} import SQLiteLedger as L; ledger = L({!r}); "
+    disk = 'print(ledger._open().execute("PRAGMA synchronous").fetchone())'
+    rows = (
+        "from tests.ledger_factories import entry, NOW; "
+        "print(ledger.claim(entry(), now=NOW, tickets_an_hour=5).mine, list(ledger.each()))"
+    )
+    assert said(told.format("without_disk", str(tmp_path / "a")) + disk) == "(0,)"
+    assert said(told.format("without_ledger", str(tmp_path / "b")) + rows) == "True []"
+
+
+def said(program: str) -> str:
+    """Return what a program prints where a function could start."""
+    env = environment("http://127.0.0.1:9", "sqlite:///nowhere/l.db")
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_missed_goal_shows() -> None:
