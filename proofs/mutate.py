@@ -72,7 +72,7 @@ TESTS: Final = {
     "logs": ("tests/test_logs.py",),
     "lambda_handler": ("tests/deploy/test_same_answers.py",),
     "ledger/__init__": (
-        *("-k", "rows or sqlite", "tests/test_rows.py"),
+        *("-k", "row or sqlite", "tests/ledger/test_row.py", "tests/test_rows.py"),
         *("tests/ledger/test_unreadable.py", "tests/ledger/test_contract.py"),
     ),
     "ledger/dynamodb": (
