@@ -57,7 +57,7 @@ def test_any_handoff_becomes_a_ticket(given_one: Handoff, given_route: Any, refu
 
 
 def test_a_ticket_has_the_routes_fields() -> None:
-    """Open (2), group, priority by number, type, source, product and the rest, as the route says; nothing that it does not."""
+    """Open, group, priority by number, type, source, product and the rest, as the route says; no other."""
     numbers = {"group_id": 1, "product_id": 2, "responder_id": 3, "email_config_id": 4, "source": 9}
     fields = to_ticket(handoff(), route(**numbers, type="Incidente", priority="urgent", custom_fields={"cf_a": 1}))
     assert numbers.items() <= fields.items()
