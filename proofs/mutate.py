@@ -43,11 +43,8 @@ TESTS: Final = {
     "rows": ("tests/test_rows.py", "tests/test_recovery.py", "tests/test_delivery.py"),
     "delivery": ("tests/test_delivery.py", "tests/test_recovery.py", "tests/test_sweep.py"),
     "recovery": ("tests/test_recovery.py", "tests/test_sweep.py"),
-    "sweep": ("tests/test_sweep_bounds.py", "tests/test_sweep.py", "tests/test_recovery.py"),
-    "desk": (
-        *("tests/test_desk.py", "tests/test_looking.py", "tests/test_recovery.py", "tests/test_sweep.py"),
-        "tests/test_delivery.py",
-    ),
+    "sweep": ("tests/test_sweep_bounds.py", "tests/test_sweep.py"),
+    "desk": ("tests/test_desk.py", "tests/test_looking.py", "tests/test_sweep_bounds.py", "tests/test_sweep.py"),
     "routing": ("tests/test_routing.py",),
     "handoff": ("tests/test_handoff.py",),
     "main": ("tests/test_main.py", "tests/hostile/test_bodies.py"),
