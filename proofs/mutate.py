@@ -40,11 +40,11 @@ EQUIVALENT: Final = Path(__file__).parent / "equivalent.toml"
 PATIENCE_S: Final = 120.0
 # The files that hold a module to its word; the quickest first, for one failure is enough.
 TESTS: Final = {
-    "rows": ("tests/test_rows.py", "tests/test_recovery.py", "tests/test_delivery.py"),
-    "delivery": ("tests/test_delivery.py", "tests/test_recovery.py", "tests/test_sweep.py"),
-    "recovery": ("tests/test_recovery.py", "tests/test_sweep.py"),
-    "sweep": ("tests/test_sweep_bounds.py", "tests/test_sweep.py"),
-    "desk": ("tests/test_desk.py", "tests/test_looking.py", "tests/test_sweep_bounds.py", "tests/test_sweep.py"),
+    "rows": ("tests/test_rows.py", "tests/rule"),
+    "delivery": ("tests/rule",),
+    "recovery": ("tests/rule",),
+    "sweep": ("tests/rule/test_sweep_bounds.py", "tests/rule/test_sweep.py", "tests/rule/test_sweep_stops.py"),
+    "desk": ("tests/test_desk.py", "tests/test_looking.py", "tests/rule"),
     "routing": ("tests/test_routing.py",),
     "handoff": ("tests/test_handoff.py",),
     "main": ("tests/test_main.py", "tests/hostile/test_bodies.py"),

@@ -15,9 +15,9 @@ from ledger.sqlite import SQLiteLedger
 from routing import load_routing
 from sweep import SweepReport, sweep
 from tests.factories import EMAIL, handoff
-from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery, entry
+from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery
+from tests.rule.keeping import WAIT_S, keep_number
 
-WAIT_S = 600.0
 TWO_DESKS = """\
 default_bot = "betsur"
 [default]
@@ -40,33 +40,6 @@ NOTHING = {
 }
 
 
-@pytest.fixture
-def clock() -> VirtualClock:
-    """Return a clock that nobody waits for."""
-    return VirtualClock()
-
-
-@pytest.fixture
-def fake(clock: VirtualClock) -> FakeFreshdesk:
-    """Return a Freshdesk on that clock."""
-    return FakeFreshdesk(clock)
-
-
-@pytest.fixture
-def rule(clock: VirtualClock, fake: FakeFreshdesk) -> Delivery:
-    """Return a delivery on that clock to that Freshdesk."""
-    return delivery(clock=clock, transport=fake)
-
-
-def keep(rule: Delivery, number: int, **overrides: Any) -> Entry:
-    """Put a row into the ledger that is due now; each number is another handoff."""
-    made = handoff(key=f"{number:08d}" + "A" * 44)
-    given = {"entry": made.key, "reference": made.reference, "handoff": made.to_json(), "person": "", "due_at": NOW}
-    row = entry(**{"state": State.NOT_CREATED, **given, **overrides})
-    rule.ledger.claim(row, now=NOW, tickets_an_hour=9)
-    return row
-
-
 def test_a_pass_over_nothing_tells_nothing(rule: Delivery) -> None:
     """No row, no wait."""
     assert sweep(rule, budget_s=120.0).as_dict() == SweepReport().as_dict() == NOTHING
@@ -75,7 +48,7 @@ def test_a_pass_over_nothing_tells_nothing(rule: Delivery) -> None:
 @pytest.mark.parametrize(("budget_s", "posts"), [(12.0, 1), (11.9, 0)])
 def test_a_row_needs_the_whole_of_its_time(rule: Delivery, fake: FakeFreshdesk, budget_s: float, posts: int) -> None:
     """To the moment: twelve seconds are enough for a row, a little less is not."""
-    keep(rule, 0)
+    keep_number(rule, 0)
     assert sweep(rule, budget_s=budget_s).stopped == ("" if posts else "budget")
     assert fake.posts == posts
 
@@ -83,14 +56,14 @@ def test_a_row_needs_the_whole_of_its_time(rule: Delivery, fake: FakeFreshdesk, 
 @pytest.mark.parametrize(("budget_s", "stopped"), [(12.0, "told to stop"), (11.9, "budget")])
 def test_a_pass_says_what_it_had_to_stop_for(rule: Delivery, budget_s: float, stopped: str) -> None:
     """Told to, or out of time; where both, the time was over anyway."""
-    keep(rule, 0)
+    keep_number(rule, 0)
     assert sweep(rule, budget_s=budget_s, told_to_stop=lambda: True).stopped == stopped
 
 
 def test_a_pass_that_was_told_to_stop_asks_no_more(rule: Delivery, fake: FakeFreshdesk) -> None:
     """It is over, whatever the next answer would be."""
     for number in range(3):
-        keep(rule, number)
+        keep_number(rule, number)
     answers = [False, True, False]
     assert sweep(rule, budget_s=120.0, told_to_stop=lambda: answers.pop(0)).stopped == "told to stop"
     assert (fake.posts, answers) == (1, [False])
@@ -100,7 +73,7 @@ def test_a_success_begins_the_count_of_failures_anew(rule: Delivery, fake: FakeF
     """Three rows in a row that failed for the desk's sake: no more, no less."""
     fake.fates.extend([None, *[answer(401)] * 9])
     for number in range(6):
-        keep(rule, number)
+        keep_number(rule, number)
     assert sweep(rule, budget_s=600.0).stopped == "desk-down"
     assert fake.posts == 4
 
@@ -108,8 +81,8 @@ def test_a_success_begins_the_count_of_failures_anew(rule: Delivery, fake: FakeF
 def test_what_is_not_due_waits_though_it_is_nearly(rule: Delivery, fake: FakeFreshdesk) -> None:
     """Half a second is left to a desk that does not answer."""
     fake.always = answer(401)
-    keep(rule, 0)
-    keep(rule, 1, error="unreachable", due_at=NOW + 0.5)
+    keep_number(rule, 0)
+    keep_number(rule, 1, error="unreachable", due_at=NOW + 0.5)
     sweep(rule, budget_s=120.0)
     assert fake.posts == 1
 
@@ -121,8 +94,8 @@ def test_one_desk_that_is_down_does_not_stop_another(clock: VirtualClock, fake: 
     main = delivery(clock=clock, transport=fake, routing=load_routing(TWO_DESKS))
     rule = replace(main, desks={**main.desks, "otra": Desk("https://otra.freshdesk.com", FreshdeskClient(down), clock)})
     for number in range(4):
-        keep(rule, number, handoff=handoff(key=f"{number:08d}" + "A" * 44, bot="corp").to_json(), desk="otra")
-    keep(rule, 4)
+        keep_number(rule, number, handoff=handoff(key=f"{number:08d}" + "A" * 44, bot="corp").to_json(), desk="otra")
+    keep_number(rule, 4)
     assert sweep(rule, budget_s=600.0).stopped == "desk-down"
     assert (down.posts, fake.posts) == (3, 1)
 
@@ -131,8 +104,8 @@ def test_an_older_doubt_than_the_list_reaches_is_looked_for_by_its_address(rule:
     """A row that comes forward later may be older than those for whom the list was made: it is not in it."""
     doubt: dict[str, Any] = {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S}
     for number in range(3):
-        keep(rule, number, **doubt)
-    keep(rule, 3, **doubt, created_at=NOW - 1000.0, due_at=NOW + 100.0, error="status 500")
+        keep_number(rule, number, **doubt)
+    keep_number(rule, 3, **doubt, created_at=NOW - 1000.0, due_at=NOW + 100.0, error="status 500")
     sweep(rule, budget_s=120.0)
     assert sum("email=" in call.path for call in fake.calls) == 1
     assert all(row.state is State.CREATED for row in rule.ledger.each())
@@ -157,7 +130,7 @@ def test_what_is_due_is_read_once_for_a_hundred_rows(
     ledger = Counting(SQLiteLedger(":memory:"))
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     for number in range(rows):
-        keep(rule, number)
+        keep_number(rule, number)
     assert sweep(rule, budget_s=600.0).as_dict()["created"] == rows
     assert ledger.asked == asked
 
@@ -165,16 +138,16 @@ def test_what_is_due_is_read_once_for_a_hundred_rows(
 def test_what_waits_is_counted_to_a_thousand(rule: Delivery) -> None:
     """More than that is an alarm all the same."""
     for number in range(1_001):
-        keep(rule, number, due_at=NOW + 5000.0)
+        keep_number(rule, number, due_at=NOW + 5000.0)
     assert sweep(rule, budget_s=120.0).waiting == 1_000
 
 
 def test_a_list_serves_a_whole_pass(rule: Delivery, fake: FakeFreshdesk) -> None:
     """Taken once, it is not taken again for the rows of the next batch."""
     for number in range(3):
-        row = keep(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
+        row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
-    late = keep(rule, 3, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, due_at=NOW + 100.0, error="status 500")
+    late = keep_number(rule, 3, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, due_at=NOW + 100.0, error="status 500")
     fake.has(subject=f"x [{late.reference}]", email=EMAIL)
     sweep(rule, budget_s=120.0)
     assert ([call.method for call in fake.calls].count("GET"), fake.posts) == (3, 0)

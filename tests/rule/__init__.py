@@ -1,0 +1,1 @@
+"""The rule: live, afterwards, and one pass of the sweep."""
