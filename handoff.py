@@ -81,7 +81,7 @@ class Handoff:
     def fingerprint(self) -> str:
         """Tell one wording of the same handoff from another; ids do not count."""
         words = {name: getattr(self, name) for name in _NAMES if name not in _NO_WORDS}
-        return _digest("words", json.dumps(words, sort_keys=True)).hex()[:20]
+        return _digest("words", json.dumps(words, sort_keys=True))[:16]
 
     @property
     def person(self) -> str:
@@ -92,7 +92,7 @@ class Handoff:
     def conversation(self) -> str:
         """A hash that stands for the conversation, or for the Botpress user where there is no conversation id."""
         told = self.conversation_id or self.user_id
-        return _digest("conversation", told).hex()[:32] if told else ""
+        return _digest("conversation", told)[:26] if told else ""
 
     def without_address(self, which: str) -> Handoff:
         """Return the handoff with its `email` or `phone` moved to the other data, where the agent can read it."""
@@ -184,7 +184,7 @@ def is_reference(told: str) -> bool:
 def person_of(address: str) -> str:
     """Return the hash that stands for an e-mail address (whatever its case) or a telephone's digits; "" for none."""
     digits = "" if "@" in address else "".join(filter(str.isdigit, address))
-    return _digest("person", digits or address.casefold()).hex()[:32] if address else ""
+    return _digest("person", digits or address.casefold())[:26] if address else ""
 
 
 def _cleaned(name: str, value: Any) -> Any:
@@ -262,17 +262,14 @@ def _key(given: JSONObject, idempotency_key: str) -> tuple[str, float]:
     """Return the handoff's key and how long it holds, in seconds (RFC draft Idempotency-Key allows quotes)."""
     told = idempotency_key.strip().strip('"')
     if told:
-        return _key_of("key", told), KEY_LIFETIME_S
+        return _digest("key", told), KEY_LIFETIME_S
     ids = [given.get(name) for name in ("conversation_id", "message_id")]
     if all(isinstance(value, str) for value in ids):
-        return _key_of("message", json.dumps(ids)), KEY_LIFETIME_S
-    return _key_of("body", json.dumps(given, sort_keys=True)), BODY_KEY_LIFETIME_S
+        return _digest("message", json.dumps(ids)), KEY_LIFETIME_S
+    return _digest("body", json.dumps(given, sort_keys=True)), BODY_KEY_LIFETIME_S
 
 
-def _key_of(kind: str, told: str) -> str:
-    """Return 52 characters of base32 (A-Z, 2-7): a person reads the first eight out."""
-    return base64.b32encode(_digest(kind, told)).decode().rstrip("=")
-
-
-def _digest(kind: str, told: str) -> bytes:
-    return hashlib.sha256(f"{kind}\0{told}".encode()).digest()
+def _digest(*parts: str) -> str:
+    """Return 52 characters of base32 (A-Z, 2-7) that stand for parts."""
+    hashed = hashlib.sha256("\0".join(parts).encode()).digest()
+    return base64.b32encode(hashed).decode().rstrip("=")

@@ -272,7 +272,7 @@ def test_a_person_is_known_by_their_address() -> None:
     assert person_of("54911555573910") != person_of(PHONE) != person_of(EMAIL)
     assert person_of("nadie") != ""  # "" is everybody without an address
     assert handoff(user_email="").person == ""
-    assert len(handoff().person) == 32
+    assert len(handoff().person) == 26
 
 
 def test_a_conversation_is_known_by_its_id_else_by_the_user() -> None:
@@ -391,5 +391,5 @@ def test_lifetimes_and_lesser_bounds_have_their_numbers() -> None:
 def test_hashes_have_their_lengths_and_texts_their_own_letters() -> None:
     """Rows of an earlier day must still be found, and accents must not swell a row past DynamoDB's bound."""
     read = handoff(conversation_id="c", conversation_summary="ñandú")
-    assert (len(read.fingerprint), len(read.person), len(read.conversation)) == (20, 32, 32)
+    assert (len(read.fingerprint), len(read.person), len(read.conversation)) == (16, 26, 26)
     assert "ñandú" in read.to_json()
