@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import rows
 from ledger import PERSON_WINDOW_S, LedgerUnavailable
 from ledger.sqlite import BUSY_TIMEOUT_S, TIDY_EVERY_S, SQLiteLedger
 from tests.ledger_factories import NOW, entry
@@ -28,6 +29,15 @@ from tests.ledger_factories import NOW, entry
 SQLiteLedger(sys.argv[1]).claim(entry(), now=NOW, tickets_an_hour=5)
 print("claimed", flush=True)
 time.sleep(60)
+"""
+
+FILE_OF_1_0_0 = """
+CREATE TABLE entries (
+    reference TEXT NOT NULL, entry TEXT NOT NULL, version INTEGER NOT NULL, owner TEXT NOT NULL,
+    due_at REAL, created_at REAL NOT NULL, expires_at REAL NOT NULL,
+    conversation TEXT NOT NULL, row TEXT NOT NULL,
+    PRIMARY KEY (reference, entry)
+) WITHOUT ROWID, STRICT;
 """
 
 
@@ -115,6 +125,17 @@ def test_a_locked_file_is_an_outage_within_seconds(tmp_path: Path, ledger: SQLit
         other.execute("ROLLBACK")
     ledger.delete(entry())
     assert list(ledger.each()) == []
+
+
+def test_a_file_of_an_older_version_goes_on(tmp_path: Path, ledger: SQLiteLedger) -> None:
+    """Its table is laid out otherwise; claims and what becomes of them are the same."""
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as older:
+        older.executescript(FILE_OF_1_0_0)
+    assert ledger.claim(entry(), now=NOW, tickets_an_hour=5).mine
+    assert not ledger.claim(entry(owner="another"), now=NOW, tickets_an_hour=5).mine
+    after = rows.changed(entry(), due_at=None)
+    assert ledger.replace(entry(), after)
+    assert ledger.find(entry().reference, now=NOW) == [after]
 
 
 def test_a_missing_directory_is_an_outage(tmp_path: Path) -> None:
