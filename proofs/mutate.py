@@ -43,7 +43,10 @@ TESTS: Final = {
     "rows": ("tests/test_rows.py", "tests/rule"),
     "delivery": ("tests/rule",),
     "recovery": ("tests/rule",),
-    "sweep": ("tests/rule/test_sweep_bounds.py", "tests/rule/test_sweep.py", "tests/rule/test_sweep_stops.py"),
+    "sweep": (
+        *("tests/rule/test_sweep_bounds.py", "tests/rule/test_sweep.py", "tests/rule/test_sweep_stops.py"),
+        "tests/test_main.py::test_a_pass_of_the_schedule_ends_within_its_minute",
+    ),
     "desk": ("tests/test_desk.py", "tests/test_looking.py", "tests/rule"),
     "routing": ("tests/test_routing.py",),
     "handoff": ("tests/test_handoff.py",),
