@@ -102,6 +102,11 @@ def test_a_look_goes_to_the_last_page_that_is_too_new(moment: float, probed: lis
     assert shelf.pages[: len(probed) + 1] == [*probed, read]
 
 
+def test_a_look_up_to_now_is_at_the_first_page_at_once() -> None:
+    """No page is asked for to find that out."""
+    assert pages_read(Shelf(1000), since=NOW - 1.0 + SKEW_S, until=NOW - SKEW_S) == [1]
+
+
 # Time
 
 
@@ -136,10 +141,12 @@ def test_a_refused_connection_is_tried_again_after_half_a_second(seconds: float,
 
 
 def test_without_time_nothing_is_posted() -> None:
-    """And nobody is told to come again at a certain time."""
+    """Nobody is told to come again at a certain time, and no person has to act."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
-    assert desk_of(fake, clock).create(lambda _dropped: {}, turn_on(clock, 3.4)) == NotMade("no-time")
+    assert desk_of(fake, clock).create(lambda _dropped: {}, turn_on(clock, 3.4)) == NotMade(
+        "no-time", None, alarming=False
+    )
     assert fake.calls == []
 
 
