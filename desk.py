@@ -107,11 +107,14 @@ class Desk:
         """Return the address where an agent sees the ticket."""
         return f"{self.url}/a/tickets/{ticket_id}"
 
-    def create(self, render: Render, turn: Turn) -> Attempt:
-        """Make the ticket that render gives, trying again only where certainly nothing was written."""
+    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
+        """Make the ticket that render gives, trying again only where certainly nothing was written.
+
+        With hold_back, only if tickets seem to be left in this minute: for what is kept, and can be made later.
+        """
         dropped: frozenset[str] = frozenset()
         while True:
-            held_back = self._held_back(turn)
+            held_back = self._held_back(turn, hold_back=hold_back)
             if held_back is not None:
                 return held_back
             fields = render(dropped)
@@ -131,11 +134,11 @@ class Desk:
             except OutcomeUnknown as error:
                 return InDoubt(str(error))
 
-    def _held_back(self, turn: Turn) -> NotMade | None:
+    def _held_back(self, turn: Turn, *, hold_back: bool) -> NotMade | None:
         """Return why no call is to be made now; None, if need be after waiting for the limit to open, where it is."""
         if not turn.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
             return NotMade("busy" if self.closed_for_s else "no-time", self.closed_for_s or None)
-        return NotMade("busy") if self._has_no_ticket_left else None
+        return NotMade("busy") if hold_back and self._has_no_ticket_left else None
 
     def look(
         self, reference: str, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool

@@ -34,9 +34,9 @@ class DeskWithoutDoubt(Desk):
 
     __slots__ = ()
 
-    def create(self, render: Render, turn: Turn) -> Attempt:
+    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
         """Forget the doubt."""
-        attempt = super().create(render, turn)
+        attempt = super().create(render, turn, hold_back=hold_back)
         return NotMade(attempt.error) if isinstance(attempt, InDoubt) else attempt
 
 
@@ -61,9 +61,9 @@ class DeskWithoutDropping(Desk):
 
     __slots__ = ()
 
-    def create(self, render: Render, turn: Turn) -> Attempt:
+    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
         """Insist."""
-        return super().create(lambda _dropped: render(frozenset()), turn)
+        return super().create(lambda _dropped: render(frozenset()), turn, hold_back=hold_back)
 
 
 class DeliveryWithoutQuarantine(Delivery):

@@ -161,13 +161,13 @@ def test_head_room_is_known_for_a_minute() -> None:
     assert rooms == [False, True]
 
 
-def nested(desk: Desk, clock: VirtualClock, transport: Nested, depth: int) -> list[Attempt]:
+def nested(desk: Desk, clock: VirtualClock, transport: Nested, depth: int, *, hold_back: bool = True) -> list[Attempt]:
     """Return what becomes of so many calls that begin while the ones before are under way; the last one first."""
     made: list[Attempt] = []
 
     def attempt(left: int) -> None:
         transport.meanwhile = (lambda: attempt(left - 1)) if left > 1 else None
-        made.append(desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)))
+        made.append(desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock), hold_back=hold_back))
 
     attempt(depth)
     return made
@@ -190,6 +190,16 @@ def test_the_last_tickets_of_a_minute_are_not_asked_for_all_at_once(
     assert transport.fake.posts == 1 + called
     assert attempts.count(NotMade("busy")) == (called < 6)
     assert sum(isinstance(one, Made) for one in attempts) == called
+
+
+def test_what_cannot_be_made_later_is_not_held_back() -> None:
+    """With nothing left of the minute, as far as one knows, it is asked for all the same."""
+    clock = VirtualClock()
+    transport = Nested(FakeFreshdesk(clock), {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"})
+    desk = desk_of(transport, clock)
+    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    attempts = nested(desk, clock, transport, 6, hold_back=False)
+    assert all(isinstance(one, Made) for one in attempts)
 
 
 def test_calls_one_after_the_other_are_never_held_back() -> None:
