@@ -202,6 +202,17 @@ def test_what_cannot_be_made_later_is_not_held_back() -> None:
     assert all(isinstance(one, Made) for one in attempts)
 
 
+def test_who_does_not_ask_otherwise_is_held_back() -> None:
+    """With three calls under way and nothing left of the minute."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"}
+    desk = desk_of(fake, clock)
+    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    with desk.client.meter.call(), desk.client.meter.call(), desk.client.meter.call():
+        assert desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) == NotMade("busy")
+
+
 def test_calls_one_after_the_other_are_never_held_back() -> None:
     """Nobody else finds out."""
     clock = VirtualClock()
