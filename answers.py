@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from delivery import Outcome, Status
 from handoff import Fault
+from outcome import Outcome, Status
 
 MESSAGES_FILE: Final = Path(__file__).parent / "templates" / "messages.toml"
 DEFAULT_LANGUAGE: Final = "es"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar, cast
 
 import rows
 from desk import LOOK_PAUSE_S, Attempt, BadAddress, Desk, InDoubt, Made, NotMade
@@ -15,7 +14,8 @@ from freshdesk_client import FreshdeskError
 from handoff import Handoff
 from journal import log_entry
 from ledger import Claim, Entry, Ledger, LedgerUnavailable, State
-from routing import MAIN_DESK, Routing
+from outcome import Outcome, Status
+from routing import MAIN_DESK, Route, Routing
 from rows import Policy
 from ticket import to_note, to_ticket
 from turn import Clock, Turn
@@ -27,35 +27,10 @@ LEDGER_PATIENCE_S: Final = 2.0  # a store that hangs must leave Freshdesk the be
 WITHOUT_MEMORY_S: Final = 86_400.0
 NEW_WORDS: Final = "La persona (o el bot) mandó otra vez este pedido, con otras palabras:"
 REFUSED_BEFORE: Final = "Antes, en la misma conversación, el bot mandó esto con datos que no servían:"
+SENT_AGAIN: Final = "Este pedido llegó otra vez mientras no se podía consultar el registro. Por las dudas, entero:"
 ONE_OF_MANY: Final = "Otro pedido de la misma persona, que ya mandó varios en la última hora:"
 
 T = TypeVar("T")
-
-
-class Status(StrEnum):
-    """What the caller is told."""
-
-    CREATED = "created"
-    DUPLICATE = "duplicate"
-    QUEUED = "queued"
-    REJECTED = "rejected"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a handoff, without any of the person's data."""
-
-    status: Status
-    reference: str
-    ticket_id: int | None = None
-    ticket_url: str = ""
-    group: str = ""
-    priority: str = ""
-    language: str = ""
-    dropped: tuple[str, ...] = ()
-    new_words: bool = False
-    bad_field: str = ""
 
 
 class NothingKept(Exception):
@@ -89,10 +64,7 @@ class Delivery:
             return self._without_memory(handoff, fresh, turn)
         if not claim.mine:
             return self._repeated(handoff, claim.entry, fresh, turn)
-        if claim.crowded:
-            aside = rows.changed(fresh, state=State.NOT_CREATED, due_at=self.clock.now(), crowded=True, error="crowded")
-            return self._told(self.settle(fresh, aside, turn), turn, Status.QUEUED)
-        return self._posted(self.create(fresh, turn), turn)
+        return self._made(fresh, turn, crowded=claim.crowded)
 
     def keep_refused(self, salvaged: Handoff) -> str:
         """Keep what there is of a refused handoff, and return its reference.
@@ -105,10 +77,9 @@ class Delivery:
         try:
             refused = rows.quarantined(fresh, now=self.clock.now(), policy=self.policy)
             claim = self._claim(refused, turn)
-            if not claim.mine and claim.entry.state is State.REJECTED:
-                self.firmly(lambda: self.ledger.replace(claim.entry, rows.refused_again(claim.entry, refused)), turn)
-            elif not claim.mine and claim.entry.fingerprint != fresh.fingerprint:
-                self._claim(rows.noted(fresh), turn)
+            kept = claim.mine or self._refused_again(claim.entry, refused, turn)
+            if not kept and claim.entry.fingerprint != fresh.fingerprint:
+                self._claim(rows.noted(fresh, claim.entry), turn)
         except LedgerUnavailable as error:
             raise NothingKept from error
         log_entry(claim.entry, "rejected", turn)
@@ -124,29 +95,27 @@ class Delivery:
             found = self.firmly(lambda: self.ledger.find(reference, now=self.clock.now()), self.turn())
         except LedgerUnavailable as error:
             raise NothingKept from error
-        told = {State.CREATED: Status.CREATED, State.FAILED: Status.FAILED}
         handoffs = [entry for entry in found if not entry.is_note]
-        return self.outcome(handoffs[0], told.get(handoffs[0].state, Status.QUEUED)) if handoffs else None
+        return self.outcome(handoffs[0], Status.of(handoffs[0])) if handoffs else None
 
     def create(self, entry: Entry, turn: Turn) -> Entry:
         """Post a ticket for a row in `creating` that the caller holds, and settle the row."""
         handoff = Handoff.from_json(entry.handoff)
-        attempt = self._attempt(handoff, refused=entry.refused, turn=turn)
-        if isinstance(attempt, InDoubt):
-            attempt = self._looked_once(handoff, entry.look_from, attempt, turn)
+        attempt = self._attempt(handoff, entry, turn)
         if isinstance(attempt, BadAddress) and not getattr(handoff, f"user_{attempt.field}"):
             attempt = NotMade(f"refused: fallback_requester: {attempt.field}", alarming=True)
         if isinstance(attempt, NotMade) and attempt.alarming:
             logger.error("refused", extra={"reference": entry.reference, "error": attempt.error})
         return self.settle(entry, self.after(entry, attempt), turn)
 
-    def add_note(self, entry: Entry, ticket_id: int, why: str, turn: Turn) -> Entry:
-        """Add a row's words to a ticket as a private note, at least once, and settle the row."""
+    def add_note(self, entry: Entry, holder: Entry, why: str, turn: Turn) -> Entry:
+        """Add a row's words to the ticket that holder has as a private note, at least once, and settle the row."""
         handoff = Handoff.from_json(entry.handoff)
-        html = to_note(handoff, self.routing.route(handoff.bot, handoff.category), why)
-        after = self.after(entry, Made(ticket_id))
+        html = to_note(handoff, self._route(handoff), why)
+        ticket_id = cast("int", holder.ticket_id)
+        after = replace(self.after(entry, Made(ticket_id)), desk=holder.desk)
         try:
-            self.desk(entry).add_note(ticket_id, html, turn)
+            self.desk(holder).add_note(ticket_id, html, turn)
         except FreshdeskError as error:
             until = self.clock.now() + rows.backoff_s(entry.attempts, self.jitter())
             after = rows.unmade(entry, until=until, error=f"note: {error}")
@@ -194,8 +163,11 @@ class Delivery:
         return Turn(self.clock, self.policy.deadline_s)
 
     def _fresh(self, handoff: Handoff) -> Entry:
-        route = self.routing.route(handoff.bot, handoff.category)
-        return rows.claimed(handoff, route, owner=self.new_owner(), now=self.clock.now(), policy=self.policy)
+        owner, now = self.new_owner(), self.clock.now()
+        return rows.claimed(handoff, self._route(handoff), owner=owner, now=now, policy=self.policy)
+
+    def _route(self, handoff: Handoff) -> Route:
+        return self.routing.route(handoff.bot, handoff.category)
 
     def _claim(self, entry: Entry, turn: Turn) -> Claim:
         bound = self.policy.tickets_an_hour
@@ -203,11 +175,11 @@ class Delivery:
 
     def _repeated(self, handoff: Handoff, standing: Entry, fresh: Entry, turn: Turn) -> Outcome:
         """Answer a handoff that has a row already; words it did not have become a note."""
-        if standing.state is State.REJECTED:
+        if rows.is_refused(standing):
             return self._corrected(standing, fresh, turn)
         new_words = standing.fingerprint != handoff.fingerprint
         if new_words:
-            self._keep_words(standing, rows.noted(fresh), turn)
+            self._keep_words(standing, rows.noted(fresh, standing), turn)
         if standing.state is State.FAILED:
             again = rows.reopened(standing, now=self.clock.now(), policy=self.policy)
             standing = self.settle(standing, again, turn)
@@ -215,14 +187,16 @@ class Delivery:
         return self._told(standing, turn, status, new_words=new_words)
 
     def _corrected(self, standing: Entry, fresh: Entry, turn: Turn) -> Outcome:
-        new = rows.corrected(standing, fresh)
+        new, bound = rows.corrected(standing, fresh), self.policy.tickets_an_hour
+        now = self.clock.now()
         try:
+            placed = self.firmly(lambda: self.ledger.take_place(new.person, now=now, tickets_an_hour=bound), turn)
             mine = self.firmly(lambda: self.ledger.replace(standing, new), turn)
         except LedgerUnavailable as error:
             raise NothingKept from error
         if mine:
-            return self._posted(self.create(new, turn), turn)
-        self._keep_words(standing, rows.noted(fresh), turn)  # the sweep has just taken up the refused one
+            return self._made(new, turn, crowded=not placed)
+        self._keep_words(standing, rows.noted(fresh, standing), turn)  # the sweep has just taken up the refused one
         return self._told(standing, turn, Status.QUEUED, new_words=True)
 
     def _keep_words(self, standing: Entry, note: Entry, turn: Turn) -> None:
@@ -232,24 +206,36 @@ class Delivery:
         except LedgerUnavailable as error:
             raise NothingKept from error
         if claim.mine and standing.ticket_id is not None:
-            self.add_note(note, standing.ticket_id, NEW_WORDS, turn)
+            self.add_note(note, standing, NEW_WORDS, turn)
 
-    def _attempt(self, handoff: Handoff, *, refused: bool, turn: Turn) -> Attempt:
-        route = self.routing.route(handoff.bot, handoff.category)
-        fallback = self.routing.fallback_requester
-        return self.desks[route.desk].create(
-            lambda dropped: to_ticket(handoff, route, dropped=dropped, refused=refused, fallback_requester=fallback),
-            turn,
-        )
+    def _refused_again(self, standing: Entry, refused: Entry, turn: Turn) -> bool:
+        if not rows.is_refused(standing):
+            return False
+        return self.firmly(lambda: self.ledger.replace(standing, rows.refused_again(standing, refused)), turn)
 
-    def _looked_once(self, handoff: Handoff, since: float, doubt: InDoubt, turn: Turn) -> Attempt:
-        """Look for the ticket a lost answer may have left behind."""
+    def _made(self, entry: Entry, turn: Turn, *, crowded: bool) -> Outcome:
+        """Make the ticket of a row that the caller holds; past the person's bound, leave it to the sweep."""
+        if not crowded:
+            return self._posted(self.create(entry, turn), turn)
+        aside = rows.changed(entry, state=State.NOT_CREATED, due_at=self.clock.now(), crowded=True, error="crowded")
+        return self._told(self.settle(entry, aside, turn), turn, Status.QUEUED)
+
+    def _attempt(self, handoff: Handoff, entry: Entry, turn: Turn, *, hold_back: bool = True) -> Attempt:
+        """Post; where the answer is lost, look for the ticket it may have left behind."""
+        route, fallback = self._route(handoff), self.routing.fallback_requester
+
+        def render(dropped: frozenset[str]) -> dict[str, Any]:
+            return to_ticket(handoff, route, dropped=dropped, refused=entry.refused, fallback_requester=fallback)
+
+        attempt = self.desk(entry).create(render, turn, hold_back=hold_back)
+        return self._looked_once(handoff, entry, attempt, turn) if isinstance(attempt, InDoubt) else attempt
+
+    def _looked_once(self, handoff: Handoff, entry: Entry, doubt: InDoubt, turn: Turn) -> Attempt:
         if not turn.pause(LOOK_PAUSE_S, keep=LOOK_PAUSE_S):
             return doubt
-        email = self.requester(handoff)
-        desk = self.desks[self.routing.route(handoff.bot, handoff.category).desk]
+        email, since = self.requester(handoff), entry.look_from
         try:
-            found = desk.look(handoff.reference, turn, email=email, since=since, everywhere=False)
+            found = self.desk(entry).look(handoff.reference, turn, email=email, since=since, everywhere=False)
         except FreshdeskError:
             return doubt
         return Made(found) if found else doubt
@@ -261,13 +247,12 @@ class Delivery:
         desk = self.desk(fresh)
         try:
             found = desk.look(handoff.reference, turn, email=handoff.user_email, since=since, everywhere=False)
+            if found:  # whether it has other words this time, only the ledger knows
+                desk.add_note(found, to_note(handoff, self._route(handoff), SENT_AGAIN), turn)
+                return self._told(rows.changed(fresh, ticket_id=found), turn, Status.DUPLICATE)
         except FreshdeskError as error:
             raise NothingKept from error
-        if found:
-            return self._told(rows.changed(fresh, ticket_id=found), turn, Status.DUPLICATE)
-        attempt = self._attempt(handoff, refused=False, turn=turn)
-        if isinstance(attempt, InDoubt):
-            attempt = self._looked_once(handoff, fresh.created_at, attempt, turn)
+        attempt = self._attempt(handoff, fresh, turn, hold_back=False)  # it cannot be kept for later
         after = self.after(fresh, attempt)
         try:
             self._claim(after, turn)  # it may be there again: what is kept now is not made a second time later

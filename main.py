@@ -17,9 +17,10 @@ from werkzeug.http import parse_options_header
 
 import sweep
 from answers import MESSAGES_FILE, Messages, MessagesError, Reply, problem, tell
-from delivery import Delivery, NothingKept, Status
+from delivery import Delivery, NothingKept
 from handoff import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
 from logs import log_as_json
+from outcome import Status
 from settings import Settings, SettingsError
 from strict_json import BODY_MAX, MalformedJSON, parse_body
 from ticket import try_templates

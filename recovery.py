@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
 
 import rows
@@ -84,7 +84,10 @@ class Recovery:
         return self._crowded(entry, turn) if entry.crowded else self._create(entry, turn)
 
     def _create(self, entry: Entry, turn: Turn, **changes: object) -> Entry | None:
-        taken = self._take(entry, State.CREATING, **changes)
+        """Post it on the way that its route says now: the routing may have changed since the row was written."""
+        handoff, routing = Handoff.from_json(entry.handoff), self.delivery.routing
+        routed = rows.routed_to(routing.route(handoff.bot, handoff.category))
+        taken = self._take(entry, State.CREATING, **changes, **routed)
         return self.delivery.create(taken, turn) if taken else None
 
     def _in_doubt(self, entry: Entry, look: Look, turn: Turn) -> Entry | None:
@@ -112,7 +115,7 @@ class Recovery:
         now = self._now()
         others = self.delivery.ledger.in_conversation(entry.conversation, now=now)
         later = [one for one in others if one.created_at >= entry.created_at and not one.refused and not one.is_note]
-        made = [one.ticket_id for one in later if one.ticket_id is not None]
+        made = [one for one in later if one.ticket_id is not None]
         if made:
             taken = self._take(entry, State.REJECTED)
             return self.delivery.add_note(taken, made[0], REFUSED_BEFORE, turn) if taken else None
@@ -137,7 +140,7 @@ class Recovery:
             until = now + rows.backoff_s(taken.attempts, delivery.jitter())
             return self._write(taken, rows.changed(taken, due_at=until, error=f"look: {error}"))
         if ticket_id is not None:
-            return delivery.add_note(taken, ticket_id, ONE_OF_MANY, turn)
+            return delivery.add_note(taken, replace(taken, ticket_id=ticket_id), ONE_OF_MANY, turn)
         if self._has_place(taken):
             taken = self._take(taken, State.NOT_CREATED, crowded=False)
             return self._create(taken, turn) if taken else None
@@ -150,7 +153,7 @@ class Recovery:
         if parent is None or parent.ticket_id is None:
             return self._write(entry, rows.changed(entry, due_at=self._now() + WAIT_FOR_ANOTHER_S))
         taken = self._take(entry, State.CREATING)
-        return self.delivery.add_note(taken, parent.ticket_id, NEW_WORDS, turn) if taken else None
+        return self.delivery.add_note(taken, parent, NEW_WORDS, turn) if taken else None
 
     def give_up(self, entry: Entry) -> Entry | None:
         """Give up a row whose time is over, loudly; None where it is not, or another has taken the row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from desk import Attempt, InDoubt, Made, NotMade
 from handoff import Handoff
@@ -27,6 +27,13 @@ class Policy:
     tickets_an_hour: int = 5
 
 
+def routed_to(route: Route) -> dict[str, Any]:
+    """Return what a row tells of the way its ticket takes."""
+    group = route.group or (str(route.group_id) if route.group_id else "")
+    told = {"bot": route.bot, "category": route.category, "desk": route.desk}
+    return {**told, "group": group, "priority": route.priority}
+
+
 def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: Policy) -> Entry:
     """Return the row of a handoff that its caller is about to post."""
     return Entry(
@@ -43,12 +50,8 @@ def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: P
         fingerprint=handoff.fingerprint,
         person=handoff.person,
         conversation=handoff.conversation,
-        bot=route.bot,
-        category=route.category,
-        desk=route.desk,
-        group=route.group or (str(route.group_id) if route.group_id else ""),
-        priority=route.priority,
         language=handoff.language[:2].lower(),
+        **routed_to(route),
     )
 
 
@@ -59,9 +62,16 @@ def quarantined(entry: Entry, *, now: float, policy: Policy) -> Entry:
     )
 
 
-def noted(entry: Entry) -> Entry:
-    """Return a new row as that of new words for a handoff that has a row already."""
-    return replace(entry, entry=f"{entry.entry}#{entry.fingerprint}", person="", conversation="")
+def noted(entry: Entry, parent: Entry) -> Entry:
+    """Return a new row as that of new words for a handoff that has a row already: they go where its ticket is."""
+    name = f"{entry.entry}#{entry.fingerprint}"
+    return replace(entry, entry=name, person="", conversation="", desk=parent.desk)
+
+
+def is_refused(entry: Entry) -> bool:
+    """Tell whether the row is that of a refused request, which certainly has no ticket."""
+    given_up = entry.state is State.FAILED and entry.refused and entry.doubt_since is None
+    return given_up or entry.state is State.REJECTED
 
 
 def changed(entry: Entry, **changes: object) -> Entry:
@@ -75,7 +85,12 @@ def corrected(old: Entry, new: Entry) -> Entry:
 
 
 def refused_again(old: Entry, new: Entry) -> Entry:
-    """Return the row of a refused handoff that was refused again: the last words, but the wait goes on as it began."""
+    """Return the row of a refused handoff that was refused again: the last words, but the wait goes on as it began.
+
+    One that nobody waits for any more begins anew: this time it may have an address.
+    """
+    if old.due_at is None:
+        return corrected(old, new)
     return replace(corrected(old, new), created_at=old.created_at, due_at=old.due_at, give_up_at=old.give_up_at)
 
 
@@ -115,7 +130,8 @@ def settled(entry: Entry, attempt: Attempt, *, now: float, jitter: float, policy
             return changed(entry, state=State.IN_DOUBT, due_at=again_at, doubt_since=now, error=error, **tried)
     kept = Handoff.from_json(entry.handoff).without_address(attempt.field).to_json()
     due, told = now + policy.refused_wait_s, f"refused: {attempt.field}"
-    return changed(entry, state=State.REJECTED, refused=True, handoff=kept, due_at=due, error=told, **tried)
+    gone = {"handoff": kept, "doubt_since": None}
+    return changed(entry, state=State.REJECTED, refused=True, due_at=due, error=told, **tried, **gone)
 
 
 def unmade(entry: Entry, *, until: float, error: str) -> Entry:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from answers import MESSAGES_FILE, NAMES, PROBLEMS, Messages, MessagesError, Reply, problem, tell
-from delivery import Outcome, Status
 from handoff import Fault, schema
+from outcome import Outcome, Status
 from tests.factories import REFERENCE
 
 SHIPPED = MESSAGES_FILE.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import rows
 from desk import BadAddress, InDoubt, Made, NotMade
 from handoff import Handoff
 from ledger import ROW_LIFETIME_S, Entry, State
+from routing import Route
 from rows import BACKOFF_MAX_S, Policy
 from tests.factories import EMAIL, PHONE, handoff, route
 from tests.ledger_factories import NOW, entry
@@ -71,10 +72,11 @@ def test_a_quarantined_row_waits_to_be_corrected() -> None:
 
 
 def test_a_note_is_a_row_of_its_own() -> None:
-    """New words stand beside their handoff, and count for no person and no conversation."""
-    row = rows.noted(claimed())
+    """New words stand beside their handoff, go where its ticket is, and count for no person and no conversation."""
+    row = rows.noted(claimed(), replace(claimed(), desk="otra"))
     assert row.entry == f"{handoff().key}#{handoff().fingerprint}"
     assert (row.is_note, row.person, row.conversation, row.reference) == (True, "", "", handoff().reference)
+    assert row.desk == "otra"
     assert not claimed().is_note
 
 
@@ -116,9 +118,9 @@ def test_doubt_is_dated() -> None:
 
 def test_a_refused_address_moves_where_the_agent_reads_it() -> None:
     """The person may correct it; if not, the ticket goes out without it, and the agent still sees it."""
-    row = settled(claimed(user_phone=PHONE), BadAddress("email"))
+    row = settled(replace(claimed(user_phone=PHONE), doubt_since=NOW), BadAddress("email"))
     kept = Handoff.from_json(row.handoff)
-    assert (row.state, row.refused, row.due_at) == (State.REJECTED, True, LATER + 900.0)
+    assert (row.state, row.refused, row.due_at, row.doubt_since) == (State.REJECTED, True, LATER + 900.0, None)
     assert (row.error, row.attempts) == ("refused: email", 1)
     assert (kept.user_email, kept.user_phone, kept.other) == ("", PHONE, (("user_email (?)", EMAIL),))
 
@@ -128,6 +130,30 @@ def test_an_inconclusive_look_leaves_the_doubt_as_old_as_it_was() -> None:
     row = rows.postponed(entry(doubt_since=NOW, state=State.CREATING), until=LATER, error="waiting")
     assert (row.state, row.doubt_since, row.due_at, row.error) == (State.IN_DOUBT, NOW, LATER, "waiting")
     assert (row.attempts, row.version) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("told", "refused"),
+    [
+        ({"state": State.REJECTED}, True),
+        ({"state": State.FAILED, "refused": True}, True),
+        ({"state": State.FAILED, "refused": True, "doubt_since": NOW}, False),
+        ({"state": State.FAILED}, False),
+        ({"state": State.NOT_CREATED, "refused": True}, False),
+    ],
+)
+def test_a_refused_row_is_one_that_certainly_has_no_ticket(told: dict[str, Any], *, refused: bool) -> None:
+    """Given up in doubt, it may have one; given up without, it has none."""
+    assert rows.is_refused(entry(**told)) is refused
+
+
+def test_a_row_tells_the_way_of_its_ticket() -> None:
+    """Bot, category, account, group (its number, where it has no name) and priority."""
+    way = Route(bot="b", bot_name="B", desk="otra", category="c", label="C", priority="low", group_id=7)
+    told = {"bot": "b", "category": "c", "desk": "otra", "group": "7", "priority": "low"}
+    assert rows.routed_to(way) == told
+    assert rows.routed_to(replace(way, group="Pagos"))["group"] == "Pagos"
+    assert rows.routed_to(replace(way, group_id=None))["group"] == ""
 
 
 def test_a_correction_takes_the_refused_ones_place() -> None:

@@ -21,14 +21,14 @@ FLOORS = (
     "rows",
     "desk",
     "ticket ledger.sqlite ledger.dynamodb settings transport",
-    "journal",
+    "journal outcome",
     "freshdesk_client handoff ledger routing logs clock turn",
     "text strict_json plain_check rate_limit freshdesk_url",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 PURE = (
     *("text", "strict_json", "plain_check", "rate_limit", "freshdesk_url", "handoff", "routing", "ticket"),
-    *("freshdesk_client", "rows", "answers"),
+    *("freshdesk_client", "rows", "answers", "outcome"),
 )
 IMPURE = {"os", "time", "random", "socket", "logging", "requests", "urllib3", "sqlite3", "threading", "subprocess"}
 

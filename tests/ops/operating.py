@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ops
-from delivery import Delivery, Outcome
+from delivery import Delivery
 from handoff import read_handoff
 from ledger import ROW_LIFETIME_S, Entry, Ledger, State
 from local_freshdesk import LocalFreshdesk
+from outcome import Outcome
 from settings import DeliverySettings
 from tests.factories import body
 from tests.ledger_factories import VirtualClock, entry

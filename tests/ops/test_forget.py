@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from delivery import Status
 from handoff import person_of
 from ledger import State
 from operate.forgetting import BLANKED, ERASED, erase
 from operate.operator import Halt
+from outcome import Status
 from rows import changed
 from tests.factories import EMAIL, PHONE, body, handoff
 from tests.leaks import canaries_in

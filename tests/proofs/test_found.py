@@ -11,13 +11,14 @@ import pytest
 from urllib3.exceptions import NewConnectionError
 
 from clock import SystemClock
-from delivery import Delivery, Status
+from delivery import Delivery
 from desk import Desk
 from freshdesk_client import Answer, FreshdeskClient, OutcomeUnknown, Request
 from handoff import Handoff, read_handoff
 from ledger import Claim, Entry, LedgerUnavailable, State
 from ledger.sqlite import SQLiteLedger
 from local_freshdesk import LocalFreshdesk
+from outcome import Status
 from proofs.around import Around
 from proofs.desk_model import DeskModel, Limits
 from proofs.edge import ROUTING

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from clock import SystemClock
-from delivery import Delivery, Outcome, Status
+from delivery import Delivery
 from ledger import Claim, Entry, State
 from ledger.sqlite import SQLiteLedger
 from local_freshdesk import LocalFreshdesk
+from outcome import Outcome, Status
 from tests.factories import PHONE, REFERENCE, handoff
 from tests.ledger_factories import (
     NOW,

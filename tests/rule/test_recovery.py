@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from delivery import Delivery, Status
+from delivery import Delivery
 from desk import CLOCK_SKEW_S
 from ledger import State
+from outcome import Status
 from recovery import LookByAddress
 from tests.factories import EMAIL, PHONE, REFERENCE, handoff
 from tests.ledger_factories import (

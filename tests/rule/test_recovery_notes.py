@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from delivery import NEW_WORDS, ONE_OF_MANY, Delivery, Status
+from delivery import NEW_WORDS, ONE_OF_MANY, Delivery
 from ledger import State
+from outcome import Status
 from recovery import LookByAddress, Recovery
 from tests.factories import EMAIL, PHONE, handoff
 from tests.ledger_factories import (

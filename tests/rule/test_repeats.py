@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from delivery import NEW_WORDS, Delivery, Outcome, Status
+from delivery import NEW_WORDS, Delivery
 from handoff import Handoff
 from ledger import Entry, State
 from ledger.sqlite import SQLiteLedger
+from outcome import Outcome, Status
 from tests.factories import REFERENCE, handoff
 from tests.ledger_factories import (
     NOW,

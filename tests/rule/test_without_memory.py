@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clock import SystemClock
-from delivery import WITHOUT_MEMORY_S, Delivery, NothingKept, Status
+from delivery import WITHOUT_MEMORY_S, Delivery, NothingKept
 from ledger import LedgerUnavailable, State
 from ledger.sqlite import SQLiteLedger
 from local_freshdesk import LocalFreshdesk
+from outcome import Status
 from tests.factories import REFERENCE, handoff
 from tests.ledger_factories import (
     NOW,
@@ -63,6 +65,28 @@ def test_without_a_ledger_a_repeat_finds_its_ticket(fake: FakeFreshdesk) -> None
     rule.deliver(handoff())
     outcome = rule.deliver(handoff())
     assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 1)
+
+
+def test_without_a_ledger_other_words_join_the_ticket(fake: FakeFreshdesk) -> None:
+    """Nobody knows whether they are others: they go into a note, or the caller hears that nothing was kept."""
+    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
+    rule.deliver(handoff())
+    assert rule.deliver(handoff(reason="otras palabras")).status is Status.DUPLICATE
+    assert [(number, "otras palabras" in html) for number, html in fake.notes] == [(1, True)]
+    fake.fates.extend([None, UNKNOWN])
+    with pytest.raises(NothingKept):
+        rule.deliver(handoff(reason="y otras"))
+
+
+def test_without_a_ledger_nobody_is_held_back(fake: FakeFreshdesk) -> None:
+    """What cannot be kept for later must be asked for now, though the last tickets of the minute may be gone."""
+    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "1.0"}
+    rule.deliver(handoff())
+    meter = rule.desks[""].client.meter
+    with meter.call(), meter.call(), meter.call():
+        assert rule.deliver(handoff(key="O" * 52)).status is Status.CREATED
+        assert replace(rule, ledger=SQLiteLedger(":memory:")).deliver(handoff(key="P" * 52)).status is Status.QUEUED
 
 
 def test_without_a_ledger_a_lost_answer_is_found(fake: FakeFreshdesk) -> None:
