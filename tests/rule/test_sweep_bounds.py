@@ -10,12 +10,11 @@ import pytest
 from delivery import Delivery
 from desk import Desk
 from freshdesk_client import FreshdeskClient
-from ledger import Entry, State
-from ledger.sqlite import SQLiteLedger
+from ledger import State
 from routing import load_routing
 from sweep import SweepReport, sweep
 from tests.factories import EMAIL, handoff
-from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery
+from tests.ledger_factories import NOW, FakeFreshdesk, VirtualClock, answer, delivery
 from tests.rule.keeping import WAIT_S, keep_number
 
 TWO_DESKS = """\
@@ -109,30 +108,6 @@ def test_an_older_doubt_than_the_list_reaches_is_looked_for_by_its_address(rule:
     sweep(rule, budget_s=120.0)
     assert sum("email=" in call.path for call in fake.calls) == 1
     assert all(row.state is State.CREATED for row in rule.ledger.each())
-
-
-class Counting(FaultyLedger):
-    """A ledger that counts how often it is asked for what is due."""
-
-    asked = 0
-
-    def due(self, until: float, limit: int) -> list[Entry]:
-        """See `Ledger`."""
-        self.asked += 1
-        return super().due(until, limit)
-
-
-@pytest.mark.parametrize(("rows", "asked"), [(100, 3), (101, 4)])
-def test_what_is_due_is_read_once_for_a_hundred_rows(
-    clock: VirtualClock, fake: FakeFreshdesk, rows: int, asked: int
-) -> None:
-    """Then there is something new; the last two times find nothing more, and count what waits."""
-    ledger = Counting(SQLiteLedger(":memory:"))
-    rule = delivery(clock=clock, transport=fake, ledger=ledger)
-    for number in range(rows):
-        keep_number(rule, number)
-    assert sweep(rule, budget_s=600.0).as_dict()["created"] == rows
-    assert ledger.asked == asked
 
 
 def test_what_waits_is_counted_to_a_thousand(rule: Delivery) -> None:
