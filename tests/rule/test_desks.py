@@ -115,6 +115,18 @@ def test_other_words_go_where_the_ticket_is(accounts: Accounts) -> None:
     assert accounts.main.notes == []
 
 
+def test_words_that_wait_follow_their_ticket(accounts: Accounts) -> None:
+    """Ticket and words were to go to one account, and go to another: the note's row says so, too."""
+    accounts.main.always = FreshdeskUnreachable("refused")
+    accounts.rule(TOGETHER).deliver(corps())
+    accounts.rule(TOGETHER).deliver(corps(reason="y otra cosa"))
+    accounts.main.always = None
+    for _ in range(2):
+        accounts.pass_over(accounts.rule(APART), 400.0)
+    assert ([number for number, _ in accounts.other.notes], accounts.main.notes) == ([1], [])
+    assert [(row.state, row.desk) for row in accounts.ledger.each()] == [(State.CREATED, "otra")] * 2
+
+
 def test_refused_words_go_where_the_later_ticket_is(accounts: Accounts) -> None:
     """The refused request named no bot; the good one of the same conversation has its ticket elsewhere."""
     rule = accounts.rule(APART)
