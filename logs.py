@@ -30,11 +30,13 @@ class JSONLines(logging.Formatter):
 
 
 def log_as_json(*, platform_formats: bool) -> None:
-    """Send the `handoff` loggers' records to standard error as JSON lines.
+    """Send the `handoff` loggers' records to standard error as JSON lines; urllib3 falls silent.
 
     Args:
         platform_formats: AWS Lambda with `logFormat: JSON` does it itself; then the records only go up to its handler.
     """
+    # A header that urllib3 cannot read is a warning that tells the call's whole address, and so a person's.
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     logger = logging.getLogger("handoff")
     logger.setLevel(logging.INFO)
     if platform_formats or logger.handlers:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from urllib.parse import quote, quote_plus
 
 from logs import JSONLines
 from tests.factories import CANARIES
 
 
 def canaries_in(text: str) -> list[str]:
-    """Return the canaries that text holds, as they are or as JSON writes them."""
-    return [canary for canary in CANARIES if canary in text or json.dumps(canary)[1:-1] in text]
+    """Return the canaries that text holds, as they are or as JSON or an address writes them."""
+    return [canary for canary in CANARIES if any(form in text for form in _forms(canary))]
+
+
+def _forms(canary: str) -> tuple[str, ...]:
+    return canary, json.dumps(canary)[1:-1], quote(canary), quote_plus(canary)
 
 
 class LeakDetector(logging.Handler):

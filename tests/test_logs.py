@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -18,13 +19,15 @@ from tests.leaks import LeakDetector, canaries_in
 @contextmanager
 def nothing_attached() -> Iterator[logging.Logger]:
     """Give the loggers' root as a new process has it; everything is put back afterwards."""
-    logger = logging.getLogger("handoff")
-    before = (logger.handlers[:], logger.level, logger.propagate)
+    logger, urllib3 = logging.getLogger("handoff"), logging.getLogger("urllib3")
+    before, level = (logger.handlers[:], logger.level, logger.propagate), urllib3.level
     logger.handlers[:], logger.propagate = [], True
+    urllib3.setLevel(logging.NOTSET)
     try:
         yield logger
     finally:
         logger.handlers[:], logger.level, logger.propagate = before
+        urllib3.setLevel(level)
 
 
 def record(message: str = "handoff", **extra: object) -> logging.LogRecord:
@@ -78,9 +81,18 @@ def test_a_platform_that_formats_gets_the_records() -> None:
 
 
 def test_the_search_for_leaks_finds_one() -> None:
-    """The control of the search that runs after every test: a name in a field, an address in a traceback."""
+    """The control of the search that runs after every test: a name in a field, an address in a traceback or path."""
     detector = LeakDetector()
     detector.handle(record(who=NAME))
     detector.handle(record(exc_info=(ValueError, ValueError(EMAIL), None)))
-    assert len(detector.found) == 2
+    detector.handle(record(path=f"/?email={quote_plus(EMAIL)}"))
+    assert len(detector.found) == 3
     assert canaries_in(json.dumps({"summary": "Canario del resumen: llegó"})) == ["Canario del"]
+
+
+@pytest.mark.parametrize("platform_formats", [False, True])
+def test_urllib3_says_nothing(platform_formats: bool) -> None:  # noqa: FBT001 -- the two cases
+    """Its warnings tell the address of a call, and so a person's; it has nothing worse to tell."""
+    with nothing_attached():
+        log_as_json(platform_formats=platform_formats)
+        assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.ERROR)

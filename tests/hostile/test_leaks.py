@@ -8,17 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import requests
 
 import sweep
 from answers import Reply
 from local_freshdesk import LocalFreshdesk
-from logs import JSONLines
+from logs import JSONLines, log_as_json
 from tests.corpora import TEXTS
 from tests.edge import Function, open_function
 from tests.factories import API_KEY, CANARIES, EMAIL, NAME, PHONE, SECRET, body, request
 from tests.leaks import LEAKS, canaries_in
 from tests.serving import serve
+from tests.test_transport import Start, answering, start
+
+__all__ = ["start"]  # the fixture
 
 WEATHERS = ("slow", "rate-limited", "broken", "html-502", "down", "answer-lost", "late-write")
 
@@ -82,6 +86,17 @@ def test_nothing_that_happens_leaks(function: Function, desk: LocalFreshdesk) ->
     assert [(line, found) for line in lines if (found := canaries_in(line))] == []
     assert [(text, found) for text in told if (found := canaries_in(text))] == []
     assert [line for line in lines if not isinstance(json.loads(line), dict)] == []
+
+
+@pytest.mark.parametrize("platform_formats", [False, True])
+def test_a_header_nobody_can_read_leaks_nothing(start: Start, tmp_path: Path, *, platform_formats: bool) -> None:
+    """urllib3 would warn of it, and tell the address of the call: whose tickets are looked for."""
+    host = start(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\nX-A: 1\r\n\r\n[]"))
+    with listening() as lines, open_function(f"http://127.0.0.1:{host.port}", tmp_path) as function:
+        log_as_json(platform_formats=platform_formats)
+        assert function(request()).status == 202
+    assert len(lines) >= 1
+    assert [(line, found) for line in lines if (found := canaries_in(line))] == []
 
 
 def test_the_search_would_find_a_leak() -> None:
