@@ -17,7 +17,7 @@ from freshdesk_client import (
     OutcomeUnknown,
     Page,
 )
-from rate_limit import RateLimit
+from rate_limit import RateMeter
 from ticket import droppable
 from turn import Clock, Turn
 
@@ -30,7 +30,6 @@ CLOCK_SKEW_S: Final = 300.0
 LOOK_PAGES: Final = 40  # 4,000 tickets: what a busy desk makes while a doubt is waited out, and then some
 SNAPSHOT_PAGES: Final = 20  # beyond, a few pages for each address cost less
 LAST_PAGE: Final = 300  # https://developers.freshdesk.com/api/#list_all_tickets
-RATE_WINDOW_S: Final = 60.0  # https://developers.freshdesk.com/api/#ratelimit: the limits are per minute
 PROBES: Final = 3  # calls under way that will tell soon enough whether tickets are left in this minute
 COPIES: Final = 3  # of this function, for all one knows, with as many calls under way: they share the limit
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
@@ -79,7 +78,10 @@ class Desk:
     client: FreshdeskClient
     clock: Clock
     closed_until: float = 0.0
-    called_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Give the client a meter that goes by this desk's clock."""
+        self.client.meter = RateMeter(self.clock.now)
 
     @property
     def closed_for_s(self) -> float:
@@ -89,18 +91,13 @@ class Desk:
     @property
     def has_head_room(self) -> bool:
         """Tell whether the rate limit has room for calls that can wait."""
-        limit = self._limit
+        limit = self.client.meter.limit
         return limit is None or limit.remaining > HEAD_ROOM * limit.total
-
-    @property
-    def _limit(self) -> RateLimit | None:
-        """What Freshdesk said of this minute; None where it said nothing, or long ago."""
-        return self.client.meter.limit if self.clock.now() - self.called_at <= RATE_WINDOW_S else None
 
     @property
     def _has_no_ticket_left(self) -> bool:
         """Tell whether this minute's tickets may be used up, and enough calls are under way to find that out."""
-        limit, out = self._limit, self.client.meter.calls_under_way
+        limit, out = self.client.meter.limit, self.client.meter.calls_under_way
         return limit is not None and out >= PROBES and COPIES * out >= limit.creates_left
 
     def ticket_url(self, ticket_id: int) -> str:
@@ -245,8 +242,6 @@ class Desk:
         except FreshdeskBusy as error:
             self.closed_until = self.clock.now() + error.retry_after_s
             raise
-        finally:
-            self.called_at = self.clock.now()
 
 
 class _TooManyPages(OutcomeUnknown):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -10,6 +11,7 @@ from math import inf
 from typing import Final, NamedTuple
 
 CREATE_SHARE: Final = 0.4  # of an account's calls, in every plan that bounds them; no header tells this bound
+RATE_WINDOW_S: Final = 60.0  # the limits are per minute
 RETRY_AFTER_DEFAULT_S: Final = 30.0
 RETRY_AFTER_MAX_S: Final = 3600.0
 
@@ -43,9 +45,20 @@ class RateLimit(NamedTuple):
 class RateMeter:
     """What one process knows of an account's limit: what it was told last, and how many of its own calls are out."""
 
-    def __init__(self) -> None:
-        self.limit: RateLimit | None = None
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._told: tuple[RateLimit | None, float] = (None, 0.0)  # and when: together, for threads read it
         self._under_way: list[None] = []  # one for each call: threads cannot add to a number safely
+
+    @property
+    def limit(self) -> RateLimit | None:
+        """What was told last; None where nothing was, or longer ago than a limit holds."""
+        limit, told_at = self._told
+        return limit if self._now() - told_at <= RATE_WINDOW_S else None
+
+    @limit.setter
+    def limit(self, limit: RateLimit | None) -> None:
+        self._told = limit, self._now()
 
     @property
     def calls_under_way(self) -> int:
@@ -66,7 +79,8 @@ class RateMeter:
         told = RateLimit.read(headers)
         if told is None:
             return
-        rise = told.remaining - self.limit.remaining if self.limit else inf
+        known = self.limit
+        rise = told.remaining - known.remaining if known else inf
         if not 0 < rise <= self.calls_under_way:  # a higher rise than that is a new minute
             self.limit = told
 

@@ -161,6 +161,19 @@ def test_head_room_is_known_for_a_minute() -> None:
     assert rooms == [False, True]
 
 
+def test_a_call_that_tells_no_limit_does_not_renew_it() -> None:
+    """What was told minutes ago holds nobody back, however often one has called since."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
+    desk = desk_of(fake, clock)
+    for _ in range(3):
+        desk.add_note(7, "x", turn_on(clock))
+        fake.headers = {}
+        clock.time += 40.0
+    assert desk.has_head_room
+
+
 def nested(desk: Desk, clock: VirtualClock, transport: Nested, depth: int, *, hold_back: bool = True) -> list[Attempt]:
     """Return what becomes of so many calls that begin while the ones before are under way; the last one first."""
     made: list[Attempt] = []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rate_limit import RateLimit, RateMeter
+from rate_limit import RATE_WINDOW_S, RateLimit, RateMeter
+from tests.ledger_factories import VirtualClock
 
 
 def headers(total: float, remaining: float) -> dict[str, str]:
@@ -29,3 +30,26 @@ def test_with_two_calls_out_as_much_more_may_be_the_past(told: float, kept: floa
     with meter.call(), meter.call():
         meter.read(headers(100.0, told))
     assert meter.limit == RateLimit(100.0, kept)
+
+
+@pytest.mark.parametrize(("age_s", "known"), [(RATE_WINDOW_S, True), (RATE_WINDOW_S + 0.01, False)])
+def test_what_was_told_holds_for_a_minute(age_s: float, known: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """From when it was told; answers that tell nothing do not renew it."""
+    clock = VirtualClock()
+    meter = RateMeter(clock.now)
+    meter.read(headers(100.0, 50.0))
+    for seconds in (age_s / 2, age_s / 2):
+        clock.time += seconds
+        meter.read({})
+    assert (meter.limit is not None) == known
+
+
+def test_what_was_told_long_ago_overtakes_nothing() -> None:
+    """The first answer of another minute is heeded, though it tells of hardly more than was left then."""
+    clock = VirtualClock()
+    meter = RateMeter(clock.now)
+    meter.read(headers(100.0, 50.0))
+    clock.time += RATE_WINDOW_S + 1.0
+    with meter.call():
+        meter.read(headers(100.0, 51.0))
+    assert meter.limit == RateLimit(100.0, 51.0)
