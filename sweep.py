@@ -6,6 +6,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from delivery import Delivery
@@ -20,7 +22,7 @@ logger = logging.getLogger("handoff.sweep")
 
 BUDGET_S: Final = 55.0  # of the minute until the next pass; none begins a row that it could not end within
 BATCH: Final = 100
-READ_MAX: Final = 1000
+READ_MAX: Final = 1000  # so many are counted
 SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each
 DESK_FAILURES: Final = 3  # in a row: then the desk is down, and the rest of its rows can wait for the next pass
 _OF_ITSELF: Final = (
@@ -105,7 +107,7 @@ def sweep(delivery: Delivery, *, budget_s: float, told_to_stop: Callable[[], boo
         LedgerUnavailable: the ledger did not answer.
     """
     report, turn = SweepReport(), Turn(delivery.clock, budget_s)
-    recovery, failures = Recovery(delivery), Counter[str]()
+    recovery, failures, closed = Recovery(delivery), Counter[str](), set[str]()
     for entry, look in _due(delivery, report):
         if told_to_stop() or turn.left_s < delivery.policy.deadline_s:
             report.stopped = "budget" if turn.left_s < delivery.policy.deadline_s else "told to stop"
@@ -113,6 +115,9 @@ def sweep(delivery: Delivery, *, budget_s: float, told_to_stop: Callable[[], boo
         desk = delivery.desk(entry)
         if failures[desk.url] >= DESK_FAILURES or not _has_room(desk, turn, delivery.policy.deadline_s):
             report.stopped = "desk-down" if failures[desk.url] >= DESK_FAILURES else "rate-limit"
+            closed.add(desk.url)
+            if len(closed) == len(delivery.desks):
+                break  # else rows behind these may be another desk's
             continue
         after = _advanced(recovery, entry, look)
         report.count(after)
@@ -148,28 +153,50 @@ def _has_room(desk: Desk, turn: Turn, keep_s: float) -> bool:
 def _due(delivery: Delivery, report: SweepReport) -> Iterator[tuple[Entry, Look]]:
     """Yield each due row once, batch by batch; once something succeeded, also what only waits for its desk."""
     seen: set[tuple[str, str]] = set()
-    look: Look | None = None
-    while True:
-        now, healthy = delivery.clock.now(), report.states[State.CREATED] > 0
-        found = delivery.ledger.due(now + (BACKOFF_MAX_S if healthy else 0.0), READ_MAX)
-        ripe = [one for one in found if _ripe(one, delivery, now) and (one.reference, one.entry) not in seen]
-        if not ripe:
+    look: LookInSnapshot | None = None
+    after: Entry | None = None
+    found = True
+    while found:
+        found, now = False, delivery.clock.now()
+        until = now + (BACKOFF_MAX_S if report.states[State.CREATED] else 0.0)
+        ripe = (one for one in _read(delivery, until, after) if _ripe(one, delivery, now) and _is_new(one, seen))
+        while batch := list(islice(ripe, BATCH)):
+            found = True
+            look = look if look and look.worth else _look_for(batch, delivery)
+            for entry in batch:
+                yield entry, look
+                after = entry if _is_due(entry, now) else after  # up to here, nothing is left to come
+
+
+def _read(delivery: Delivery, until: float, after: Entry | None = None) -> Iterator[Entry]:
+    """Yield what is due by until, a batch in memory at a time, to the end: rows of a desk that is down hide nobody."""
+    while found := delivery.firmly(partial(delivery.ledger.due, until, BATCH, after), delivery.turn()):
+        yield from found
+        if len(found) < BATCH:
             return
-        look = look or _look_for(ripe, delivery)
-        for entry in ripe[:BATCH]:
-            seen.add((entry.reference, entry.entry))
-            yield entry, look
+        after = found[-1]
+
+
+def _is_new(entry: Entry, seen: set[tuple[str, str]]) -> bool:
+    """Tell whether the row has not come yet; from now on it has."""
+    before = len(seen)
+    seen.add((entry.reference, entry.entry))
+    return len(seen) > before
+
+
+def _is_due(entry: Entry, now: float) -> bool:
+    return entry.due_at is not None and entry.due_at <= now
 
 
 def _ripe(entry: Entry, delivery: Delivery, now: float) -> bool:
-    if entry.due_at is not None and entry.due_at <= now:
+    if _is_due(entry, now):
         return True
     if entry.doubt_since is not None and now < entry.doubt_since + delivery.policy.in_doubt_wait_s:
         return False
     return desks_fault(entry) and not entry.is_note and not entry.crowded
 
 
-def _look_for(ripe: list[Entry], delivery: Delivery) -> Look:
+def _look_for(ripe: list[Entry], delivery: Delivery) -> LookInSnapshot:
     doubtful = [one for one in ripe if one.state in {State.CREATING, State.IN_DOUBT} and not one.is_note]
     since = min((one.look_from for one in doubtful), default=0.0)
     return LookInSnapshot(LookByAddress(delivery), worth=len(doubtful) >= SNAPSHOT_WORTH, since=since)
@@ -177,6 +204,6 @@ def _look_for(ripe: list[Entry], delivery: Delivery) -> Look:
 
 def _measure_waiting(delivery: Delivery, report: SweepReport) -> None:
     now = delivery.clock.now()
-    waiting = delivery.ledger.due(now + delivery.policy.give_up_s, READ_MAX)
-    report.waiting = len(waiting)
-    report.oldest_waiting_s = max((now - one.created_at for one in waiting), default=0.0)
+    rows = islice(_read(delivery, now + delivery.policy.give_up_s), READ_MAX)
+    waits = [now - one.created_at for one in rows]
+    report.waiting, report.oldest_waiting_s = len(waits), max(waits, default=0.0)

@@ -165,8 +165,16 @@ class Ledger(Protocol):
         """Return the rows under a reference: the handoff's first, then its notes."""
         ...
 
-    def due(self, until: float, limit: int) -> list[Entry]:
-        """Return rows whose time has come by until, the longest due first."""
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
+        """Return rows whose time has come by until, the longest due first.
+
+        Fewer than limit only where there are no more: a row that cannot be read takes nobody's place.
+
+        Args:
+            until: epoch seconds.
+            limit: how many at most.
+            after: the last row of an earlier answer, as it was there: what comes behind its place then.
+        """
         ...
 
     def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:

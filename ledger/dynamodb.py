@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, cast
 
 import botocore.session
 from botocore.config import Config
@@ -78,14 +79,15 @@ class DynamoDBLedger:
         )
         return [row for row in rows if row.expires_at > now]
 
-    def due(self, until: float, limit: int) -> list[Entry]:
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
         """Return rows that are due; see `Ledger.due`."""
         return self._query(
+            limit,
             IndexName="due",
             KeyConditionExpression="#due_lane = :lane AND #due_at <= :until",
             ExpressionAttributeNames={"#due_lane": "due_lane", "#due_at": "due_at"},
             ExpressionAttributeValues={":lane": {"S": DUE_LANE}, ":until": _number(until)},
-            limit=limit,
+            **({"ExclusiveStartKey": _place_in_due(after)} if after else {}),
         )
 
     def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
@@ -106,7 +108,7 @@ class DynamoDBLedger:
 
     def each(self) -> Iterator[Entry]:
         """Yield every row; see `Ledger.each`. Reads the whole table."""
-        for item in self._pages("scan", {"TableName": self._table}, None):
+        for item in self._pages("scan", {"TableName": self._table}):
             if not item["reference"]["S"].startswith(_PLACE):
                 yield from read_rows([item["row"]["S"]])
 
@@ -164,17 +166,15 @@ class DynamoDBLedger:
         }
         return self._written(wish)
 
-    def _query(self, *, limit: int | None = None, **wish: Any) -> list[Entry]:
-        return list(
-            read_rows(item["row"]["S"] for item in self._pages("query", {"TableName": self._table, **wish}, limit))
-        )
+    def _query(self, limit: int | None = None, **wish: Any) -> list[Entry]:
+        page = {} if limit is None else {"Limit": limit}
+        items = self._pages("query", {"TableName": self._table, **page, **wish})
+        return list(islice(read_rows(item["row"]["S"] for item in items), limit))
 
-    def _pages(self, operation: str, wish: dict[str, Any], limit: int | None) -> Iterator[Item]:
-        left = limit
-        while left is None or left > 0:
-            answer = self._call(operation, wish | ({} if left is None else {"Limit": left}))
+    def _pages(self, operation: str, wish: dict[str, Any]) -> Iterator[Item]:
+        while True:
+            answer = self._call(operation, wish)
             yield from answer["Items"]
-            left = None if left is None else left - len(answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
             wish = {**wish, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
@@ -196,6 +196,12 @@ class _ConditionFailed(Exception):
 
 def _number(value: float) -> dict[str, str]:
     return {"N": str(Decimal(repr(value)))}
+
+
+def _place_in_due(entry: Entry) -> dict[str, dict[str, str]]:
+    """Return where the row stood in the index `due`; DynamoDB goes on from there, whether or not it still does."""
+    key = {"reference": {"S": entry.reference}, "entry": {"S": entry.entry}}
+    return {**key, "due_lane": {"S": DUE_LANE}, "due_at": _number(cast("float", entry.due_at))}
 
 
 def _item(entry: Entry) -> Item:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -41,6 +42,9 @@ _OVERWRITE: Final = """
 UPDATE entries SET version = ?, owner = ?, due_at = ?, created_at = ?, expires_at = ?, conversation = ?, row = ?
 WHERE reference = ? AND entry = ? AND version = ? AND owner = ?
 """
+_DUE: Final = """
+SELECT row FROM entries WHERE due_at <= ? AND (due_at, reference, entry) > (?, ?, ?) ORDER BY due_at, reference, entry
+"""
 _HAS_PLACE: Final = """
 SELECT 1 FROM places WHERE person = :person AND taken_at > :since AND owner = :owner AND owner <> ''
 """
@@ -71,7 +75,7 @@ class SQLiteLedger:
     """One file. A process writes through one connection at a time: SQLite lets only one writer in anyway.
 
     Threads that wait for their turn are served by the one whose turn it is, in its transaction: a commit waits for the
-    disk, and one wait does for all of them.
+    disk, and one wait does for all of them. Nobody reads a row in there: one that cannot be read is its caller's alone.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -87,20 +91,23 @@ class SQLiteLedger:
 
     def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
         """Insert entry unless there is a row; see `Ledger.claim`."""
-        return self._write(lambda db: _claim(db, entry, now, tickets_an_hour))
+        standing, crowded = self._write(lambda db: _claim(db, entry, now, tickets_an_hour))
+        return Claim(entry if standing is None else read_row(standing), mine=standing is None, crowded=crowded)
 
     def replace(self, old: Entry, new: Entry) -> bool:
         """Write new over old if old still stands; see `Ledger.replace`."""
-        return self._write(lambda db: _overwrite(db, old, new))
+        written, standing = self._write(lambda db: _overwrite(db, old, new))
+        return written or (standing is not None and read_row(standing) == new)  # its answer was lost: asked again
 
     def find(self, reference: str, *, now: float) -> list[Entry]:
         """Return the rows under a reference; see `Ledger.find`."""
         query = "SELECT row FROM entries WHERE reference = ? AND expires_at > ? ORDER BY entry"
         return self._read(query, reference, now)
 
-    def due(self, until: float, limit: int) -> list[Entry]:
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
         """Return rows that are due; see `Ledger.due`."""
-        return self._read("SELECT row FROM entries WHERE due_at <= ? ORDER BY due_at LIMIT ?", until, limit)
+        place = (after.due_at, after.reference, after.entry) if after else (float("-inf"), "", "")
+        return self._read(_DUE, until, *place, limit=limit)
 
     def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
         """Return the rows of a conversation; see `Ledger.in_conversation`."""
@@ -144,9 +151,9 @@ class SQLiteLedger:
         with self._lock, self._guarded() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _read(self, query: str, *values: str | float) -> list[Entry]:
+    def _read(self, query: str, *values: str | float | None, limit: int | None = None) -> list[Entry]:
         with self._lock, self._guarded() as db:
-            return list(read_rows(row for (row,) in db.execute(query, values)))
+            return list(islice(read_rows(row for (row,) in db.execute(query, values)), limit))
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run work in a transaction, together with the work of every thread that waits."""
@@ -209,26 +216,27 @@ def _in_one_transaction(db: sqlite3.Connection, wishes: list[_Wish[Any]]) -> Non
             db.execute("ROLLBACK")
 
 
-def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: int) -> Claim:
+def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: int) -> tuple[str | None, bool]:
+    """Return the row in the way, unread, or None; and whether the person is past their bound."""
     whose, stamps = (entry.reference, entry.entry, entry.version, entry.owner), (entry.due_at, entry.created_at)
     values = (*whose, *stamps, entry.expires_at, entry.conversation, entry.to_json())
     if not db.execute(_CLAIM, (*values, now)).rowcount:
-        return Claim(cast("Entry", _get(db, entry)), mine=False)  # it is there: it was in the way
-    crowded = entry.counts and not _take_place(db, entry.person, entry.owner, now, tickets_an_hour)
-    return Claim(entry, mine=True, crowded=crowded)
+        return _standing(db, entry), False
+    return None, entry.counts and not _take_place(db, entry.person, entry.owner, now, tickets_an_hour)
 
 
-def _overwrite(db: sqlite3.Connection, old: Entry, new: Entry) -> bool:
+def _overwrite(db: sqlite3.Connection, old: Entry, new: Entry) -> tuple[bool, str | None]:
+    """Return whether new was written; if not, the row that stands there, unread, or None."""
     values = (new.version, new.owner, new.due_at, new.created_at, new.expires_at, new.conversation, new.to_json())
     if db.execute(_OVERWRITE, (*values, old.reference, old.entry, old.version, old.owner)).rowcount:
-        return True
-    return _get(db, old) == new  # its answer was lost, and the caller asks again
+        return True, None
+    return False, _standing(db, old)
 
 
-def _get(db: sqlite3.Connection, entry: Entry) -> Entry | None:
+def _standing(db: sqlite3.Connection, entry: Entry) -> str | None:
     query = "SELECT row FROM entries WHERE reference = ? AND entry = ?"
-    found = db.execute(query, (entry.reference, entry.entry)).fetchone()
-    return read_row(found[0]) if found else None
+    (row,) = db.execute(query, (entry.reference, entry.entry)).fetchone() or (None,)
+    return cast("str | None", row)
 
 
 def _take_place(db: sqlite3.Connection, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:

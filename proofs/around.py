@@ -26,9 +26,9 @@ class Around:
         """See `ledger.Ledger.find`."""
         return self.inner.find(reference, now=now)
 
-    def due(self, until: float, limit: int) -> list[Entry]:
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
         """See `ledger.Ledger.due`."""
-        return self.inner.due(until, limit)
+        return self.inner.due(until, limit, after)
 
     def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
         """See `ledger.Ledger.in_conversation`."""

@@ -179,9 +179,9 @@ class FaultyLedger:
         """See `ledger.Ledger.find`."""
         return self._call("find", None, lambda: self.inner.find(reference, now=now))
 
-    def due(self, until: float, limit: int) -> list[Entry]:
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
         """See `ledger.Ledger.due`."""
-        return self._call("due", None, lambda: self.inner.due(until, limit))
+        return self._call("due", None, lambda: self.inner.due(until, limit, after))
 
     def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
         """See `ledger.Ledger.in_conversation`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -44,11 +44,12 @@ class MemoryLedger:
         """See `ledger.Ledger.find`."""
         return [self._rows[key] for key in sorted(self._references[reference]) if self._rows[key].expires_at > now]
 
-    def due(self, until: float, limit: int) -> list[Entry]:
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
         """See `ledger.Ledger.due`."""
+        start = 0 if after is None or after.due_at is None else bisect_right(self._due, (after.due_at, _key(after)))
         found: list[Entry] = []
         kept: list[tuple[float, Key]] = []
-        for place, (due_at, key) in enumerate(self._due):
+        for place, (due_at, key) in enumerate(self._due[start:], start):
             if due_at > until or len(found) == limit:
                 kept += self._due[place:]
                 break
@@ -56,7 +57,7 @@ class MemoryLedger:
             if row is not None and row.due_at == due_at:  # else the place is from an older version of the row
                 found.append(row)
                 kept.append((due_at, key))
-        self._due = kept
+        self._due[start:] = kept
         return found
 
     def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:

@@ -157,9 +157,9 @@ class FaultyLedger:
         """See `Ledger`."""
         return self._met("find", lambda: self.ledger.find(reference, now=now))
 
-    def due(self, until: float, limit: int) -> list[Entry]:
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
         """See `Ledger`."""
-        return self._met("due", lambda: self.ledger.due(until, limit))
+        return self._met("due", lambda: self.ledger.due(until, limit, after))
 
     def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
         """See `Ledger`."""

@@ -148,6 +148,32 @@ def test_what_is_due_comes_in_order(ledger: Ledger) -> None:
     assert ledger.due(NOW, 10) == []
 
 
+def test_what_is_due_is_read_on_behind_the_last(ledger: Ledger) -> None:
+    """Part by part every row comes once, also of those that are due at the same moment."""
+    rows = [number(count, due_at=NOW + count // 3) for count in range(8)]
+    for row in rows:
+        claim(ledger, row)
+    told, after = [], None
+    while part := ledger.due(NOW + 2, 2, after):
+        told += part
+        after = part[-1]
+    assert [row.due_at for row in told] == [row.due_at for row in rows]
+    assert sorted(row.entry for row in told) == [row.entry for row in rows]
+
+
+@pytest.mark.parametrize("then", ["later", "done", "gone"])
+def test_what_is_due_is_read_on_though_the_last_has_moved(ledger: Ledger, then: str) -> None:
+    """What counts is the place where the row stood when it was read, whatever has become of it."""
+    for count in range(3):
+        claim(ledger, number(count, due_at=NOW + count))
+    first = ledger.due(NOW + 5, 1)[0]
+    if then == "gone":
+        ledger.delete(first)
+    else:
+        ledger.replace(first, next_of(first, due_at=NOW + 9 if then == "later" else None))
+    assert [row.due_at for row in ledger.due(NOW + 5, 5, first)] == [NOW + 1, NOW + 2]
+
+
 def test_what_has_its_ticket_is_no_longer_due(ledger: Ledger) -> None:
     """A row whose due time is taken away leaves the index."""
     claim(ledger, entry())

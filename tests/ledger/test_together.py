@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,25 @@ def test_a_commit_that_fails_fails_for_all(ledger: SQLiteLedger, tmp_path: Path)
     other.execute("ROLLBACK")
     other.close()
     assert [kept.entry for kept in ledger.each()] == ["key-99"]
+
+
+def unreadable(ledger: SQLiteLedger, standing: Entry) -> None:
+    """Leave a row there that this version cannot read."""
+    ledger.claim(standing, now=1000.0, tickets_an_hour=5)
+    ledger._open().execute("UPDATE entries SET row = '{}'")  # noqa: SLF001 -- another version's doing
+
+
+@pytest.mark.parametrize("what", ["claim", "replace"])
+def test_a_row_that_cannot_be_read_is_its_callers_alone(ledger: SQLiteLedger, what: str) -> None:
+    """All others of the same commit have their rows; who asked for that one hears that the ledger failed."""
+    unreadable(ledger, row(99))
+    other = replace(row(99), owner="other", version=2)
+    ask = partial(ledger.claim, other, now=1000.0, tickets_an_hour=5)
+    asks = [ask if what == "claim" else partial(ledger.replace, other, replace(other, version=3))]
+    bad, *told = all_waiting(ledger, [*asks, *claims(ledger, range(WRITERS))])
+    assert str(bad.exception()) == "unreadable row"
+    assert [claim.result().mine for claim in told] == [True] * WRITERS
+    assert len([*ledger.each()]) == WRITERS
 
 
 def test_a_mistake_in_one_write_is_nobodys_success(ledger: SQLiteLedger) -> None:

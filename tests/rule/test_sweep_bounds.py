@@ -10,11 +10,12 @@ import pytest
 from delivery import Delivery
 from desk import Desk
 from freshdesk_client import FreshdeskClient
-from ledger import State
+from ledger import Entry, State
+from ledger.sqlite import SQLiteLedger
 from routing import load_routing
 from sweep import SweepReport, sweep
 from tests.factories import EMAIL, handoff
-from tests.ledger_factories import NOW, FakeFreshdesk, VirtualClock, answer, delivery
+from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery
 from tests.rule.keeping import WAIT_S, keep_number
 
 TWO_DESKS = """\
@@ -37,6 +38,21 @@ NOTHING = {
     "waiting": 0,
     "oldest_waiting_s": 0.0,
 }
+
+
+def two_desks(clock: VirtualClock, fake: FakeFreshdesk) -> tuple[Delivery, FakeFreshdesk]:
+    """Return a delivery to two accounts, and the one of them that is down."""
+    down = FakeFreshdesk(clock)
+    down.always = answer(401)
+    main = delivery(clock=clock, transport=fake, routing=load_routing(TWO_DESKS))
+    other = Desk("https://otra.freshdesk.com", FreshdeskClient(down), clock)
+    return replace(main, desks={**main.desks, "otra": other}), down
+
+
+def keep_for_the_other_desk(rule: Delivery, number: int, **overrides: Any) -> None:
+    """Put a row into the ledger that belongs to the desk that is down."""
+    made = handoff(key=f"{number:08d}" + "A" * 44, bot="corp")
+    keep_number(rule, number, **{"handoff": made.to_json(), "desk": "otra", **overrides})
 
 
 def test_a_pass_over_nothing_tells_nothing(rule: Delivery) -> None:
@@ -88,12 +104,9 @@ def test_what_is_not_due_waits_though_it_is_nearly(rule: Delivery, fake: FakeFre
 
 def test_one_desk_that_is_down_does_not_stop_another(clock: VirtualClock, fake: FakeFreshdesk) -> None:
     """Each account has failures of its own."""
-    down = FakeFreshdesk(clock)
-    down.always = answer(401)
-    main = delivery(clock=clock, transport=fake, routing=load_routing(TWO_DESKS))
-    rule = replace(main, desks={**main.desks, "otra": Desk("https://otra.freshdesk.com", FreshdeskClient(down), clock)})
+    rule, down = two_desks(clock, fake)
     for number in range(4):
-        keep_number(rule, number, handoff=handoff(key=f"{number:08d}" + "A" * 44, bot="corp").to_json(), desk="otra")
+        keep_for_the_other_desk(rule, number)
     keep_number(rule, 4)
     assert sweep(rule, budget_s=600.0).stopped == "desk-down"
     assert (down.posts, fake.posts) == (3, 1)
@@ -108,6 +121,88 @@ def test_an_older_doubt_than_the_list_reaches_is_looked_for_by_its_address(rule:
     sweep(rule, budget_s=120.0)
     assert sum("email=" in call.path for call in fake.calls) == 1
     assert all(row.state is State.CREATED for row in rule.ledger.each())
+
+
+class Noting(FaultyLedger):
+    """A ledger that notes how many rows it is asked for at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(SQLiteLedger(":memory:"))
+        self.limits: list[int] = []
+
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
+        """See `Ledger`."""
+        self.limits.append(limit)
+        return super().due(until, limit, after)
+
+
+def test_a_pass_holds_a_hundred_rows_at_a_time(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """However many wait: a row may weigh a quarter of a megabyte."""
+    rule = delivery(clock=clock, transport=fake, ledger=(ledger := Noting()))
+    for number in range(201):
+        keep_number(rule, number)
+    assert sweep(rule, budget_s=600.0).as_dict()["created"] == 201
+    assert max(ledger.limits) == 100
+
+
+def test_where_every_desk_is_down_the_rest_is_only_counted(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """One batch is read to find out, and three to count; reading on would cost and bring nothing."""
+    fake.always = answer(401)
+    rule = delivery(clock=clock, transport=fake, ledger=(ledger := Noting()))
+    for number in range(250):
+        keep_number(rule, number)
+    report = sweep(rule, budget_s=600.0)
+    assert (report.stopped, report.waiting, len(ledger.limits)) == ("desk-down", 250, 1 + 3)
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_a_thousand_rows_of_a_desk_that_is_down_hide_nobody(
+    clock: VirtualClock,
+    fake: FakeFreshdesk,
+    forward: bool,  # noqa: FBT001 -- with a row that comes forward, and without
+) -> None:
+    """What another desk can take is reached in the same pass, though it has been due less long."""
+    rule, down = two_desks(clock, fake)
+    for number in range(1_001):
+        keep_for_the_other_desk(rule, number, due_at=NOW - 1.0)
+    keep_number(rule, 1_001)
+    if forward:
+        keep_number(rule, 1_002, error="unreachable", due_at=NOW + 100.0)
+    assert sweep(rule, budget_s=600.0).stopped == "desk-down"
+    assert (down.posts, fake.posts) == (3, 1 + forward)
+
+
+def test_a_pass_reads_no_row_twice_that_it_left_for_a_desk_that_is_down(
+    clock: VirtualClock, fake: FakeFreshdesk
+) -> None:
+    """What comes forward is looked for behind them: three batches to the end, one behind it, and three to count."""
+    given, _ = two_desks(clock, fake)
+    rule = replace(given, ledger=(ledger := Noting()))
+    for number in range(250):
+        keep_for_the_other_desk(rule, number, due_at=NOW - 1.0)
+    keep_number(rule, 250)
+    sweep(rule, budget_s=600.0)
+    assert len(ledger.limits) == 3 + 1 + 3
+
+
+def test_rows_that_do_not_come_are_asked_for_again(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """Reading on may meet the table's ceiling; that must not end the pass."""
+    ledger = FaultyLedger(SQLiteLedger(":memory:"), "", "before", only="due")
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    for number in range(101):
+        keep_number(rule, number)
+    assert sweep(rule, budget_s=600.0).as_dict()["created"] == 101
+
+
+def test_a_list_is_made_for_doubts_that_come_late(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """Rows in doubt behind a hundred others are served by one list as well."""
+    for number in range(100):
+        keep_number(rule, number, due_at=NOW - 1.0)
+    for number in range(100, 103):
+        row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
+        fake.has(subject=f"x [{row.reference}]", email=EMAIL)
+    sweep(rule, budget_s=600.0)
+    assert ([call.method for call in fake.calls].count("GET"), fake.posts) == (3, 100)
 
 
 def test_what_waits_is_counted_to_a_thousand(rule: Delivery) -> None:
