@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-
+from freshdesk_url import is_freshdesk_url
+from routing_faults import Found, schema_faults
+from routing_text import RoutingError, RoutingFault, line_of, parsed
 from text import is_email
 
 SCHEMA_FILE: Final = Path(__file__).parent / "schemas" / "routing.schema.json"
@@ -29,27 +27,6 @@ _ACCOUNT_FIELDS: Final = frozenset(
 )
 _UNSEEN: Final = frozenset({"Mn", "Cf"})  # accents, and characters of no width
 _SEPARATORS: Final = re.compile(r"[\s_-]+")
-_HEADER: Final = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
-
-
-class RoutingFault(NamedTuple):
-    """One thing wrong in the routing file: the line (None where no single one is to blame), the key, what to do."""
-
-    line: int | None
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        where = f"line {self.line}: " if self.line else ""
-        return f"{where}{self.key}: {self.message}" if self.key else f"{where}{self.message}"
-
-
-class RoutingError(Exception):
-    """The routing file is broken; `faults` name every fault by line and key."""
-
-    def __init__(self, faults: tuple[RoutingFault, ...]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,89 +94,53 @@ def load_routing(text: str) -> Routing:
     Raises:
         RoutingError: with every fault, by line and key.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RoutingError((_syntax_fault(error),)) from error
-    faults = [*_schema_faults(table)] or [*_sense_faults(table)]
+    table = parsed(text)
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    found = [*schema_faults(table, schema)] or [*_sense_faults(table)]
+    faults = [RoutingFault(line_of(text, path), ".".join(path), told) for path, told in found]
     if faults:
-        raise RoutingError(tuple(RoutingFault(line_of(text, path), ".".join(path), told) for path, told in faults))
+        raise RoutingError(tuple(sorted(faults, key=lambda fault: fault.line or 0)))
     return _routing(table)
 
 
-_Found = tuple[tuple[str, ...], str]  # the path of a key, and what is wrong there
-
-
-def _syntax_fault(error: tomllib.TOMLDecodeError) -> RoutingFault:
-    found = re.search(r"at line (\d+)", str(error))
-    return RoutingFault(int(found[1]) if found else None, "", f"this is not TOML: {error}")
-
-
-def _schema_faults(table: Mapping[str, Any]) -> Iterator[_Found]:
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    for error in sorted(Draft202012Validator(schema).iter_errors(table), key=lambda e: [str(p) for p in e.path]):
-        yield tuple(str(part) for part in error.path), _explained(error)
-
-
-def _explained(error: ValidationError) -> str:
-    """Say what is wrong and how to mend it, in the words of the file."""
-    value: Any = error.instance
-    rule: Any = error.validator_value
-    told = {
-        "required": lambda: "this is missing: " + ", ".join(name for name in rule if name not in value),
-        "additionalProperties": lambda: "this key is not known: " + ", ".join(_unknown(error)),
-        "enum": lambda: f"{value!r} is not one of " + ", ".join(map(repr, rule)),
-        "type": lambda: f"{value!r} is not of the type {rule}",
-    }
-    return told.get(str(error.validator), lambda: error.message)()
-
-
-def _unknown(error: ValidationError) -> list[str]:
-    table: Any = error.instance
-    schema: Any = error.schema
-    return sorted(table.keys() - schema["properties"].keys())
-
-
-def _sense_faults(table: Mapping[str, Any]) -> Iterator[_Found]:
-    """Yield what no schema can see: names that point nowhere, and names given twice."""
-    bots = table["bots"]
+def _sense_faults(table: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield what no schema can see: names that point nowhere, names given twice, addresses that lead nowhere."""
+    bots, desks = table["bots"], table.get("desks", {})
     if table["default_bot"] not in bots:
-        yield ("default_bot",), f"there is no [bots.{table['default_bot']}]"
+        yield ("default_bot",), f"no hay ningún [bots.{table['default_bot']}]: escribí uno de {', '.join(bots)}"
     for slug, bot in bots.items():
-        if bot.get("desk", MAIN_DESK) not in {MAIN_DESK, *table.get("desks", {})}:
-            yield ("bots", slug, "desk"), f"there is no [desks.{bot['desk']}]"
+        if bot.get("desk", MAIN_DESK) not in {MAIN_DESK, *desks}:
+            yield ("bots", slug, "desk"), f"no hay ningún [desks.{bot['desk']}]: agregalo, o borrá esta línea"
         yield from _names_given_twice(("bots", slug, "categories"), bot.get("categories", {}))
     yield from _names_given_twice(("categories",), table.get("categories", {}))
+    yield from _bots_called_alike(bots)
     if not is_email(table.get("fallback_requester", "a@example.com")):
-        yield ("fallback_requester",), "this is not an e-mail address that could get mail"
-    same = [name for name, count in Counter(map(plain, bots)).items() if count > 1]
-    yield from ((("bots", slug), "the bot's name has no letter or digit") for slug in bots if not plain(slug))
-    yield from ((("bots",), f"two bots are called {name}") for name in same)
+        yield ("fallback_requester",), "no es una dirección de correo que pueda recibir mensajes: escribí una completa"
+    for name, desk in desks.items():
+        if not is_freshdesk_url(desk["url"]):
+            yield (
+                ("desks", name, "url"),
+                f'tiene que ser una dirección de Freshdesk: url = "https://{name}.freshdesk.com"',
+            )
 
 
-def _names_given_twice(path: tuple[str, ...], categories: Mapping[str, Any]) -> Iterator[_Found]:
+def _bots_called_alike(bots: Mapping[str, Any]) -> Iterator[Found]:
+    owner: dict[str, str] = {}
+    for slug in bots:
+        if not plain(slug):
+            yield ("bots", slug), "el nombre del bot no tiene ninguna letra ni cifra: ponele otro"
+        elif owner.setdefault(plain(slug), slug) != slug:
+            yield ("bots", slug), f"se lee igual que el bot «{owner[plain(slug)]}»: ponele otro nombre"
+
+
+def _names_given_twice(path: tuple[str, ...], categories: Mapping[str, Any]) -> Iterator[Found]:
     owner: dict[str, str] = {}
     for slug, category in categories.items():
         for name in (slug, *category.get("aliases", ())):
             if not plain(name):
-                yield (*path, slug), f"{name!r} has no letter or digit, so it names nothing"
+                yield (*path, slug), f"«{name}» no tiene ninguna letra ni cifra: borralo"
             elif owner.setdefault(plain(name), slug) != slug:
-                yield (*path, slug), f"{name!r} already names {owner[plain(name)]}"
-
-
-def line_of(text: str, path: tuple[str, ...]) -> int | None:
-    """Return the line, from 1, of the key at path, or of the nearest table above it that the file writes out."""
-    best: tuple[int, int] | None = None
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            table = tuple(part.strip(" \"'") for part in header[1].split("."))
-            here = table
-        else:
-            here = (*table, line.partition("=")[0].strip(" \"'"))
-        if path[: len(here)] == here and (best is None or len(here) > best[0]):
-            best = (len(here), number)
-    return best[1] if best else None
+                yield (*path, slug), f"«{name}» ya nombra a la categoría «{owner[plain(name)]}»: dejalo en una sola"
 
 
 def _routing(table: Mapping[str, Any]) -> Routing:

@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from freshdesk_url import is_freshdesk_url, is_loopback
-from routing import Routing, RoutingError, load_routing
+from routing import Routing, load_routing
+from routing_text import RoutingError, decoded
 
 SECRET_MIN: Final = 32
 DEADLINES_S: Final = (4.0, 50.0)  # below, a POST and a look do not fit; above, Botpress has given up
@@ -177,16 +178,14 @@ class _Reader:
     def routing(self) -> Routing | None:
         path = routing_file(self._environ)
         try:
-            return load_routing(path.read_text(encoding="utf-8"))
+            return load_routing(decoded(path.read_bytes()))
         except RoutingError as error:
             self.faults += [f"{path.name}: {fault}" for fault in error.faults]
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             self.faults.append(f"ROUTING_FILE cannot be read: {path} ({type(error).__name__})")
         return None
 
     def _desk_keys(self, routing: Routing) -> dict[str, str]:
-        for name, url in routing.desks.items():
-            self._url(f"routing.toml: desks.{name}.url", url)
         return {
             name: self._needed(f"FRESHDESK_API_KEY_{name.upper()}", f"the key for [desks.{name}] of the routing file")
             for name in routing.desks

@@ -13,7 +13,8 @@ from operate.operator import OK, TO_MEND, Operator
 from operate.preflight import Finding, Preflight, read_form
 from operate.reading import TIMEOUT_S, Told, patiently
 from operate.routes import read_file, remarks_on
-from routing import MAIN_DESK, Routing, line_of
+from routing import MAIN_DESK, Routing
+from routing_text import decoded, line_of
 from settings import DeliverySettings, routing_file
 from wiring import open_delivery, open_ledger
 
@@ -31,7 +32,7 @@ def check(args: Namespace, operator: Operator) -> int:
     del args
     settings = DeliverySettings.read(operator.environ)
     path = routing_file(operator.environ)
-    text = read_file(path, "ROUTING_FILE")
+    text = decoded(read_file(path, "ROUTING_FILE"))
     delivery = open_delivery(settings, operator.clock)
     found: list[tuple[str, Finding]] = []
     with operator.screen.bar("Asking Freshdesk", len(delivery.desks) + 1) as bar:

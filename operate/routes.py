@@ -9,7 +9,8 @@ from typing import Any
 
 from handoff import Handoff
 from operate.operator import OK, TO_MEND, Halt, Operator
-from routing import MAIN_DESK, Route, Routing, RoutingError, load_routing
+from routing import MAIN_DESK, Route, Routing, load_routing
+from routing_text import RoutingError, decoded
 from settings import routing_file
 from ticket import to_ticket
 
@@ -21,9 +22,9 @@ ANY_OTHER = "(any other)"
 def show_routes(args: Namespace, operator: Operator) -> int:
     """Run `routes`."""
     path = Path(args.file) if args.file else routing_file(operator.environ)
-    text = read_file(path, "FILE" if args.file else "ROUTING_FILE")
+    content = read_file(path, "FILE" if args.file else "ROUTING_FILE")
     try:
-        routing = load_routing(text)
+        routing = load_routing(decoded(content))
     except RoutingError as error:
         return _broken(operator, path, error)
     remarks = [*remarks_on(routing)]
@@ -37,11 +38,11 @@ def show_routes(args: Namespace, operator: Operator) -> int:
     return OK
 
 
-def read_file(path: Path, name: str) -> str:
-    """Return the text of a file that an option or a setting names. Raises Halt."""
+def read_file(path: Path, name: str) -> bytes:
+    """Return the content of a file that an option or a setting names. Raises Halt."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_bytes()
+    except OSError as error:
         raise Halt(f"{name}: {path} cannot be read ({type(error).__name__})") from error
 
 

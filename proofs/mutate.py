@@ -49,6 +49,8 @@ TESTS: Final = {
     ),
     "desk": ("tests/test_desk.py", "tests/test_looking.py", "tests/rule"),
     "routing": ("tests/test_routing.py",),
+    "routing_faults": ("tests/test_routing_faults.py", "tests/test_routing.py"),
+    "routing_text": ("tests/test_routing_text.py", "tests/test_routing.py", "tests/house/test_doctests.py"),
     "handoff": ("tests/test_handoff.py",),
     "main": ("tests/test_main.py", "tests/hostile/test_bodies.py"),
     "answers": ("tests/test_answers.py",),

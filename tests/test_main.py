@@ -365,7 +365,12 @@ def copy_of_the_function(folder: Path) -> Path:
         ("templates/ticket.html", "handoff.reason | lines", "handoff.motivo | lines", "has no attribute 'motivo'"),
         ("templates/ticket.html", "⚠ {{ remark }}", "⚠ {{ aviso }}", "'aviso' is undefined"),
         ("templates/note.html", "{{ why }}", "{{ porque }}", "'porque' is undefined"),
-        ("routing.toml", 'priority = "medium"', 'priority = "media"', "default.priority: 'media' is not one of"),
+        (
+            "routing.toml",
+            'priority = "medium"',
+            'priority = "media"',
+            'default.priority: "media" no vale: escribí priority = "medium"',
+        ),
     ],
 )
 def test_a_broken_file_stops_the_start_of_the_process(tmp_path: Path, file: str, old: str, new: str, told: str) -> None:

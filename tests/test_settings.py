@@ -211,7 +211,9 @@ def test_a_desk_of_its_own_is_at_freshdesk_too(tmp_path: Path) -> None:
     file = tmp_path / "routing.toml"
     file.write_text(DESKS.replace("otra.freshdesk.com", "example.com"), encoding="utf-8")
     told = faults(ROUTING_FILE=str(file), FRESHDESK_API_KEY_OTRA_CUENTA="k2")
-    assert told[0].startswith("- routing.toml: desks.otra_cuenta.url must be https://<name>.freshdesk.com")
+    assert told[0].startswith(
+        "- routing.toml: línea 9: desks.otra_cuenta.url: tiene que ser una dirección de Freshdesk"
+    )
 
 
 def test_faults_of_the_routing_file_are_told_with_the_others(tmp_path: Path) -> None:
@@ -219,17 +221,24 @@ def test_faults_of_the_routing_file_are_told_with_the_others(tmp_path: Path) -> 
     file = tmp_path / "rutas.toml"
     file.write_text(DESKS.replace('"low"', '"baja"'), encoding="utf-8")
     told = faults(ROUTING_FILE=str(file), DEADLINE_S="x")
-    assert told[0].startswith("- rutas.toml: line 4: default.priority: 'baja' is not one of")
+    assert told[0].startswith('- rutas.toml: línea 4: default.priority: "baja" no vale: escribí priority = "low"')
     assert told[1].startswith("- DEADLINE_S")
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_routing_file_that_cannot_be_read_is_a_fault(tmp_path: Path, content: bytes | None) -> None:
-    """Missing, or not in UTF-8."""
+def test_a_routing_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    """With the place where it was looked for."""
     file = tmp_path / "rutas.toml"
-    if content:
-        file.write_bytes(content)
-    assert faults(ROUTING_FILE=str(file))[0].startswith(f"- ROUTING_FILE cannot be read: {file} (")
+    assert faults(ROUTING_FILE=str(file)) == [f"- ROUTING_FILE cannot be read: {file} (FileNotFoundError)"]
+
+
+def test_a_routing_file_saved_by_notepad_works(tmp_path: Path) -> None:
+    """The mark it puts before the text is passed over; its old encoding is told as what it is."""
+    file = tmp_path / "rutas.toml"
+    file.write_bytes(DEFAULT_ROUTING.read_text(encoding="utf-8").replace("\n", "\r\n").encode("utf-8-sig"))
+    assert Settings.read(environ(ROUTING_FILE=str(file))).routing.default_bot == "betsur"
+    file.write_text("# atención\n" + DESKS, encoding="latin-1")
+    told = faults(ROUTING_FILE=str(file))
+    assert told[0].startswith("- rutas.toml: línea 1: el archivo no está guardado en UTF-8")
 
 
 def test_parts_can_be_read_alone() -> None:

@@ -15,6 +15,7 @@ import yaml
 import answers
 import handoff
 import routing
+import routing_text
 import settings
 import text
 import ticket
@@ -53,7 +54,7 @@ def schema_nodes() -> Iterator[tuple[str, dict[str, Any]]]:
 PATTERNS = {path: node["pattern"] for path, node in schema_nodes() if isinstance(node.get("pattern"), str)}
 PATTERNS |= {
     f"{module.__name__}.{name}": value.pattern
-    for module in (answers, handoff, routing, settings, text, ticket)
+    for module in (answers, handoff, routing, routing_text, settings, text, ticket)
     for name, value in vars(module).items()
     if isinstance(value, re.Pattern)
 }
@@ -93,7 +94,7 @@ def seconds(pattern: str, subject: str) -> float:
 def test_every_pattern_is_found() -> None:
     """Those of the schemas and those in the code."""
     assert len(PATTERNS) >= 20
-    assert {"text._DIGIT_GROUPS", "routing._HEADER", "ticket._PLACEHOLDER"} <= PATTERNS.keys()
+    assert {"text._DIGIT_GROUPS", "routing_text._HEADER", "ticket._PLACEHOLDER"} <= PATTERNS.keys()
 
 
 @pytest.mark.parametrize("path", sorted(PATTERNS))

@@ -23,11 +23,13 @@ FLOORS = (
     "ticket ledger.sqlite ledger.dynamodb settings transport",
     "journal outcome",
     "freshdesk_client handoff ledger routing logs clock turn",
-    "text strict_json plain_check rate_limit freshdesk_url",
+    "text strict_json plain_check rate_limit freshdesk_url routing_faults",
+    "routing_text",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 PURE = (
     *("text", "strict_json", "plain_check", "rate_limit", "freshdesk_url", "handoff", "routing", "ticket"),
+    *("routing_text", "routing_faults"),
     *("freshdesk_client", "rows", "answers", "outcome"),
 )
 IMPURE = {"os", "time", "random", "socket", "logging", "requests", "urllib3", "sqlite3", "threading", "subprocess"}

@@ -163,4 +163,4 @@ def test_a_broken_routing_file_is_named(station: Station, tmp_path: Path) -> Non
     broken.write_text("= 1\n")
     ran = station.run("preview", "-", stdin="{}", ROUTING_FILE=str(broken))
     assert ran.status == 2
-    assert "routing.toml: line 1: this is not TOML" in ran.err
+    assert "routing.toml: línea 1: falta el nombre a la izquierda del =" in ran.err

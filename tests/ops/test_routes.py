@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.ops.operating import ROUTING, Station
 
 TWO_DESKS = """\
@@ -78,23 +76,32 @@ def test_a_broken_file_is_told_fault_by_fault(station: Station, tmp_path: Path) 
     file.write_text(TWO_DESKS.replace('"low"', '"lowest"').replace("group_id = 9", 'group_id = "nine"'))
     ran = station.run("routes", ROUTING_FILE=str(file))
     assert ran.status == 1
-    assert "broken.toml: line 4: default.priority: 'lowest' is not one of 'low', 'medium'" in ran.out
-    assert "broken.toml: line 15: bots.dos.categories.ventas.group_id: 'nine' is not of the type integer" in ran.out
+    assert 'broken.toml: línea 4: default.priority: "lowest" no vale: escribí una de estas opciones: "low"' in ran.out
+    assert "broken.toml: línea 15: bots.dos.categories.ventas.group_id: tiene que ser un número entero" in ran.out
     assert "2 to mend" in ran.out
     told = station.run("routes", str(file), "--json")
     assert told.status == 1
-    assert [fault["line"] for fault in told.json["faults"]] == [15, 4]
+    assert [fault["line"] for fault in told.json["faults"]] == [4, 15]
 
 
-@pytest.mark.parametrize("content", [None, b"\xff"])
-def test_a_file_that_cannot_be_read_is_one_line(station: Station, tmp_path: Path, content: bytes | None) -> None:
-    """Missing, or not UTF-8: the option or the setting that named it is told."""
+def test_a_file_that_is_not_there_is_one_line(station: Station, tmp_path: Path) -> None:
+    """The option or the setting that named it is told."""
     file = tmp_path / "routing.toml"
-    if content:
-        file.write_bytes(content)
     for ran, name in (
         (station.run("routes", str(file)), "FILE"),
         (station.run("routes", ROUTING_FILE=str(file)), "ROUTING_FILE"),
     ):
         assert (ran.status, ran.out) == (2, "")
         assert ran.err.startswith(f"{name}: {file} cannot be read")
+
+
+def test_a_file_is_read_as_windows_saves_it(station: Station, tmp_path: Path) -> None:
+    """Its mark before the text is passed over; another encoding is a fault of the file, told with the remedy."""
+    file = tmp_path / "routing.toml"
+    file.write_text(TWO_DESKS, encoding="utf-8-sig")
+    assert station.run("routes", str(file)).status == 0
+    file.write_text(TWO_DESKS + "# sólo\n", encoding="latin-1")
+    ran = station.run("routes", str(file))
+    assert ran.status == 1
+    assert "el archivo no está guardado en UTF-8" in ran.out
+    assert "guardalo como UTF-8" in ran.out
