@@ -27,7 +27,7 @@ format: $(VENV)/dev.stamp  ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-COVERED := text strict_json plain_check rate_limit freshdesk_url handoff routing_text routing_faults routing ticket freshdesk_client transport turn desk \
+COVERED := text strict_json plain_check rate_limit freshdesk_url handoff routing_text routing_faults routing ticket freshdesk_client pages transport turn desk \
 	rows journal delivery recovery sweep clock settings wiring answers logs main ledger
 
 coverage: $(VENV)/dev.stamp  ## every line and branch of the function's own rooms is run by its tests

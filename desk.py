@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from freshdesk_client import (
     OutcomeUnknown,
     Page,
 )
+from pages import TooManyPages, every_ticket, page_of
 from rate_limit import RateMeter
 from ticket import droppable
 from turn import Clock, Turn
@@ -27,9 +29,8 @@ SETTLE_RESERVE_S: Final = 0.5  # kept back from a look or a note so that the led
 LOOK_PAUSE_S: Final = 0.5  # a ticket shows in the list a moment after it was written
 CONNECT_PAUSE_S: Final = 0.5
 CLOCK_SKEW_S: Final = 300.0
-LOOK_PAGES: Final = 40  # 4,000 tickets: what a busy desk makes while a doubt is waited out, and then some
+LOOK_PAGES: Final = 40  # some 3,500 tickets: what a busy desk makes while a doubt is waited out, and then some
 SNAPSHOT_PAGES: Final = 20  # beyond, a few pages for each address cost less
-LAST_PAGE: Final = 300  # https://developers.freshdesk.com/api/#list_all_tickets
 PROBES: Final = 3  # calls under way that will tell soon enough whether tickets are left in this minute
 COPIES: Final = 3  # of this function, for all one knows, with as many calls under way: they share the limit
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
@@ -163,7 +164,7 @@ class Desk:
         """Return every ticket touched since then, or None when there are too many to list."""
         try:
             return list(self._rows(turn, email="", since=since - CLOCK_SKEW_S, everywhere=True, most=SNAPSHOT_PAGES))
-        except _TooManyPages:
+        except TooManyPages:
             return None
 
     def open_ticket_of(self, email: str, turn: Turn, *, since: float) -> int | None:
@@ -183,56 +184,31 @@ class Desk:
     def _rows(
         self, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool, most: int = LOOK_PAGES
     ) -> Iterator[Listed]:
-        first = self._page_of(until, turn, since=since) if not email else 1
-        yield from self._pages(turn, email=email, since=since, only="", numbers=range(first, first + most))
+        read = partial(self._page, turn, since=since, email=email)
+        first = page_of(until, read) if not email and until < self.clock.now() else 1
+        yield from every_ticket(read, since=since, until=until, first=first, most=most)
         for only in _UNLISTED if everywhere else ():
             try:
-                yield from self._pages(turn, email="", since=since, only=only)
+                yield from every_ticket(partial(self._page, turn, since=since, only=only), since=since, most=LOOK_PAGES)
             except FreshdeskRefused:  # whether every plan takes this filter is not documented; the plain list is
                 return
 
-    def _page_of(self, moment: float, turn: Turn, *, since: float) -> int:
-        """Return a page of everybody's tickets that is not past moment: what was made since may fill hundreds."""
-        low, high = 1, 1
-        while high < LAST_PAGE and self._is_newer(high, moment, turn, since=since):
-            low, high = high, min(high * 2, LAST_PAGE)
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self._is_newer(middle, moment, turn, since=since) else (low, middle)
-        return low
-
-    def _is_newer(self, number: int, moment: float, turn: Turn, *, since: float) -> bool:
-        """Tell whether all of a page was made after moment."""
-        if moment >= self.clock.now():
-            return False
-        page = self._page(turn, email="", since=since, only="", number=number)
-        return bool(page.rows) and page.rows[-1].created_at > moment
-
-    def _pages(
-        self, turn: Turn, *, email: str, since: float, only: str, numbers: range = range(1, LOOK_PAGES + 1)
-    ) -> Iterator[Listed]:
-        for number in numbers:
-            page = self._page(turn, email=email, since=since, only=only, number=number)
-            yield from page.rows
-            if not page.more or _reaches_before(since, page.rows):
-                return
-        raise _TooManyPages("too many tickets to look through")
-
-    def _page(self, turn: Turn, *, email: str, since: float, only: str, number: int) -> Page:
+    def _page(self, turn: Turn, number: int, size: int, *, since: float, email: str = "", only: str = "") -> Page:
         """Return one page; reading is safe to repeat, and one miss would waste all the pages before it."""
+        listed = partial(self._listed, turn, since=since, email=email, only=only, page=number, size=size)
         try:
-            return self._listed(turn, email=email, since=since, only=only, number=number)
+            return listed()
         except (FreshdeskUnreachable, FreshdeskBusy, OutcomeUnknown):
             if not turn.pause(max(self.closed_for_s, LOOK_PAUSE_S), keep=SETTLE_RESERVE_S):
                 raise
-        return self._listed(turn, email=email, since=since, only=only, number=number)
+        return listed()
 
-    def _listed(self, turn: Turn, *, email: str, since: float, only: str, number: int) -> Page:
+    def _listed(self, turn: Turn, *, since: float, email: str, only: str, page: int, size: int) -> Page:
         left_s = turn.left_s - SETTLE_RESERVE_S
         if left_s <= 0:
             raise OutcomeUnknown("no time left to look")
         with self._calling(turn):
-            return self.client.list_tickets(left_s, since=since, email=email, page=number, only=only)
+            return self.client.list_tickets(left_s, since=since, email=email, only=only, page=page, size=size)
 
     @contextmanager
     def _calling(self, turn: Turn) -> Iterator[None]:
@@ -242,15 +218,6 @@ class Desk:
         except FreshdeskBusy as error:
             self.closed_until = self.clock.now() + error.retry_after_s
             raise
-
-
-class _TooManyPages(OutcomeUnknown):
-    """The list goes on beyond what is looked through."""
-
-
-def _reaches_before(since: float, rows: list[Listed]) -> bool:
-    """Tell whether rows, newest first, go back to before since: what follows was made even earlier."""
-    return bool(rows) and 0.0 < rows[-1].created_at < since
 
 
 def bears(row: Listed, reference: str, since: float) -> bool:

@@ -125,23 +125,18 @@ def decipher_create(answer: Answer) -> int:
     return _id_in_body(answer.body) or _id_in_location(answer.headers)
 
 
-def build_list(*, email: str = "", since: float, page: int = 1, only: str = "") -> Request:
+def build_list(*, email: str = "", since: float, page: int = 1, size: int = PER_PAGE, only: str = "") -> Request:
     """Return the request for one page of tickets touched since an epoch second, newest first.
 
     Args:
         email: only this requester's.
         since: epoch seconds.
         page: from 1.
+        size: how many tickets a page holds, up to 100.
         only: `spam` or `deleted`, which the plain list leaves out.
     """
     moment = datetime.fromtimestamp(max(since, 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    query = {
-        "updated_since": moment,
-        "order_by": "created_at",
-        "order_type": "desc",
-        "per_page": PER_PAGE,
-        "page": page,
-    }
+    query = {"updated_since": moment, "order_by": "created_at", "order_type": "desc", "per_page": size, "page": page}
     named = {"email": email, "filter": only}
     return Request("GET", "/api/v2/tickets?" + urlencode({k: v for k, v in named.items() if v} | query))
 
@@ -201,9 +196,12 @@ class FreshdeskClient:
         """Create a ticket and return its number. Raises as `Transport` and `decipher_create`."""
         return decipher_create(self._send(build_create(fields), timeout_s))
 
-    def list_tickets(self, timeout_s: float, *, since: float, email: str = "", page: int = 1, only: str = "") -> Page:
+    def list_tickets(
+        self, timeout_s: float, *, since: float, email: str = "", page: int = 1, size: int = PER_PAGE, only: str = ""
+    ) -> Page:
         """Return one page of tickets. Raises as `Transport` and `decipher_list`."""
-        return decipher_list(self._send(build_list(email=email, since=since, page=page, only=only), timeout_s))
+        request = build_list(email=email, since=since, page=page, size=size, only=only)
+        return decipher_list(self._send(request, timeout_s))
 
     def add_note(self, ticket_id: int, html: str, timeout_s: float) -> None:
         """Add a private note. Raises as `Transport` and `decipher_json`."""

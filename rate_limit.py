@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -43,9 +42,12 @@ class RateLimit(NamedTuple):
 
 
 class RateMeter:
-    """What one process knows of an account's limit: what it was told last, and how many of its own calls are out."""
+    """What one process knows of an account's limit: what it was told last, and how many of its own calls are out.
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    Without a clock it never forgets what it was told.
+    """
+
+    def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._now = now
         self._told: tuple[RateLimit | None, float] = (None, 0.0)  # and when: together, for threads read it
         self._under_way: list[None] = []  # one for each call: threads cannot add to a number safely

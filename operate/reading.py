@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from desk import CLOCK_SKEW_S, HEAD_ROOM, LAST_PAGE, Desk
+from desk import CLOCK_SKEW_S, HEAD_ROOM, Desk
 from freshdesk_client import FreshdeskBusy, FreshdeskRefused, FreshdeskUnreachable, Listed, OutcomeUnknown
 from operate.operator import TO_MEND, Halt
+from pages import LAST_PAGE
 from rate_limit import RATE_WINDOW_S
 
 T = TypeVar("T")

@@ -18,7 +18,6 @@ from turn import Clock
 WINDOW_S: Final = 60.0
 UNKNOWN_GROUP: Final = 1070000000112  # as if somebody had deleted the group that routing.toml names
 REFUSED_DOMAIN: Final = "@refused.example"
-_PER_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +122,11 @@ class DeskModel:
         everyone = self._boxed if "filter" in asked else self.tickets
         known: Sequence[Ticket] = self._of_address[asked["email"]] if "email" in asked else everyone
         since = math.floor(datetime.fromisoformat(asked["updated_since"]).timestamp())
-        first = (int(asked["page"]) - 1) * _PER_PAGE
-        found = [*islice(_newest(known, since, asked.get("filter", "")), first, first + _PER_PAGE + 1)]
-        link = {"link": '<https://x>; rel="next"'} if len(found) > _PER_PAGE else {}
-        rows = ",".join(ticket.row for ticket in found[:_PER_PAGE])
+        size = int(asked["per_page"])
+        first = (int(asked["page"]) - 1) * size
+        found = [*islice(_newest(known, since, asked.get("filter", "")), first, first + size + 1)]
+        link = {"link": '<https://x>; rel="next"'} if len(found) > size else {}
+        rows = ",".join(ticket.row for ticket in found[:size])
         return Answer(200, {**self._headers(), **link}, f"[{rows}]".encode())
 
     def _refused(self, name: str) -> Answer:

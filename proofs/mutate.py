@@ -66,6 +66,7 @@ TESTS: Final = {
     "plain_check": ("tests/test_plain_check.py",),
     "settings": ("tests/test_settings.py",),
     "freshdesk_client": ("tests/test_freshdesk_client.py",),
+    "pages": ("tests/test_pages.py", "tests/test_looking.py", "tests/test_desk.py"),
     "freshdesk_url": ("tests/test_freshdesk_client.py",),
     "rate_limit": ("tests/test_rate_limit.py", "tests/test_freshdesk_client.py", "tests/test_desk.py"),
     "transport": ("tests/test_connections.py", "tests/test_transport.py"),

@@ -7,7 +7,18 @@ import importlib
 
 import pytest
 
-ROOMS = ("text", "strict_json", "handoff", "routing", "routing_text", "ticket", "freshdesk_url", "rows", "settings")
+ROOMS = (
+    "text",
+    "strict_json",
+    "handoff",
+    "routing",
+    "routing_text",
+    "ticket",
+    "freshdesk_url",
+    "rows",
+    "settings",
+    "pages",
+)
 
 
 @pytest.mark.parametrize("room", ROOMS)

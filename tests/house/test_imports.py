@@ -21,7 +21,7 @@ FLOORS = (
     "rows",
     "desk",
     "ticket ledger.sqlite ledger.dynamodb settings transport",
-    "journal outcome",
+    "journal outcome pages",
     "freshdesk_client handoff ledger routing logs clock turn",
     "text strict_json plain_check rate_limit freshdesk_url routing_faults",
     "routing_text",
@@ -30,7 +30,7 @@ FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) fo
 PURE = (
     *("text", "strict_json", "plain_check", "rate_limit", "freshdesk_url", "handoff", "routing", "ticket"),
     *("routing_text", "routing_faults"),
-    *("freshdesk_client", "rows", "answers", "outcome"),
+    *("freshdesk_client", "rows", "answers", "outcome", "pages"),
 )
 IMPURE = {"os", "time", "random", "socket", "logging", "requests", "urllib3", "sqlite3", "threading", "subprocess"}
 
