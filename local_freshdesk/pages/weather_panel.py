@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import jsonify, redirect, render_template, request
 
-from local_freshdesk.weather import UnknownWeatherError, Weather
+from local_freshdesk.weather import Only, UnknownWeatherError, Weather
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How the panel tells one weather: its name, what happens, what the newcomer sees and why nothing is lost."""
+    """How the panel tells one weather: its name, what happens, what the newcomer sees and why nothing is lost.
+
+    `times` and `only` are what makes `seen` come true, for whoever chooses the card and nothing else.
+    """
 
     title: str
     icon: str
     mood: str
     happens: str
     seen: str
+    times: int | None = None
+    only: Only = "all"
 
 
 WEATHERS: Final = {
@@ -48,6 +53,7 @@ WEATHERS: Final = {
         "uneasy",
         "Freshdesk responde 429 y pide esperar (Retry-After).",
         "Si la espera es corta, sale el número; si no, una referencia, y el barrido crea el ticket más tarde.",
+        times=1,
     ),
     "broken": Told(
         "Error 500",
@@ -76,6 +82,7 @@ WEATHERS: Final = {
         "tricky",
         "El ticket se crea, pero la respuesta nunca llega.",
         "Repetir haría dos tickets. La función busca la referencia, encuentra el ticket y da su número.",
+        only="create",
     ),
     "late-write": Told(
         "Escritura tardía",
@@ -85,6 +92,7 @@ WEATHERS: Final = {
         "La trampa más difícil: al mirar no hay nada todavía. La función espera, vuelve a mirar y no duplica.",
     ),
 }
+ALWAYS: Final = "always"
 
 
 class WeatherPanel:
@@ -130,9 +138,14 @@ def _read_form() -> Weather:
     said = request.form
     try:
         seconds = float(said["seconds"].replace(",", ".")) if said.get("seconds") else None
-        times = int(said["times"]) if said.get("times") else None
+        times = int(said["times"]) if said.get("times", ALWAYS) not in {"", ALWAYS} else None
     except ValueError as error:
         raise UnknownWeatherError("seconds and times must be numbers") from error
+    usual = WEATHERS.get(said.get("weather", ""), WEATHERS["healthy"])
     return Weather.of(
-        said.get("weather"), seconds=seconds, times=times, only=said.get("only", "all"), body=said.get("body", "json")
+        said.get("weather"),
+        seconds=seconds,
+        times=times if said.get("times") else usual.times,
+        only=said.get("only") or usual.only,
+        body=said.get("body", "json"),
     )

@@ -157,13 +157,22 @@ def test_wrong_address_is_asked_again(page: Page) -> None:
 def test_lost_answer_is_found_again(page: Page, desk: LocalFreshdesk) -> None:
     """In the weather that loses answers the person gets the number all the same, of the one ticket."""
     page.goto("/weather")
-    page.select_option("#times", "1")
-    page.select_option("#only", "create")
     page.get_by_role("button", name="Respuesta perdida").click()
     page.wait_for_selector("#sky.tricky")
     send(page, user_email="lost@example.com", conversation_summary="Se pierde la respuesta")
     assert page.inner_text(".trace").startswith("201")
     assert len([made for made in desk.tickets() if "Se pierde la respuesta" in made["description_text"]]) == 1
+    desk.weather("healthy")
+
+
+def test_a_limit_that_passes_costs_a_wait(page: Page, desk: LocalFreshdesk) -> None:
+    """In the weather of the limit, as its card gives it, the person waits and gets the number."""
+    page.goto("/weather")
+    page.fill("#seconds", "1")
+    page.get_by_role("button", name="Límite alcanzado").click()
+    page.wait_for_selector("#sky.uneasy")
+    send(page, user_email="limite@example.com", conversation_summary="Espera el límite")
+    assert page.inner_text(".trace").startswith("201")
     assert desk.desk.sky.now().name == "healthy"
 
 

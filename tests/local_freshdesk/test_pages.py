@@ -231,6 +231,26 @@ def test_weather_panel_marks_the_weather(browser: Browser, desk: LocalFreshdesk)
 
 
 @pytest.mark.parametrize(
+    ("fields", "times", "only"),
+    [
+        ({"weather": "answer-lost"}, None, "create"),
+        ({"weather": "answer-lost", "only": "all"}, None, "all"),
+        ({"weather": "rate-limited"}, 1, "all"),
+        ({"weather": "rate-limited", "times": "always"}, None, "all"),
+        ({"weather": "rate-limited", "times": "3"}, 3, "all"),
+        ({"weather": "down"}, None, "all"),
+    ],
+)
+def test_a_card_alone_does_what_it_says(
+    browser: Browser, desk: LocalFreshdesk, fields: dict[str, str], times: int | None, only: str
+) -> None:
+    """The panel as it opens gives each weather the times and the requests of its text; what is chosen there wins."""
+    browser.submit("/weather", **{"times": "", "only": "", "seconds": "", **fields})
+    weather = desk.desk.sky.now()
+    assert (weather.name, weather.times, weather.only) == (fields["weather"], times, only)
+
+
+@pytest.mark.parametrize(
     "fields", [{"weather": "hail"}, {"weather": "slow", "seconds": "x"}, {"weather": "slow", "times": "x"}]
 )
 def test_panel_tells_what_it_cannot_do(browser: Browser, desk: LocalFreshdesk, fields: dict[str, str]) -> None:
