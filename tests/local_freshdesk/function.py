@@ -22,7 +22,7 @@ BAD_EMAIL: Answer = (
         "retryable": False,
         "reference": "BF-7K3QX2AB",
         "message": "El correo no parece válido. ¿Me lo escribís de nuevo?",
-        "errors": [{"field": "user_email", "code": "invalid", "message": "No es un correo."}],
+        "errors": [{"field": "user_email", "code": "invalid", "message": "is not an e-mail address"}],
     },
 )
 UNAVAILABLE: Answer = (503, {"status": 503, "code": "unavailable", "retryable": True, "message": "Probá más tarde."})

@@ -58,7 +58,9 @@ def test_bad_field_is_marked_and_corrected_under_the_same_key() -> None:
     with talking(BAD_EMAIL, CREATED) as (function, desk, browser):
         first = browser.submit("/chat", **{**FILLED, "user_email": "nope"})
         assert re.search(r'name="user_email"[^>]*aria-invalid="true"', first.text)
-        assert "No es un correo." in first.text
+        assert "El correo no parece válido. ¿Me lo escribís de nuevo?" in first.text
+        assert "<code>user_email: invalid</code>" in first.text
+        assert "is not an e-mail address" not in first.text  # the page speaks Spanish
         browser.submit(first.url.removeprefix(desk.url).partition("#")[0], **FILLED)
     keys = [headers["idempotency-key"] for _, _, headers, _ in function.asked]
     assert keys[0] == keys[1]
