@@ -194,13 +194,13 @@ whole and never become tickets: that needs --yes. The contact and its tickets in
 
 
 def _state(command: argparse.ArgumentParser, states: Sequence[State], told: str) -> None:
-    command.add_argument(
-        "--state", action="append", type=State, choices=states, metavar="STATE", help=_states(told, states)
-    )
+    def read(text: str) -> State:
+        if text not in states:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(states)}")
+        return State(text)
 
-
-def _states(told: str, states: Sequence[State]) -> str:
-    return f"{told}: {', '.join(states)}"
+    about = f"{told}: {', '.join(states)}"
+    command.add_argument("--state", action="append", type=read, metavar="STATE", help=about)
 
 
 def _budget(command: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from operate.spans import moment, span
 from routing import plain
 
 _REFERENCE: Final = re.compile(r"(?:BF-)?([A-Z2-7]{8})")
+_LOOKS: Final = "looks like BF-7K3QX2AB (see the ticket's subject)"
 _COLUMNS: Final = ("reference", "state", "bot", "category", "age", "attempts", "due in", "ticket", "error")
 NEXT: Final[Mapping[State, str]] = MappingProxyType(
     {
@@ -42,7 +43,7 @@ def read_reference(text: str) -> str:
     """
     found = _REFERENCE.fullmatch(text.strip().upper())
     if found is None:
-        raise Halt(f"REFERENCE: {text!r} is none; it looks like BF-7K3QX2AB (see the ticket's subject)")
+        raise Halt(f"REFERENCE: {text!r} is none; one {_LOOKS}")
     return f"BF-{found[1]}"
 
 
@@ -52,10 +53,13 @@ def rows_under(ledger: Ledger, reference: str, now: float) -> list[Entry]:
     Raises:
         Halt: there are none.
     """
-    found = ledger.find(read_reference(reference), now=now)
+    named = read_reference(reference)
+    found = ledger.find(named, now=now)
     if not found:
+        # Some words are spelt with a reference's letters; whoever wrote one does not know what a reference is.
+        remark = "" if reference.strip().upper() == named else f" ({reference!r} was read so: one {_LOOKS})"
         raise Halt(
-            f"{read_reference(reference)}: the ledger has no such handoff; rows live 30 days, those without ids of "
+            f"{named}{remark}: the ledger has no such handoff; rows live 30 days, those without ids of "
             "conversation and message one day",
             TO_MEND,
         )

@@ -93,9 +93,9 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     ("argv", "told"),
     [
         ((), "required: COMMAND"),
-        (("list", "--state", "lost"), "invalid State value: 'lost'"),
+        (("list", "--state", "lost"), "'lost' is none of creating, created, not_created, in_doubt, rejected, failed"),
         (("list", "--older-than", "soon"), "'soon' is no span of time: write 45s, 30m, 12h or 3d"),
-        (("retry", "--all", "--state", "created"), "invalid choice"),
+        (("retry", "--all", "--state", "created"), "'created' is none of creating, not_created, in_doubt"),
         (("sweep", "--every", "often"), "must be a number from 0.1 to 86400 (seconds)"),
         (("sweep", "--every", "0"), "must be a number from 0.1"),
         (("audit", "--days", "31"), "must be a number from 0.01 to 30"),

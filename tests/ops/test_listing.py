@@ -138,8 +138,16 @@ def test_show_of_an_unknown_reference_is_one_line(station: Station) -> None:
     assert ran.err.count("\n") == 1
 
 
+def test_show_of_a_word_that_could_be_a_reference_says_what_one_looks_like(station: Station) -> None:
+    """Eight letters may be one, or a word; the answer serves either."""
+    ran = station.run("show", "nonsense")
+    assert ran.status == 1
+    assert "'nonsense' was read so: one looks like BF-7K3QX2AB" in ran.err
+    assert "the ledger has no such handoff" in ran.err
+
+
 def test_show_of_what_is_no_reference_says_what_one_looks_like(station: Station) -> None:
     """A ticket number is no reference."""
     ran = station.run("show", "#17")
     assert ran.status == 2
-    assert "it looks like BF-7K3QX2AB" in ran.err
+    assert "one looks like BF-7K3QX2AB" in ran.err
