@@ -39,15 +39,21 @@ ROOT: Final = Path(__file__).parent.parent
 EQUIVALENT: Final = Path(__file__).parent / "equivalent.toml"
 PATIENCE_S: Final = 120.0
 # The files that hold a module to its word; the quickest first, for one failure is enough.
+_LIVE: Final = tuple(f"tests/rule/test_{name}.py" for name in ("desks", "refused_rows", "repeats", "delivery_told"))
+_AFTERWARDS: Final = tuple(f"tests/rule/test_recovery{name}.py" for name in ("", "_refused", "_notes", "_taken"))
+_SLOWER: Final = tuple(
+    f"tests/rule/test_{name}.py" for name in ("sweep_bounds", "sweep_stops", "sweep", "delivery", "without_memory")
+)
 TESTS: Final = {
-    "rows": ("tests/test_rows.py", "tests/rule"),
-    "delivery": ("tests/rule",),
-    "recovery": ("tests/rule",),
+    "rows": ("tests/test_rows.py", *_AFTERWARDS, *_LIVE, *_SLOWER),
+    "delivery": (*_LIVE, *_AFTERWARDS, *_SLOWER),
+    "recovery": (*_AFTERWARDS, *_LIVE, *_SLOWER),
+    "outcome": (*_LIVE, "tests/test_answers.py"),
     "sweep": (
         *("tests/rule/test_sweep_bounds.py", "tests/rule/test_sweep.py", "tests/rule/test_sweep_stops.py"),
         "tests/test_main.py::test_a_pass_of_the_schedule_ends_within_its_minute",
     ),
-    "desk": ("tests/test_desk.py", "tests/test_looking.py", "tests/rule"),
+    "desk": ("tests/test_desk.py", "tests/test_looking.py", *_LIVE, *_AFTERWARDS, *_SLOWER),
     "routing": ("tests/test_routing.py",),
     "routing_faults": ("tests/test_routing_faults.py", "tests/test_routing.py"),
     "routing_text": ("tests/test_routing_text.py", "tests/test_routing.py", "tests/house/test_doctests.py"),
