@@ -13,7 +13,7 @@ import pytest
 from ledger import Entry, LedgerUnavailable
 from ledger.dynamodb import DynamoDBLedger
 from settings import LedgerAddress
-from tests.ledger_factories import NOW, REGION, entry
+from tests.ledger_factories import NOW, REGION, empty, entry
 from wiring import open_ledger
 
 
@@ -93,7 +93,8 @@ def test_a_call_is_over_within_a_second_and_made_once() -> None:
 
 def test_rows_in_many_pages_are_all_told(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
     """More than DynamoDB puts on one page (1 MB) is read page by page; a bound still bounds."""
-    ledger, *_ = moto_ledger
+    ledger, endpoint, table = moto_ledger
+    empty(endpoint, table)
     heavy = [entry(entry=f"{n:052d}", handoff="x" * 350_000, person="", due_at=NOW + n) for n in range(4)]
     for row in heavy:
         ledger.claim(row, now=NOW, tickets_an_hour=5)

@@ -185,6 +185,15 @@ def test_a_pass_reads_no_row_twice_that_it_left_for_a_desk_that_is_down(
     assert len(ledger.limits) == 3 + 1 + 3
 
 
+def test_what_comes_due_during_a_pass_is_taken_in_it(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """Also where a row that was due later has come forward before it."""
+    fake.taking_s = 10.0
+    keep_number(rule, 0)
+    keep_number(rule, 1, error="refused: 400 type", due_at=NOW + 15.0)
+    keep_number(rule, 2, error="unreachable", due_at=NOW + 100.0)
+    assert sweep(rule, budget_s=120.0).as_dict()["created"] == 3
+
+
 def test_rows_that_do_not_come_are_asked_for_again(clock: VirtualClock, fake: FakeFreshdesk) -> None:
     """Reading on may meet the table's ceiling; that must not end the pass."""
     ledger = FaultyLedger(SQLiteLedger(":memory:"), "", "before", only="due")
@@ -198,7 +207,7 @@ def test_a_list_is_made_for_doubts_that_come_late(rule: Delivery, fake: FakeFres
     """Rows in doubt behind a hundred others are served by one list as well."""
     for number in range(100):
         keep_number(rule, number, due_at=NOW - 1.0)
-    for number in range(100, 103):
+    for number in range(100, 105):
         row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
     sweep(rule, budget_s=600.0)
