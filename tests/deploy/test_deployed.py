@@ -250,15 +250,15 @@ def test_an_error_is_logged_as_the_alarm_expects(cloud: Cloud) -> None:
 
 
 def test_an_operator_gets_the_deployed_settings(cloud: Cloud) -> None:
-    """One line of shell gives ops.py the stack's own ledger and help desk, and not the alarms' address."""
+    """One line of shell gives ops.py the stack's own ledger, help desk and waits, and not the alarms' address."""
     secret = {"FRESHDESK_URL": cloud.desk.url, "FRESHDESK_API_KEY": "it's a key", "ALARM_EMAIL": "ops@example.com"}
     secrets = cloud.deployed.account.client("secretsmanager")
     secrets.create_secret(Name="handoff/prod", SecretString=json.dumps(secret))
     env = {**os.environ, **cloud.deployed.account.env}
-    printed = 'printf "%s|" "$FRESHDESK_API_KEY" "$LEDGER_URL" "$ALARM_EMAIL"'
+    printed = 'printf "%s|" "$FRESHDESK_API_KEY" "$LEDGER_URL" "$IN_DOUBT_WAIT_S" "$DEADLINE_S" "$ALARM_EMAIL"'
     script = f'eval "$({sys.executable} -m scripts.stack_env)"; {printed}'
     done = subprocess.run(["sh", "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    assert done.stdout == f"it's a key|dynamodb://{cloud.deployed.table}?region=us-east-1||"
+    assert done.stdout == f"it's a key|dynamodb://{cloud.deployed.table}?region=us-east-1|600|12||"
 
 
 def test_a_wrong_secret_is_refused_and_reaches_nobody(cloud: Cloud) -> None:
