@@ -187,6 +187,27 @@ def test_the_commands_are_the_same_in_both_languages() -> None:
     assert commands("README.md") == commands("README.es.md")
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.es.md"])
+def test_what_is_promised_of_answers_and_refusals_has_its_exceptions(name: str) -> None:
+    """Two addresses have no JSON; a refusal becomes a ticket only under an address; an endless body is not kept."""
+    told = next(part for part in (ROOT / name).read_text(encoding="utf-8").split("\n\n") if "RFC 9457" in part)
+    for exception in (
+        "`/robots.txt`",
+        "`/favicon.ico`",
+        "`fallback_requester`",
+        "`ops.py list --state rejected`",
+        "10 MB",
+    ):
+        assert exception in told
+
+
+def test_the_controls_of_the_proofs_are_counted_right() -> None:
+    """The page speaks of the rows above the product's own."""
+    text = (ROOT / "docs" / "proofs.md").read_text(encoding="utf-8")
+    above = text.partition("| --- |")[2].partition("| **the product**")[0].count("--without")
+    assert f"the {('nine', 'ten', 'eleven')[above - 9]} rows above" in text
+
+
 def texts() -> list[str]:
     """Return the Markdown files that git keeps."""
     told = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
