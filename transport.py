@@ -14,9 +14,9 @@ from typing import Any, Final, cast
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, Timeout
+from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from freshdesk_client import Answer, FreshdeskError, FreshdeskUnreachable, OutcomeUnknown, Request
 
@@ -41,16 +41,13 @@ class RequestsTransport:
             "Accept-Encoding": "identity",
             "User-Agent": "botpress-freshdesk-handoff/1",
         }
-        self._adapter = _Adapter(self._base)
-        self._idle_max_s = idle_max_s
-        self._used_at = time.time()
+        self._adapter = _Adapter(self._base, idle_max_s)
 
     def __repr__(self) -> str:
         return f"RequestsTransport({self._base})"
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Send request and return the answer within timeout_s; see `freshdesk_client.Transport`."""
-        self._drop_stale_connections()
         outside = sys.exception()  # what the caller is just handling has nothing to do with this call
         limits = Timeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
         try:
@@ -67,7 +64,6 @@ class RequestsTransport:
                 response.close()
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _meaning(error, outside) from error
-        self._used_at = time.time()
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
     def _prepared(self, request: Request) -> requests.PreparedRequest:
@@ -79,31 +75,21 @@ class RequestsTransport:
         prepared.headers = cast("Any", self._headers | told)
         return prepared
 
-    def _drop_stale_connections(self) -> None:
-        if time.time() - self._used_at > self._idle_max_s:
-            self._used_at = time.time()  # one of the callers that come at once does it for all
-            self._adapter.renew()
-
 
 class _Adapter(HTTPAdapter):
     """The adapter of one host, whose connections keep to a time, with the environment's proxies and certificates."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, idle_max_s: float) -> None:
         super().__init__(pool_connections=1, pool_maxsize=POOL_SIZE)
         with requests.Session() as session:
             told: Mapping[str, Any] = session.merge_environment_settings(url, {}, None, None, None)
         self._proxies = told["proxies"] if url.startswith("https:") else {}  # plain http never leaves this machine
         self.certificates = DEFAULT_CA_BUNDLE_PATH if told["verify"] is True else told["verify"]
-        self._wish = requests.Request("GET", url).prepare()
-        self.renew()
-
-    def renew(self) -> None:
-        """Close the pool of connections and make another."""
-        self.close()
-        found = super().get_connection_with_tls_context(self._wish, self.certificates, self._proxies)
-        pool = cast("HTTPConnectionPool", found)
-        pool.ConnectionCls = _TLSConnection if pool.scheme == "https" else _Connection
-        self._pool = pool
+        wish = requests.Request("GET", url).prepare()
+        found = super().get_connection_with_tls_context(wish, self.certificates, self._proxies)
+        self._pool = cast("HTTPConnectionPool", found)
+        self._pool.ConnectionCls = _TLSConnection if self._pool.scheme == "https" else _Connection
+        self._pool.conn_kw["idle_max_s"] = idle_max_s
 
     def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
         """Return the pool; requests asks for one at each call, and would read the environment again."""
@@ -151,15 +137,27 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """A connection to this machine."""
+    """A connection to this machine. The pool asks it whether it is connected before it is used again."""
 
     response_class = _Response
 
+    def __init__(self, *args: Any, idle_max_s: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle_max_s = idle_max_s
+        self.used_at = 0.0
 
-class _TLSConnection(HTTPSConnection):
+    @property
+    def is_connected(self) -> bool:
+        return time.time() - self.used_at <= self._idle_max_s and super().is_connected
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own, for http.client's
+        answer = super().getresponse()
+        self.used_at = time.time()  # not monotonic, which may stand still while a Lambda is frozen
+        return answer
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
     """A connection to Freshdesk. Whatever goes wrong before it stands, nothing of the request has been sent."""
-
-    response_class = _Response
 
     def connect(self) -> None:
         try:
@@ -187,9 +185,8 @@ def _meaning(error: Exception, outside: BaseException | None) -> FreshdeskError:
 
 
 def _never_sent(cause: BaseException) -> bool:
-    # A refused connection and a name that does not resolve are ConnectTimeoutErrors, too, in urllib3's tree. A pool
-    # is found closed when another caller has just dropped its stale connections.
-    return isinstance(cause, requests.ConnectTimeout | ConnectTimeoutError | ClosedPoolError)
+    # A refused connection and a name that does not resolve are ConnectTimeoutErrors, too, in urllib3's tree.
+    return isinstance(cause, requests.ConnectTimeout | ConnectTimeoutError)
 
 
 def _causes(error: BaseException, outside: BaseException | None) -> Iterator[BaseException]:

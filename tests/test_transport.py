@@ -433,18 +433,6 @@ def test_a_connection_the_host_closed_is_opened_anew(start: Start) -> None:
     assert host.connections == 3
 
 
-def test_an_idle_connection_is_not_trusted(start: Start) -> None:
-    """After a while a connection may be dead without a word: a POST on it would be in doubt for nothing."""
-    host = start(answering(OK))
-    transport = RequestsTransport(f"http://127.0.0.1:{host.port}", "key", idle_max_s=0.1)
-    transport(POST, 5.0)
-    transport(POST, 5.0)
-    assert host.connections == 1
-    time.sleep(0.15)
-    transport(POST, 5.0)
-    assert host.connections == 2
-
-
 def test_many_calls_at_once_do_not_disturb_each_other(start: Start) -> None:
     """Threads share the connections, also in the moment when idle ones are dropped."""
     host = start(answering(OK))
