@@ -102,10 +102,15 @@ def slug(name: str) -> str:
     return _NOT_SLUG.sub("", letters)
 
 
+def _lines(text: str) -> list[str]:
+    """Return the lines as TOML counts them: a separator that came with a pasted text begins none."""
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
 def _written(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield what each line names: a table, or a key in the table above it."""
     table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         if header := _HEADER.match(line):
             table = tuple(part.strip(" \"'") for part in header[1].split("."))
             yield number, table
@@ -117,7 +122,7 @@ def _fault(text: str, error: str) -> RoutingFault:
     number = _number(text, error)
     if error.startswith("Cannot"):
         return _twice(text, number)
-    line = text.splitlines()[number - 1]
+    line = _lines(text)[number - 1]
     advice = _hidden(line) or _curly(line) or _table(line) or _quotes(line) or _name(line, error) or _value(line, error)
     path = next((path for written, path in _written(text) if written == number), ())
     key = ".".join(path) if all(map(_BARE.fullmatch, path)) else ""
@@ -126,7 +131,7 @@ def _fault(text: str, error: str) -> RoutingFault:
 
 def _number(text: str, error: str) -> int:
     """Return the line to mend: tomllib tells where it stopped, which may be later."""
-    lines = text.splitlines()
+    lines = _lines(text)
     place = _PLACE.search(error)
     if place is None:  # at the end: a quote that was not closed, or the last line
         written = [number for number, line in enumerate(lines, start=1) if line.strip()]
@@ -148,7 +153,7 @@ def _twice(text: str, number: int) -> RoutingFault:
     if found is None:
         return RoutingFault(number, "", "este nombre ya está escrito más arriba con otro contenido: dejá uno solo")
     line, path = found
-    if _HEADER.match(text.splitlines()[line - 1]):
+    if _HEADER.match(_lines(text)[line - 1]):
         told = f"la tabla [{'.'.join(path)}] ya está en la línea {first[path]}: juntá las dos en una sola"
     else:
         told = f"«{path[-1]}» ya está escrito en la línea {first[path]}, en la misma tabla: dejá uno solo"
