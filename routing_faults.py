@@ -135,7 +135,7 @@ def _wrong_name(error: ValidationError) -> str:
         return f"el nombre es demasiado largo: hasta {rule} caracteres"
     better = slug(name).replace(".", "_")
     told = "el nombre va en minúsculas, sin acentos, eñes ni espacios"
-    return f"{told}: escribí {better}" if better and len(better) <= _SHORT else told
+    return f"{told}: escribí {better}" if better and _is_short(better) else told
 
 
 def _wrong_value(error: ValidationError, key: str) -> str:
@@ -166,9 +166,9 @@ def _choice(value: object, choices: list[str], key: str) -> str:
 
 def _kind(value: object, kind: str | list[str], key: str) -> str:
     assigned = f"{key} = " if key else ""
-    simple = isinstance(value, str | int | float) and len(str(value)) <= _SHORT
+    simple = isinstance(value, str | int | float) and _is_short(str(value))
     if kind == "integer":
-        return _whole_number(value, assigned)
+        return _whole_number(value, assigned, key)
     if kind == "string":
         mended = assigned + _toml(str(value)) if simple else _EXAMPLES.get(key, '"…"')
         return f"tiene que ser un texto entre comillas: {mended}"
@@ -181,13 +181,13 @@ def _kind(value: object, kind: str | list[str], key: str) -> str:
     return "tiene que ser un texto entre comillas, un número, true o false"
 
 
-def _whole_number(value: object, assigned: str) -> str:
+def _whole_number(value: object, assigned: str, key: str) -> str:
     digits = value.strip() if isinstance(value, str) else ""
-    if digits.isdecimal() and len(digits) <= _SHORT:
+    if digits.isdecimal() and _is_short(digits):
         return f"el número va sin comillas: {assigned}{digits}"
-    if isinstance(value, float) and value.is_integer() and len(str(int(value))) <= _SHORT:
+    if isinstance(value, float) and value.is_integer() and _is_short(str(int(value))):
         return f"el número va sin punto ni exponente: {assigned}{int(value)}"
-    return f"tiene que ser un número entero, sin comillas ni punto: {assigned}1070000000109"
+    return f"tiene que ser un número entero, sin comillas ni punto: {_EXAMPLES[key]}"
 
 
 def _pattern(value: str, key: str) -> str:
@@ -207,5 +207,9 @@ def _toml(value: object) -> str:
     return _cut(str(value).lower() if isinstance(value, bool) else str(value))
 
 
+def _is_short(text: str) -> bool:
+    return len(text) <= _SHORT
+
+
 def _cut(text: str) -> str:
-    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+    return text if _is_short(text) else f"{text[:_SHORT]}…"

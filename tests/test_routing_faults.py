@@ -66,6 +66,8 @@ def test_a_number_is_a_whole_one(value: str, message: str) -> None:
         ('"alta"', '"alta" no vale: escribí priority = "high". Las opciones son "low", "medium", "high", "urgent"'),
         ('"High"', '"High" no vale: escribí priority = "high". Las opciones son "low", "medium", "high", "urgent"'),
         ('"ya"', '"ya" no vale: escribí una de estas opciones: "low", "medium", "high", "urgent"'),
+        (f'"{"ñ" * 40}"', f'"{"ñ" * 40}" no vale: escribí una de estas opciones: "low", "medium", "high", "urgent"'),
+        (f'"{"ñ" * 41}"', f'"{"ñ" * 40}…" no vale: escribí una de estas opciones: "low", "medium", "high", "urgent"'),
         ("true", 'true no vale: escribí una de estas opciones: "low", "medium", "high", "urgent"'),
         ("2", '2 no vale: escribí una de estas opciones: "low", "medium", "high", "urgent"'),
     ],
@@ -103,6 +105,7 @@ def test_a_name_is_a_text(line: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ('source = "Portal"', "tiene que ser un número entero, sin comillas ni punto: source = 2"),
         ('tags = "vip"', 'tiene que ser una lista entre corchetes: tags = ["vip"]'),
         ("tags = { a = 1 }", 'tiene que ser una lista entre corchetes: tags = ["sensible"]'),
         ('tags = ["a", 3]', 'el valor 2 de la lista tiene que ser un texto entre comillas: "3"'),

@@ -85,7 +85,6 @@ def test_a_missing_or_curly_quote_is_mended_for_the_reader(line: str) -> None:
         ("product_id = Pagos", "un número va sólo con sus cifras, sin puntos, comas, letras ni espacios"),
         ("cf_vip = True", "se escribe en minúsculas: cf_vip = true"),
         ("custom_fields = {cf_vip = }", "entre llaves va así: custom_fields = {"),
-        ("priority = “medium” ya", 'las comillas tienen que ser rectas ("), no inclinadas (“ ”)'),
         ('tags = ["a" "b"]', "la lista no está bien escrita"),
         ('tags = ["a, "b"]', "falta una comilla"),
         (f"subject = {'x' * 90}", "un texto va entre comillas rectas"),
@@ -97,6 +96,16 @@ def test_the_line_is_told_with_what_to_write(line: str, told: str) -> None:
     assert found.line == 4
     assert found.message.startswith(told)
     assert len(found.message) < 200
+
+
+def test_a_line_is_proposed_only_where_it_is_right_and_short() -> None:
+    """What TOML would refuse again helps nobody, nor does a line longer than a glance."""
+    curly = 'las comillas tienen que ser rectas ("), no inclinadas (“ ”)'
+    fits, too_long = (f"subject = “{'ñ' * number}”" for number in (68, 69))
+    assert in_place("priority = “medium” ya").message == curly
+    assert in_place(fits).message == f'{curly}: escribí subject = "{"ñ" * 68}"'
+    assert in_place(too_long).message == curly
+    assert in_place("label = Ñandú").message == 'un texto va entre comillas rectas: escribí label = "Ñandú"'
 
 
 @pytest.mark.parametrize(
@@ -123,6 +132,7 @@ def test_the_name_of_a_table_is_told_as_it_should_be(header: str, told: str) -> 
         (TEXT + 'name = "B"\n', 7, "bots.betsur.name", "«name» ya está escrito en la línea 6, en la misma tabla"),
         (TEXT + "[default]\n", 7, "default", "la tabla [default] ya está en la línea 2: juntá las dos"),
         ("bots = 1\n[bots.a]\n", 2, "", "este nombre ya está escrito más arriba con otro contenido"),
+        ("a = [\n1,\n1,\n]\nbots = 1\n[bots.a]\n", 6, "", "este nombre ya está escrito más arriba"),
         ("a = 1\na = [\n2,\n]\n", 2, "a", "«a» ya está escrito en la línea 1"),
     ],
 )
@@ -144,6 +154,9 @@ def test_what_stands_twice_is_told_with_its_first_line(text: str, line: int, key
         (TEXT + "priority = ", 7),
         (TEXT + 'subject = """x\n\nfin', 7),
         ("a = [[1 2]]", 1),
+        ('\na = ["x"\nb = 1\n', 2),
+        ('a = ["q"]\nb = ["x" "y"]', 2),
+        ('a = ["q"]\nx = 1\nb = ["x" "y"]', 3),
         ('a = "uno\u2028dos"\r\nb = x\r\n', 2),
     ],
 )
@@ -167,6 +180,7 @@ def test_the_mark_of_windows_is_no_part_of_the_text() -> None:
     [
         (TEXT.encode() + "# atención".encode("latin-1"), 7),
         ("\ufeffa = 1\n".encode() + "# ñ".encode("cp1252"), 2),
+        (b"\n\xe1", 2),
         (TEXT.encode("utf-16"), None),
     ],
 )
