@@ -131,6 +131,14 @@ def test_a_page_that_is_too_new_needs_no_other_before_it() -> None:
     assert book.read[:2] == [(11, 100), page_with(1_099)]
 
 
+@pytest.mark.parametrize(("until", "then"), [(999.9, 1_099), (1_000.0, 900)])
+def test_how_a_page_in_the_past_begins_decides_which_is_next(until: float, then: int) -> None:
+    """On, if its first ticket is too new; else a hundred back, for one of the same moment may stand before it."""
+    book = Book(2_000)
+    told_of(book, first=11, until=until)
+    assert book.read[:2] == [(11, 100), page_with(then)]
+
+
 @given(at=st.integers(0, 29_999))
 def test_a_page_holds_its_row(at: int) -> None:
     """And it is one that Freshdesk gives: of up to a hundred tickets, up to the 300th."""
