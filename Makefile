@@ -28,11 +28,11 @@ format: $(VENV)/dev.stamp  ## mend what can be mended by itself
 	$(BIN)/ruff format .
 
 COVERED := text strict_json plain_check rate_limit freshdesk_url handoff routing_text routing_faults routing ticket freshdesk_client pages transport turn desk \
-	rows journal delivery recovery sweep clock settings wiring answers logs main ledger
+	rows outcome journal delivery recovery sweep clock settings wiring answers logs main ledger
 
 coverage: $(VENV)/dev.stamp  ## every line and branch of the function's own rooms is run by its tests
 	$(BIN)/python -m pytest -q -n 2 -m "not node" $(COVERED:%=--cov=%) --cov-report=term-missing --cov-fail-under=100 \
-		tests/test_*.py tests/ledger --deselect tests/test_schemathesis.py
+		tests/test_*.py tests/ledger tests/rule --deselect tests/test_schemathesis.py
 
 test-node: $(VENV)/dev.stamp tests/node/node_modules  ## the Botpress cards and the npm clients; needs Node.js 20
 	$(BIN)/python -m pytest -n 2 -m "node and not browser"
