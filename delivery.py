@@ -158,6 +158,11 @@ class Delivery:
         """Return the address its ticket is filed under; "" where there is only a telephone."""
         return handoff.user_email or ("" if handoff.user_phone else self.routing.fallback_requester)
 
+    def take_place(self, entry: Entry) -> bool:
+        """Take a place of the hour of the row's person, if there is one left. Raises LedgerUnavailable."""
+        now, bound = self.clock.now(), self.policy.tickets_an_hour
+        return self.ledger.take_place(entry.person, now=now, tickets_an_hour=bound)
+
     def turn(self) -> Turn:
         """Begin a call's time."""
         return Turn(self.clock, self.policy.deadline_s)
@@ -187,10 +192,9 @@ class Delivery:
         return self._told(standing, turn, status, new_words=new_words)
 
     def _corrected(self, standing: Entry, fresh: Entry, turn: Turn) -> Outcome:
-        new, bound = rows.corrected(standing, fresh), self.policy.tickets_an_hour
-        now = self.clock.now()
+        new = rows.corrected(standing, fresh)
         try:
-            placed = self.firmly(lambda: self.ledger.take_place(new.person, now=now, tickets_an_hour=bound), turn)
+            placed = self.firmly(lambda: self.take_place(new), turn)
             mine = self.firmly(lambda: self.ledger.replace(standing, new), turn)
         except LedgerUnavailable as error:
             raise NothingKept from error
@@ -246,7 +250,8 @@ class Delivery:
         since = self.clock.now() - WITHOUT_MEMORY_S
         desk = self.desk(fresh)
         try:
-            found = desk.look(handoff.reference, turn, email=handoff.user_email, since=since, everywhere=False)
+            email = self.requester(handoff)
+            found = desk.look(handoff.reference, turn, email=email, since=since, everywhere=False)
             if found:  # whether it has other words this time, only the ledger knows
                 desk.add_note(found, to_note(handoff, self._route(handoff), SENT_AGAIN), turn)
                 return self._told(rows.changed(fresh, ticket_id=found), turn, Status.DUPLICATE)

@@ -123,7 +123,7 @@ class Recovery:
             return self._write(entry, rows.changed(entry, due_at=now + WAIT_FOR_ANOTHER_S))
         handoff = Handoff.from_json(entry.handoff)
         if handoff.user_email or handoff.user_phone or self.delivery.routing.fallback_requester:
-            return self._create(entry, turn) if self._has_place(entry) else self._crowded(entry, turn)
+            return self._create(entry, turn) if self.delivery.take_place(entry) else self._crowded(entry, turn)
         logger.error("refused and no fallback_requester", extra={"reference": entry.reference})
         return self._write(entry, rows.changed(entry, due_at=None))
 
@@ -141,7 +141,7 @@ class Recovery:
             return self._write(taken, rows.changed(taken, due_at=until, error=f"look: {error}"))
         if ticket_id is not None:
             return delivery.add_note(taken, replace(taken, ticket_id=ticket_id), ONE_OF_MANY, turn)
-        if self._has_place(taken):
+        if delivery.take_place(taken):
             taken = self._take(taken, State.NOT_CREATED, crowded=False)
             return self._create(taken, turn) if taken else None
         return self._write(taken, rows.changed(taken, due_at=now + WAIT_FOR_ANOTHER_S))
@@ -167,10 +167,6 @@ class Recovery:
     def _overdue(self, entry: Entry) -> bool:
         """Tell whether the row has been waiting for a sweep that did not run: it must have its chance first."""
         return entry.due_at is not None and self._now() - entry.due_at > OVERDUE_S
-
-    def _has_place(self, entry: Entry) -> bool:
-        bound = self.delivery.policy.tickets_an_hour
-        return self.delivery.ledger.take_place(entry.person, now=self._now(), tickets_an_hour=bound)
 
     def _take(self, entry: Entry, state: State, **changes: object) -> Entry | None:
         """Hold the row for a lease; None where another was quicker."""

@@ -27,6 +27,14 @@ CANARIES: Final = (SECRET, API_KEY, EMAIL, PHONE, NAME, "Canario del", "canario 
 
 KEY: Final = "7K3QX2AB" + "A" * 44
 REFERENCE: Final = "BF-7K3QX2AB"
+SMALL_ROUTING = """\
+default_bot = "betsur"
+[default]
+group_id = 1
+priority = "low"
+[bots.betsur]
+name = "Betsur"
+"""
 
 
 def body(**overrides: Any) -> dict[str, Any]:

@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 from routing import DEFAULT_SOURCE, PRIORITIES, SCHEMA_FILE, load_routing, plain
 from routing_text import RoutingError, RoutingFault
 from settings import DEFAULT_ROUTING
+from tests.factories import SMALL_ROUTING as SMALL
 
 SHIPPED = DEFAULT_ROUTING.read_text(encoding="utf-8")
-SMALL = """\
-default_bot = "betsur"
-[default]
-group_id = 1
-priority = "low"
-[bots.betsur]
-name = "Betsur"
-"""
 SMALL_ROUTING = load_routing(SMALL)
 LEVELS = """\
 default_bot = "betsur"

@@ -9,16 +9,9 @@ import pytest
 
 from routing import SCHEMA_FILE
 from routing_faults import schema_faults
+from tests.factories import SMALL_ROUTING as TEXT
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-TEXT = """\
-default_bot = "betsur"
-[default]
-group_id = 1
-priority = "low"
-[bots.betsur]
-name = "Betsur"
-"""
 
 
 def told(text: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from delivery import Delivery
 from freshdesk_client import FreshdeskUnreachable, OutcomeUnknown
 from ledger import Entry, State
 from ledger.sqlite import SQLiteLedger
+from routing import load_routing
 from sweep import sweep
 from tests.factories import handoff
 from tests.ledger_factories import (
@@ -27,6 +28,22 @@ UNKNOWN = OutcomeUnknown("time-out")
 REFUSED = FreshdeskUnreachable("refused")
 WAIT_S = 600.0
 LEASE_S = 60.0
+_TWO_BOTS = """\
+default_bot = "betsur"
+fallback_requester = "pedidos@example.com"
+[default]
+group_id = 1
+priority = "low"
+[bots.betsur]
+name = "Betsur"
+[bots.corp]
+name = "Corp"
+{desk}
+[desks.otra]
+url = "https://otra.freshdesk.com"
+"""
+TOGETHER = load_routing(_TWO_BOTS.format(desk=""))
+APART = load_routing(_TWO_BOTS.format(desk='desk = "otra"'))  # the second bot has an account of its own
 
 
 def with_route(rule: Delivery, **fields: Any) -> Delivery:

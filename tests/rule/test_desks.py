@@ -14,27 +14,12 @@ from handoff import Handoff
 from ledger import Entry, Ledger, State
 from ledger.sqlite import SQLiteLedger
 from outcome import Status
-from routing import Routing, load_routing
+from routing import Routing
 from sweep import sweep
 from tests.factories import EMAIL, handoff
 from tests.ledger_factories import FakeFreshdesk, Lost, VirtualClock, delivery
+from tests.rule.keeping import APART, TOGETHER
 
-ROUTES = """\
-default_bot = "betsur"
-fallback_requester = "pedidos@example.com"
-[default]
-group_id = 1
-priority = "low"
-[bots.betsur]
-name = "Betsur"
-[bots.corp]
-name = "Corp"
-{desk}
-[desks.otra]
-url = "https://otra.freshdesk.com"
-"""
-TOGETHER = load_routing(ROUTES.format(desk=""))
-APART = load_routing(ROUTES.format(desk='desk = "otra"'))
 STRANGERS = 3
 
 

@@ -12,25 +12,11 @@ from desk import Desk
 from freshdesk_client import FreshdeskClient
 from ledger import Entry, State
 from ledger.sqlite import SQLiteLedger
-from routing import load_routing
 from sweep import SweepReport, sweep
 from tests.factories import EMAIL, handoff
 from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery
-from tests.rule.keeping import WAIT_S, keep_number
+from tests.rule.keeping import APART, WAIT_S, keep_number
 
-TWO_DESKS = """\
-default_bot = "betsur"
-[default]
-group_id = 1
-priority = "low"
-[bots.betsur]
-name = "Betsur"
-[bots.corp]
-name = "Corp"
-desk = "otra"
-[desks.otra]
-url = "https://otra.freshdesk.com"
-"""
 NOTHING = {
     **{str(state): 0 for state in State},
     "taken_by_others": 0,
@@ -44,7 +30,7 @@ def two_desks(clock: VirtualClock, fake: FakeFreshdesk) -> tuple[Delivery, FakeF
     """Return a delivery to two accounts, and the one of them that is down."""
     down = FakeFreshdesk(clock)
     down.always = answer(401)
-    main = delivery(clock=clock, transport=fake, routing=load_routing(TWO_DESKS))
+    main = delivery(clock=clock, transport=fake, routing=APART)
     other = Desk("https://otra.freshdesk.com", FreshdeskClient(down), clock)
     return replace(main, desks={**main.desks, "otra": other}), down
 
