@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.subjects import Server, Subjects, send
+from bench.subjects import Server, Subjects, Upstream, send
 
 UPSTREAM_MS: Final = 150.0
 MANY: Final = 64
 BUSY: Final = 16
-WARM_UP: Final = 320
+_WARM_UP: Final = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,65 +69,65 @@ class Figures:
 def measure(subjects: Subjects, plan: Plan) -> Figures:
     """Measure everything; the memory first and last."""
     idle = _memory(subjects)
-    sent = _Sent(subjects)
+    sent, servers = Sent(), (subjects.floor, subjects.target)
     subjects.upstream.hold(0)
-    for server in (subjects.floor, subjects.target):
-        sent.to(server, callers=BUSY, requests=WARM_UP)
-    cpu_ms = _cpu(sent, plan)
+    sent.warm_up(servers)
+    cpu = cpu_ms(sent, servers, plan)
     subjects.upstream.hold(UPSTREAM_MS)
-    latency = _latency(sent, plan)
-    throughput = _throughput(sent, plan)
+    latency = Latency(*added_ms(sent, subjects.upstream, servers, plan))
+    throughput = Pair(*a_second(sent, servers, plan))
     tickets = subjects.upstream.tickets()
-    return Figures(latency, throughput, cpu_ms, idle, _memory(subjects), tickets, sent.number)
+    return Figures(latency, throughput, Pair(*cpu), idle, _memory(subjects), tickets, sent.number)
 
 
-class _Sent:
+class Sent:
     """Sends new handoffs, and counts them."""
 
-    def __init__(self, subjects: Subjects) -> None:
-        self.subjects = subjects
+    def __init__(self) -> None:
         self.number = 0
         self._rounds = 0
 
-    def to(self, *servers: Server, callers: int, requests: int) -> dict[str, list[float]]:
-        """Send so many to each server; return each call's seconds, and under "elapsed" those of the whole."""
+    def to(self, *urls: str, callers: int, requests: int) -> dict[str, list[float]]:
+        """Send so many to each address; return each call's seconds, and under "elapsed" those of the whole."""
         self._rounds += 1
-        urls = [server.url for server in servers]
-        told = send(urls, callers=callers, requests=requests, seed=f"{self._rounds}")
+        told = send([*urls], callers=callers, requests=requests, seed=f"{self._rounds}")
         self.number += requests * len(urls)
         return {**told["seconds"], "elapsed": [told["elapsed_s"]]}
+
+    def warm_up(self, servers: Sequence[Server]) -> None:
+        """Send what is not measured."""
+        for server in servers:
+            self.to(server.url, callers=BUSY, requests=_WARM_UP)
 
 
 def _memory(subjects: Subjects) -> Pair:
     return Pair([subjects.floor.memory_mb()], [subjects.target.memory_mb()])
 
 
-def _cpu(sent: _Sent, plan: Plan) -> Pair:
-    """CPU milliseconds for each request, 16 callers, an upstream that answers at once."""
-    pair = Pair()
+def cpu_ms(sent: Sent, servers: Sequence[Server], plan: Plan) -> list[list[float]]:
+    """Return CPU milliseconds for each request, round by round: 16 callers, an upstream that answers at once."""
+    found: list[list[float]] = [[] for _ in servers]
     for _ in range(plan.cpu_rounds):
-        for server, values in ((sent.subjects.floor, pair.floor), (sent.subjects.target, pair.target)):
+        for server, values in zip(servers, found, strict=True):
             before = server.cpu_s()
-            sent.to(server, callers=BUSY, requests=plan.cpu_requests)
+            sent.to(server.url, callers=BUSY, requests=plan.cpu_requests)
             values.append((server.cpu_s() - before) * 1000 / plan.cpu_requests)
-    return pair
+    return found
 
 
-def _latency(sent: _Sent, plan: Plan) -> Latency:
-    """One caller that asks the upstream, the floor and the function in turn."""
-    subjects = sent.subjects
-    direct = Server(f"{subjects.upstream.url}/api/v2/tickets", 0)
-    seconds = sent.to(direct, subjects.floor, subjects.target, callers=1, requests=plan.latency_calls)
-    own = statistics.median(seconds[direct.url])
-    added = [[(call - own) * 1000 for call in seconds[server.url]] for server in (subjects.floor, subjects.target)]
-    return Latency(*added)
+def added_ms(sent: Sent, upstream: Upstream, servers: Sequence[Server], plan: Plan) -> list[list[float]]:
+    """Return milliseconds added, call by call: one caller that asks the upstream and each server in turn."""
+    direct = f"{upstream.url}/api/v2/tickets"
+    seconds = sent.to(direct, *(server.url for server in servers), callers=1, requests=plan.latency_calls)
+    own = statistics.median(seconds[direct])
+    return [[(call - own) * 1000 for call in seconds[server.url]] for server in servers]
 
 
-def _throughput(sent: _Sent, plan: Plan) -> Pair:
-    """Requests a second, 64 callers, an upstream that takes 150 ms."""
-    pair = Pair()
+def a_second(sent: Sent, servers: Sequence[Server], plan: Plan) -> list[list[float]]:
+    """Return requests a second, round by round: 64 callers, an upstream that takes 150 ms."""
+    found: list[list[float]] = [[] for _ in servers]
     for _ in range(plan.throughput_rounds):
-        for server, values in ((sent.subjects.floor, pair.floor), (sent.subjects.target, pair.target)):
-            elapsed = sent.to(server, callers=MANY, requests=plan.throughput_requests)["elapsed"][0]
-            values.append(plan.throughput_requests / elapsed)
-    return pair
+        for server, values in zip(servers, found, strict=True):
+            elapsed_s = sent.to(server.url, callers=MANY, requests=plan.throughput_requests)["elapsed"][0]
+            values.append(plan.throughput_requests / elapsed_s)
+    return found
