@@ -13,7 +13,7 @@ KILLS    ?= 300
 	package requirements clean help
 
 run: $(VENV)/run.stamp  ## start the stand-in, the function and the sweep; send a sample; until Ctrl-C
-	@PORT=$(PORT) FRESHDESK_PORT=$(FRESHDESK_PORT) $(BIN)/python -m local_freshdesk.demo
+	@PORT=$(PORT) FRESHDESK_PORT=$(FRESHDESK_PORT) $(BIN)/python -m dev.local_freshdesk.demo
 
 test: $(VENV)/dev.stamp  ## the offline suite: Python alone is enough
 	$(BIN)/python -m pytest -n 2 -m "not node and not browser and not deploy"
@@ -27,43 +27,42 @@ format: $(VENV)/dev.stamp  ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-COVERED := text strict_json plain_check rate_limit freshdesk_url handoff routing_text routing_faults routing ticket freshdesk_client pages transport turn desk \
-	rows outcome journal delivery recovery sweep clock settings wiring answers logs main ledger
+COVERED := handoff freshdesk_client freshdesk_url rate_limit main
 
 coverage: $(VENV)/dev.stamp  ## every line and branch of the function's own rooms is run by its tests
 	$(BIN)/python -m pytest -q -n 2 -m "not node" $(COVERED:%=--cov=%) --cov-report=term-missing --cov-fail-under=100 \
-		tests/test_*.py tests/ledger tests/rule --deselect tests/test_schemathesis.py
+		tests/test_freshdesk_client.py tests/handoff --deselect tests/handoff/test_schemathesis.py
 
-test-node: $(VENV)/dev.stamp tests/node/node_modules  ## the Botpress cards and the npm clients; needs Node.js 20
+test-node: $(VENV)/dev.stamp tests/botpress/node/node_modules  ## the Botpress cards and the npm clients; needs Node.js 20
 	$(BIN)/python -m pytest -n 2 -m "node and not browser"
 
-test-browser: $(VENV)/dev.stamp tests/node/node_modules  ## the pages and drawings; needs Chromium
+test-browser: $(VENV)/dev.stamp tests/botpress/node/node_modules  ## the pages and drawings; needs Chromium
 	$(BIN)/python -m pytest -m browser
 
 test-deploy: $(VENV)/dev.stamp node_modules  ## package, deploy to an emulated AWS, run the zip; needs Node.js 20 and Python 3.13
 	$(BIN)/python -m pytest -m deploy
 
 simulate: $(VENV)/dev.stamp  ## 10 seeds of 10,000 handoffs with faults, on a virtual clock
-	$(BIN)/python -m proofs.simulate --seeds $(SEEDS) --handoffs $(HANDOFFS)
+	$(BIN)/python -m dev.simulation.simulate --seeds $(SEEDS) --handoffs $(HANDOFFS)
 
 outage: $(VENV)/dev.stamp  ## Freshdesk down for a day, and a burst against the rate limit, on a virtual clock
-	$(BIN)/python -m proofs.outage
+	$(BIN)/python -m dev.simulation.outage
 
 crash: $(VENV)/dev.stamp  ## 1,000 handoffs through real processes that are killed 300 times
-	$(BIN)/python -m proofs.crash --handoffs $(HANDOFFS_CRASH) --kills $(KILLS)
+	$(BIN)/python -m dev.simulation.crash --handoffs $(HANDOFFS_CRASH) --kills $(KILLS)
 
 copies: $(VENV)/dev.stamp  ## the same handoff many times at once, over threads and processes
-	$(BIN)/python -m proofs.copies
+	$(BIN)/python -m dev.simulation.copies
 
 bench: $(VENV)/dev.stamp  ## measure, and write docs/performance.md's table and plots
-	$(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m dev.bench $(BENCH)
 
 mutate: $(VENV)/proof.stamp  ## change the code in small ways; the tests must notice
-	$(BIN)/python -m proofs.mutate
+	$(BIN)/python -m dev.simulation.mutate
 
 fuzz: $(VENV)/proof.stamp  ## 10,000 examples for each property, then Atheris on the parser
 	HYPOTHESIS_PROFILE=fuzz PYTEST_TIMEOUT=3600 $(BIN)/python -m pytest -n 2 -m "hypothesis and not node and not browser and not deploy and not proof" tests
-	$(BIN)/python -m tests.fuzz.parser
+	$(BIN)/python -m tests.security.fuzz.parser
 
 audit: $(VENV)/proof.stamp node_modules  ## known vulnerabilities of what is installed; asks the network
 	$(BIN)/pip-audit --require-hashes -r requirements.txt
@@ -99,9 +98,9 @@ node_modules: package-lock.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
-tests/node/node_modules: tests/node/package-lock.json
-	npm ci --no-audit --no-fund --prefix tests/node
+tests/botpress/node/node_modules: tests/botpress/node/package-lock.json
+	npm ci --no-audit --no-fund --prefix tests/botpress/node
 	@touch $@
 
 clean:  ## remove everything that these commands made
-	rm -rf $(VENV) .local .serverless vendor node_modules tests/node/node_modules
+	rm -rf $(VENV) .local .serverless vendor node_modules tests/botpress/node/node_modules

@@ -15,16 +15,16 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
-import sweep
-from answers import MESSAGES_FILE, Messages, MessagesError, Reply, problem, tell
-from delivery import Delivery, NothingKept
-from handoff import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
-from logs import log_as_json
-from outcome import Status
-from settings import Settings, SettingsError
-from strict_json import BODY_MAX, MalformedJSON, parse_body
-from ticket import try_templates
-from wiring import open_delivery
+from handoff import sweep
+from handoff.bootstrap import open_delivery
+from handoff.delivery import Delivery, NothingKept
+from handoff.inbound import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
+from handoff.log import log_as_json
+from handoff.outcome import Status
+from handoff.responses import MESSAGES_FILE, Messages, MessagesError, Reply, problem, tell
+from handoff.settings import Settings, SettingsError
+from handoff.strict_json import BODY_MAX, MalformedJSON, parse_body
+from handoff.ticket import try_templates
 
 logger = logging.getLogger("handoff.edge")
 

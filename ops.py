@@ -8,14 +8,14 @@ import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
-from clock import SystemClock
 from freshdesk_client import FreshdeskError
-from ledger import LedgerUnavailable
+from handoff.clock import SystemClock
+from handoff.deadline import Clock
+from handoff.ledger import LedgerUnavailable
+from handoff.settings import SettingsError
 from operate.arguments import parser
 from operate.operator import INTERRUPTED, NO_ANSWER, OK, WRONG_CALL, Halt, Operator
 from operate.screen import Screen
-from settings import SettingsError
-from turn import Clock
 
 
 def main(

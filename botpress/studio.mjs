@@ -8,7 +8,7 @@
 //      globals    Cloud: event, workflow, conversation, user, bot, env
 //                 v12:   event, args, user, session, temp, bot, env (only names with EXPOSED_ pass)
 //      mode       "cloud" (default) or "v12"
-//      axios      package of tests/node: "axios", "axios-old"; "built-in"; null: what is installed
+//      axios      package of tests/botpress/node: "axios", "axios-old"; "built-in"; null: what is installed
 //      undeclared names of workflow variables the builder forgot to declare
 //      turn_s     the turn's limit in seconds, 60
 // out  workflow (v12: temp, session), logs, error (null, or what the card threw), calls

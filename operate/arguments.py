@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ledger import State
+from handoff.ledger import State
+from handoff.sweep import BUDGET_S
 from operate.auditing import audit
 from operate.checking import check
 from operate.forgetting import forget
@@ -17,7 +18,6 @@ from operate.retrying import STATES, retry_rows
 from operate.routes import show_routes
 from operate.spans import read_span
 from operate.sweeping import sweep_rows
-from sweep import BUDGET_S
 
 Run = Callable[[argparse.Namespace, Operator], int]
 

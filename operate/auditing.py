@@ -6,10 +6,10 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from delivery import Delivery
-from desk import Desk
 from freshdesk_client import FreshdeskRefused
-from ledger import Entry
+from handoff.delivery import Delivery
+from handoff.helpdesk import Desk
+from handoff.ledger import Entry
 from operate.listing import standing
 from operate.operator import OK, TO_MEND, Operator
 from operate.reading import TIMEOUT_S, Told, each_ticket, patiently

@@ -6,17 +6,17 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any, Final
 
-from desk import Desk
 from freshdesk_client import FreshdeskError, FreshdeskRefused, FreshdeskUnreachable
-from ledger import LedgerUnavailable
+from handoff.bootstrap import open_delivery, open_ledger
+from handoff.helpdesk import Desk
+from handoff.ledger import LedgerUnavailable
+from handoff.routing import MAIN_DESK, Routing
+from handoff.routing_errors import decoded, line_of
+from handoff.settings import DeliverySettings, routing_file
 from operate.operator import OK, TO_MEND, Operator
 from operate.preflight import Finding, Preflight, read_form
 from operate.reading import TIMEOUT_S, Told, patiently
 from operate.routes import read_file, remarks_on
-from routing import MAIN_DESK, Routing
-from routing_text import decoded, line_of
-from settings import DeliverySettings, routing_file
-from wiring import open_delivery, open_ledger
 
 GLOBAL_SCOPE: Final = 1  # https://developers.freshdesk.com/api/#agents: 1 global, 2 group, 3 restricted
 _MARKS: Final = {"ok": "ok", "warning": "look", "fault": "MEND"}

@@ -7,9 +7,9 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-import rows
-from handoff import Handoff, person_of
-from ledger import Entry, Ledger
+from handoff import transitions
+from handoff.inbound import Handoff, person_of
+from handoff.ledger import Entry, Ledger
 from operate.listing import standing, summary
 from operate.operator import OK, TO_MEND, Halt, Operator
 
@@ -98,7 +98,7 @@ def erase(ledger: Ledger, entry: Entry, now: float) -> str:
         if _fate(entry) == ERASED:
             ledger.delete(entry)
             return ERASED
-        if ledger.replace(entry, rows.changed(entry, person="", conversation="", handoff="")):
+        if ledger.replace(entry, transitions.changed(entry, person="", conversation="", handoff="")):
             return BLANKED
         standing_now = [one for one in ledger.find(entry.reference, now=now) if one.entry == entry.entry]
         if not standing_now:

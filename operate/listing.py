@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from ledger import Entry, Ledger, State
+from handoff.ledger import Entry, Ledger, State
+from handoff.routing import plain
 from operate.operator import OK, TO_MEND, Halt, Operator
 from operate.spans import moment, span
-from routing import plain
 
 _REFERENCE: Final = re.compile(r"(?:BF-)?([A-Z2-7]{8})")
 _LOOKS: Final = "looks like BF-7K3QX2AB (see the ticket's subject)"

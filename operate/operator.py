@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
 
-from delivery import Delivery
-from ledger import Ledger
+from handoff.bootstrap import open_delivery, open_ledger
+from handoff.deadline import Clock
+from handoff.delivery import Delivery
+from handoff.ledger import Ledger
+from handoff.settings import DeliverySettings, LedgerAddress, read_ledger
 from operate.screen import Screen
-from settings import DeliverySettings, LedgerAddress, read_ledger
-from turn import Clock
-from wiring import open_delivery, open_ledger
 
 OK: Final = 0
 TO_MEND: Final = 1  # the command ran, and found something a person must see to

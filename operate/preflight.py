@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from routing import MAIN_DESK, PRIORITIES, Route
-from routing_text import line_of
+from handoff.routing import MAIN_DESK, PRIORITIES, Route
+from handoff.routing_errors import line_of
 
 Level = Literal["ok", "warning", "fault"]
 Choice = tuple[int | str, str]  # what a ticket's field holds, and what people call it

@@ -10,8 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from answers import MESSAGES_FILE, Messages, problem
-from handoff import (
+from handoff.inbound import (
     BODY_KEY_LIFETIME_S,
     Fault,
     Handoff,
@@ -19,13 +18,14 @@ from handoff import (
     read_handoff,
     schema,
 )
+from handoff.responses import MESSAGES_FILE, Messages, problem
+from handoff.routing import Route, Routing, plain
+from handoff.sanitize import clean, mask_cards
+from handoff.settings import read_routing
+from handoff.strict_json import BODY_MAX, MalformedJSON, parse_body
+from handoff.ticket import NO_ROUTE_TAG, SUBJECT_MAX, to_ticket
 from operate.operator import OK, TO_MEND, Halt, Operator
 from operate.plain import plain_text
-from routing import Route, Routing, plain
-from settings import read_routing
-from strict_json import BODY_MAX, MalformedJSON, parse_body
-from text import clean, mask_cards
-from ticket import NO_ROUTE_TAG, SUBJECT_MAX, to_ticket
 
 _FREE_TEXT: Final = ("conversation_summary", "conversation_transcript", "reason", "user_name")
 _PAGE: Final = """<!doctype html>

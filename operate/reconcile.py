@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from desk import bears
 from freshdesk_client import Listed
-from handoff import BODY_KEY_LIFETIME_S
-from ledger import Entry, State
+from handoff.helpdesk import bears
+from handoff.inbound import BODY_KEY_LIFETIME_S
+from handoff.ledger import Entry, State
 
 _REFERENCE: Final = re.compile(r"\[(BF-[A-Z2-7]{8})\]")
 DELETED: Final = "deleted"

@@ -6,9 +6,9 @@ from argparse import Namespace
 from collections import Counter
 from typing import Final
 
-import rows
-from delivery import Delivery
-from ledger import Entry, Ledger, State
+from handoff import transitions
+from handoff.delivery import Delivery
+from handoff.ledger import Entry, Ledger, State
 from operate.listing import rows_under, standing, summary
 from operate.operator import OK, TO_MEND, Halt, Operator
 from operate.sweeping import one_pass
@@ -30,7 +30,7 @@ def retry_rows(args: Namespace, operator: Operator) -> int:
     ledger = delivery.ledger if delivery else operator.ledger()
     now = operator.clock.now()
     wanted = _wanted(args, ledger, now)
-    policy = delivery.policy if delivery else rows.Policy()
+    policy = delivery.policy if delivery else transitions.Policy()
     results: list[tuple[Entry, str]] = []
     with operator.screen.bar("Making rows due", len(wanted)) as bar:
         for entry in wanted:
@@ -39,13 +39,13 @@ def retry_rows(args: Namespace, operator: Operator) -> int:
     return _told(args, operator, results, delivery)
 
 
-def reopen(ledger: Ledger, entry: Entry, *, now: float, policy: rows.Policy) -> str:
+def reopen(ledger: Ledger, entry: Entry, *, now: float, policy: transitions.Policy) -> str:
     """Make a row due at once, and return what became of that. One in a call's hands is left to it."""
     if entry.state is State.CREATED:
         return HAS_TICKET
     if entry.state is State.CREATING and entry.due_at is not None and entry.due_at > now:
         return BEING_SENT
-    return REOPENED if ledger.replace(entry, rows.reopened(entry, now=now, policy=policy)) else CHANGED
+    return REOPENED if ledger.replace(entry, transitions.reopened(entry, now=now, policy=policy)) else CHANGED
 
 
 def _wanted(args: Namespace, ledger: Ledger, now: float) -> list[Entry]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from handoff import Handoff
+from handoff.inbound import Handoff
+from handoff.routing import MAIN_DESK, Route, Routing, load_routing
+from handoff.routing_errors import RoutingError, decoded
+from handoff.settings import routing_file
+from handoff.ticket import to_ticket
 from operate.operator import OK, TO_MEND, Halt, Operator
-from routing import MAIN_DESK, Route, Routing, load_routing
-from routing_text import RoutingError, decoded
-from settings import routing_file
-from ticket import to_ticket
 
 _COLUMNS = ("bot", "category", "in the subject", "group", "priority", "type", "tags", "desk")
 _SAMPLE = Handoff(key="A" * 52, user_email="ana@example.com")  # what a ticket's tags are does not depend on it

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from text import clean
+from handoff.sanitize import clean
 
 WIDTH_IN_A_FILE: Final = 160  # no terminal tells its width there; nothing is cut, long cells fold
 

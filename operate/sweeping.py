@@ -11,13 +11,13 @@ from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Final, NamedTuple
 
-from delivery import Delivery
-from ledger import LedgerUnavailable, State
-from logs import JSONLines, log_as_json
+from handoff.delivery import Delivery
+from handoff.ledger import LedgerUnavailable, State
+from handoff.log import JSONLines, log_as_json
+from handoff.sweep import READ_MAX, SweepReport, sweep
 from operate.operator import OK, TO_MEND, Halt, Operator
 from operate.screen import Bar, Screen
 from operate.spans import span
-from sweep import READ_MAX, SweepReport, sweep
 
 logger = logging.getLogger("handoff.ops")
 

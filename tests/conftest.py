@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from local_freshdesk import LocalFreshdesk
+from dev.local_freshdesk import LocalFreshdesk
 from tests.edge import Function, open_function
 from tests.factories import API_KEY
 from tests.leaks import LEAKS

@@ -1,4 +1,4 @@
-"""The hostile corpora of `tests/corpus/`, and what an agent's browser would make of a description."""
+"""The hostile corpora of `tests/data/corpus/`, and what an agent's browser would make of a description."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
 
-CORPUS: Final = Path(__file__).parent / "corpus"
+CORPUS: Final = Path(__file__).parent / "data" / "corpus"
 XSS: Final = tuple((CORPUS / "xss.txt").read_text(encoding="utf-8").splitlines())
 TEXTS: Final[dict[str, str]] = json.loads((CORPUS / "texts.json").read_text(encoding="utf-8"))
 JSON_FILES: Final = tuple(sorted((CORPUS / "json").iterdir()))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledger.sqlite import SQLiteLedger
+from handoff.ledger.sqlite import SQLiteLedger
 from tests.factories import API_KEY, SECRET
 
 _LEDGER = tempfile.mkdtemp()

@@ -12,8 +12,8 @@ from flask import Request
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
-from handoff import Handoff
-from routing import Route
+from handoff.inbound import Handoff
+from handoff.routing import Route
 
 SECRET: Final = "canary-secret-5f0c1d9b7e3a42868c55"
 API_KEY: Final = "canary-key-Zq81LmT0"

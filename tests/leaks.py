@@ -6,7 +6,7 @@ import json
 import logging
 from urllib.parse import quote, quote_plus
 
-from logs import JSONLines
+from handoff.log import JSONLines
 from tests.factories import CANARIES
 
 

@@ -15,20 +15,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import botocore.session
 
-from delivery import Delivery
-from desk import Desk
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
-from ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
-from ledger.sqlite import SQLiteLedger
-from routing import Routing, load_routing
-from rows import Policy
-from turn import Clock
+from handoff.deadline import Clock
+from handoff.delivery import Delivery
+from handoff.helpdesk import Desk
+from handoff.ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.routing import Routing, load_routing
+from handoff.transitions import Policy
 
 T = TypeVar("T")
 
 NOW: Final = 1_790_000_000.0
 REGION: Final = "sa-east-1"
-ROUTING: Final = load_routing((Path(__file__).parent.parent / "routing.toml").read_text(encoding="utf-8"))
+ROUTING: Final = load_routing((Path(__file__).parent.parent / "config" / "routing.toml").read_text(encoding="utf-8"))
 
 
 class VirtualClock:

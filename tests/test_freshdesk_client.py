@@ -33,7 +33,7 @@ from freshdesk_url import is_freshdesk_url, is_loopback
 from rate_limit import RateLimit, retry_after_s
 from tests.ledger_factories import answer, refusal
 
-SAMPLES: Final = Path(__file__).parent / "samples"
+SAMPLES: Final = Path(__file__).parent / "data" / "samples"
 
 
 def sample(name: str) -> Answer:

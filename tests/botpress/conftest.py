@@ -17,7 +17,7 @@ PAIRS = [("cloud", "axios"), ("cloud", "axios-old"), ("v12", "axios-old")]
 
 @pytest.fixture(scope="session")
 def node_packages() -> Path:
-    """Install the pinned packages of tests/node once, whichever worker comes first."""
+    """Install the pinned packages of tests/botpress/node once, whichever worker comes first."""
     with (Path(tempfile.gettempdir()) / "handoff-node-packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (NODE_PACKAGES / "node_modules" / "axios").exists():

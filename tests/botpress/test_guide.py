@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from answers import PROBLEMS
+from handoff.responses import PROBLEMS
 from tests.botpress.cards import CARDS, OUTPUTS, ROOT
 
 GUIDES: Final = {"en": ROOT / "botpress" / "README.md", "es": ROOT / "botpress" / "README.es.md"}
@@ -87,7 +87,7 @@ def harness() -> str:
 @pytest.mark.parametrize("language", GUIDES)
 def test_the_categories_are_those_of_the_routing_file(language: str) -> None:
     """For each bot the guide lists the categories that routing.toml routes, its own and the shared ones."""
-    routing = tomllib.loads((ROOT / "routing.toml").read_text(encoding="utf-8"))
+    routing = tomllib.loads((ROOT / "config" / "routing.toml").read_text(encoding="utf-8"))
     text = GUIDES[language].read_text(encoding="utf-8")
     for slug, bot in routing["bots"].items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{slug}` |"))

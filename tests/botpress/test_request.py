@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from handoff import read_handoff
-from strict_json import parse_body
+from handoff.inbound import read_handoff
+from handoff.strict_json import parse_body
 from tests.botpress.cards import (
     CARDS,
     QUICK,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_freshdesk import LocalFreshdesk
+from dev.local_freshdesk import LocalFreshdesk
 from tests.botpress.cards import (
     CARDS,
     PATIENT,

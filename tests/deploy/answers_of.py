@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from ci.lambda_runtime import answer_of, url_event  # noqa: E402 - found by the line above
+from dev.emulators.lambda_runtime import answer_of, url_event  # noqa: E402 - found by the line above
 
 Request = tuple[str, str, dict[str, str], str]  # method, path, headers, body in base64
 

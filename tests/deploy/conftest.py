@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scripts.vendor import wheel_choice
+from deploy.aws.vendor import wheel_choice
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = (

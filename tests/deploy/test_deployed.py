@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import pytest
 
-from ci.lambda_runtime import FunctionFailedError, LambdaRuntime
-from local_freshdesk import LocalFreshdesk
+from dev.emulators.lambda_runtime import FunctionFailedError, LambdaRuntime
+from dev.local_freshdesk import LocalFreshdesk
 from tests.deploy.conftest import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ci.lambda_runtime import Answer
+    from dev.emulators.lambda_runtime import Answer
     from tests.deploy.conftest import Package
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(180)]
@@ -256,7 +256,7 @@ def test_an_operator_gets_the_deployed_settings(cloud: Cloud) -> None:
     secrets.create_secret(Name="handoff/prod", SecretString=json.dumps(secret))
     env = {**os.environ, **cloud.deployed.account.env}
     printed = 'printf "%s|" "$FRESHDESK_API_KEY" "$LEDGER_URL" "$IN_DOUBT_WAIT_S" "$DEADLINE_S" "$ALARM_EMAIL"'
-    script = f'eval "$({sys.executable} -m scripts.stack_env)"; {printed}'
+    script = f'eval "$({sys.executable} -m deploy.aws.stack_env)"; {printed}'
     done = subprocess.run(["sh", "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert done.stdout == f"it's a key|dynamodb://{cloud.deployed.table}?region=us-east-1|600|12||"
 

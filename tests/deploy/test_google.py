@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from local_freshdesk import LocalFreshdesk
-from scripts.shipped import shipped_files
+from deploy.aws.shipped import shipped_files
+from dev.local_freshdesk import LocalFreshdesk
 from tests.deploy.conftest import NOT_COPIED, ROOT
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ PAIRS = ("deploy", "operate")
 
 def errors_logged() -> Iterator[str]:
     """Go through the messages of every `logger.error("…")` in the product."""
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("operate/*.py")]:
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("handoff/**/*.py"), *ROOT.glob("operate/*.py")]:
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "logger.error":
                 yield ast.literal_eval(node.args[0])

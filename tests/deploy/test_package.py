@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.check_zip import faults
+from deploy.aws.check_zip import faults
 from tests.deploy.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_the_zip_holds_exactly_what_it_should(package: Package) -> None:
 
 def test_the_check_is_a_command(package: Package) -> None:
     """CI and the operator run it by hand; it says what the zip weighs."""
-    command = [sys.executable, "-m", "scripts.check_zip", str(package.zip)]
+    command = [sys.executable, "-m", "deploy.aws.check_zip", str(package.zip)]
     done = subprocess.run(command, cwd=package.project, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.endswith(" MB unpacked, 0 faults\n")) == (0, True)
 
@@ -93,10 +93,10 @@ def other_python(files: Files) -> None:
 
 FAULTS: dict[str, tuple[Callable[[Files], object], str]] = {
     "a module forgotten": (lambda files: files.pop("ticket.py"), "missing: ticket.py"),
-    "the routing forgotten": (lambda files: files.pop("routing.toml"), "missing: routing.toml"),
+    "the routing forgotten": (lambda files: files.pop("config/routing.toml"), "missing: config/routing.toml"),
     "a template forgotten": (
-        lambda files: files.pop("templates/ticket.html"),
-        "missing: templates/ticket.html",
+        lambda files: files.pop("config/ticket.html"),
+        "missing: config/ticket.html",
     ),
     "a test": (
         lambda files: files.update({"tests/test_main.py": b""}),
@@ -104,8 +104,8 @@ FAULTS: dict[str, tuple[Callable[[Files], object], str]] = {
     ),
     "a secret": (lambda files: files.update({".env": b""}), "should not ship: .env"),
     "the stand-in": (
-        lambda files: files.update({"local_freshdesk/app.py": b""}),
-        "should not ship: local_freshdesk/app.py",
+        lambda files: files.update({"dev/local_freshdesk/app.py": b""}),
+        "should not ship: dev/local_freshdesk/app.py",
     ),
     "another CPU": (other_cpu, f"not for x86_64: {NATIVE}"),
     "another Python": (other_python, f"not for CPython 313: {NATIVE.replace('313', '312')}"),
@@ -177,7 +177,7 @@ def test_a_broken_routing_is_not_packaged(package: Package, tmp_path: Path) -> N
     (root / ".venv/bin").mkdir(parents=True)
     (root / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (root / ".venv/bin/python").chmod(0o755)
-    (root / "routing.toml").write_text("[default]\ngroup_id = 'Retiros'\n")
+    (root / "config" / "routing.toml").write_text("[default]\ngroup_id = 'Retiros'\n")
     command = ["npx", "--no-install", "serverless", "package"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_freshdesk import LocalFreshdesk
+from dev.local_freshdesk import LocalFreshdesk
 from tests.deploy.conftest import ROOT
 
 if TYPE_CHECKING:

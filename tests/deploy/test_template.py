@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rows import Policy
-from scripts.shipped import shipped_files
-from scripts.worst_month import worst_month
-from sweep import BUDGET_S
+from deploy.aws.shipped import shipped_files
+from deploy.aws.worst_month import worst_month
+from handoff.sweep import BUDGET_S
+from handoff.transitions import Policy
 from tests.deploy.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_the_functions_may_do_only_what_the_ledger_does(resources: Resources) ->
 
 def test_the_role_covers_what_the_ledger_calls(resources: Resources) -> None:
     """Each operation in the code is allowed, but the operator's two, which no shipped module asks for."""
-    code = (ROOT / "ledger/dynamodb.py").read_text()
+    code = (ROOT / "handoff/ledger/dynamodb.py").read_text()
     called = {word.replace("_", "") for word in re.findall(r'"((?:\w+_)?(?:item|items|query|scan))"', code)}
     policy = resources["IamRoleLambdaExecution"]["Properties"]["Policies"][0]["PolicyDocument"]
     actions = {action.removeprefix("dynamodb:").lower() for action in policy["Statement"][2]["Action"]}
@@ -124,7 +124,7 @@ def test_the_table_keeps_what_it_is_told(resources: Resources) -> None:
 
 
 def test_the_table_has_the_ledgers_keys(resources: Resources) -> None:
-    """Keys and indexes are those that ledger/dynamodb.py reads by."""
+    """Keys and indexes are those that handoff/ledger/dynamodb.py reads by."""
     settings = resources["Ledger"]["Properties"]
     kinds = {one["AttributeName"]: one["AttributeType"] for one in settings["AttributeDefinitions"]}
 

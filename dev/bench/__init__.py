@@ -1,0 +1,1 @@
+"""What the function costs beside the least that a function could do: `python -m dev.bench`."""

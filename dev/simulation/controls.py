@@ -1,0 +1,108 @@
+"""Rigs: the real parts, or the same with one guard taken out, which must then lose or double something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final
+
+from dev.simulation.around import Around
+from freshdesk_client import Listed
+from handoff.deadline import Turn
+from handoff.delivery import Delivery
+from handoff.helpdesk import Attempt, Desk, InDoubt, NotMade, Render
+from handoff.inbound import Handoff
+from handoff.ledger import Claim, Entry, Ledger
+from handoff.transitions import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """The parts a history runs on."""
+
+    policy: Policy = field(default_factory=Policy)
+    desk: type[Desk] = Desk
+    delivery: type[Delivery] = Delivery
+    ledger: Callable[[Ledger], Ledger] = lambda ledger: ledger
+    sweeps: bool = True
+    naive: bool = False
+
+
+class DeskWithoutDoubt(Desk):
+    """Takes a lost answer for a ticket that was not made."""
+
+    __slots__ = ()
+
+    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
+        """Forget the doubt."""
+        attempt = super().create(render, turn, hold_back=hold_back)
+        return NotMade(attempt.error) if isinstance(attempt, InDoubt) else attempt
+
+
+class DeskWithoutLook(Desk):
+    """Never finds anything."""
+
+    __slots__ = ()
+
+    def look(
+        self, reference: str, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool
+    ) -> int | None:
+        """Find nothing."""
+        return None
+
+    def snapshot(self, turn: Turn, *, since: float) -> list[Listed] | None:
+        """Find nothing."""
+        return []
+
+
+class DeskWithoutDropping(Desk):
+    """Sends every field again that Freshdesk has refused."""
+
+    __slots__ = ()
+
+    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
+        """Insist."""
+        return super().create(lambda _dropped: render(frozenset()), turn, hold_back=hold_back)
+
+
+class DeliveryWithoutQuarantine(Delivery):
+    """Refuses, and keeps nothing."""
+
+    __slots__ = ()
+
+    def keep_refused(self, salvaged: Handoff) -> str:
+        """Forget the request."""
+        return salvaged.reference
+
+
+class LedgerWithoutClaim(Around):
+    """Gives every caller the handoff."""
+
+    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+        """Forget who had it."""
+        self.inner.delete(entry)
+        return Claim(self.inner.claim(entry, now=now, tickets_an_hour=tickets_an_hour).entry, mine=True)
+
+
+class LedgerWithoutVersions(Around):
+    """Lets whoever comes last win."""
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        """Write, whatever stands there."""
+        standing = next((row for row in self.inner.find(old.reference, now=0.0) if row.entry == old.entry), old)
+        return self.inner.replace(standing, new)
+
+
+NAIVE: Final = Rig(sweeps=False, naive=True)
+CONTROLS: Final[Mapping[str, Rig]] = {
+    "claim": Rig(ledger=LedgerWithoutClaim),
+    "versions": Rig(ledger=LedgerWithoutVersions),
+    "doubt": Rig(desk=DeskWithoutDoubt),
+    "look": Rig(desk=DeskWithoutLook),
+    "wait": Rig(policy=Policy(in_doubt_wait_s=0.0)),
+    "lease": Rig(policy=Policy(lease_s=0.01, in_doubt_wait_s=0.0)),
+    "sweep": Rig(sweeps=False),
+    "dropping": Rig(desk=DeskWithoutDropping),
+    "quarantine": Rig(delivery=DeliveryWithoutQuarantine),
+}

@@ -1,0 +1,150 @@
+"""`make crash`: real processes and sockets, answers lost and late, and `kill -9` of function and sweep at random."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import requests
+
+from dev.simulation.stories import body_of, json_of
+from dev.simulation.town import Town, open_town, send_until_heard
+
+SENDERS: Final = 8
+PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+LATE_S: Final = 1.5  # below WAIT_S: that is the promise's condition
+KILLS_A_SECOND: Final = 4.0
+SETTLE_S: Final = 120.0
+_WEATHERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("healthy", {}),
+    ("answer-lost", {"times": 3, "seconds": 0.05, "only": "create"}),
+    ("late-write", {"times": 1, "seconds": LATE_S, "only": "create"}),
+    ("broken", {"times": 2}),
+    ("html-502", {"times": 1}),
+    ("healthy", {}),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survived:
+    """What came of it."""
+
+    handoffs: int
+    kills: int
+    tickets: int
+    lost: int
+    extra: int
+    unheard: int
+    false: int
+    settled: bool
+    took_s: float
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether the promise was kept."""
+        return self.settled and not (self.lost or self.extra or self.unheard or self.false)
+
+
+def run(*, handoffs: int, kills: int, seed: int, folder: Path, forgetful: bool = False) -> Survived:
+    """Send all handoffs while processes die; wait until everything is settled, and count."""
+    began_at = time.monotonic()
+    with open_town(folder, functions=2, sweeps=2, forgetful=forgetful) as town:
+        over = threading.Event()
+        killer = _Killer(town, kills, Random(seed))
+        weather = threading.Thread(target=_change_weather, args=(town, over, Random(seed + 1)))
+        weather.start()
+        killer.start()
+        with ThreadPoolExecutor(SENDERS) as senders:
+            pause_s = kills / KILLS_A_SECOND * SENDERS / handoffs / 2
+            told = list(senders.map(partial(_send, town, pause_s), range(handoffs)))
+        killer.join()
+        over.set()
+        weather.join()
+        town.weather("healthy")
+        settled = town.settle(SETTLE_S if not forgetful else 0.0)
+        time.sleep(LATE_S)
+        return _counted(town, told, killer.done, settled=settled, took_s=time.monotonic() - began_at)
+
+
+def _counted(town: Town, told: Sequence[dict[str, Any]], kills: int, *, settled: bool, took_s: float) -> Survived:
+    tickets = town.tickets()
+    return Survived(
+        handoffs=len(told),
+        kills=kills,
+        tickets=tickets.total(),
+        lost=sum(tickets[number] == 0 for number in range(len(told))),
+        extra=sum(max(tickets[number] - 1, 0) for number in range(len(told))),
+        unheard=sum(not answer for answer in told),
+        false=sum(bool(answer) and not tickets[number] for number, answer in enumerate(told)),
+        settled=settled,
+        took_s=took_s,
+    )
+
+
+class _Killer(threading.Thread):
+    """Kills a random process at random moments, a given number of times."""
+
+    def __init__(self, town: Town, kills: int, random: Random) -> None:
+        super().__init__()
+        self._town = town
+        self._kills = kills
+        self._random = random
+        self.done = 0
+
+    def run(self) -> None:
+        """Kill."""
+        everyone = [*self._town.functions, *self._town.sweeps]
+        while self.done < self._kills:
+            time.sleep(self._random.expovariate(KILLS_A_SECOND))
+            self.done += self._random.choice(everyone).kill()
+
+
+def _send(town: Town, pause_s: float, number: int) -> dict[str, Any]:
+    """Send one handoff, at a pace that lets the deaths fall among all of them."""
+    time.sleep(pause_s)
+    port = town.functions[number % len(town.functions)].port
+    with requests.Session() as session:
+        return send_until_heard(session, port, json_of(body_of(number)), PAUSES_S)
+
+
+def _change_weather(town: Town, over: threading.Event, random: Random) -> None:
+    while not over.wait(random.uniform(0.1, 0.5)):
+        name, changes = random.choice(_WEATHERS)
+        with suppress(requests.RequestException):
+            town.weather(name, **changes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; 0 when the promise was kept (with the control: when it was not)."""
+    parser = argparse.ArgumentParser(prog="python -m dev.simulation.crash", description=__doc__)
+    parser.add_argument("--handoffs", type=int, default=1000)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1, help="of the moments and the weather")
+    parser.add_argument("--without-ledger", action="store_true", help="a control: no process knows the last")
+    said = parser.parse_args(arguments)
+    with TemporaryDirectory() as folder:
+        found = run(
+            handoffs=said.handoffs,
+            kills=said.kills,
+            seed=said.seed,
+            folder=Path(folder),
+            forgetful=said.without_ledger,
+        )
+    print(f"{found.handoffs:,} handoffs, {found.kills} kills, {found.tickets:,} tickets in {found.took_s:.0f} s:")
+    print(f"{found.lost} lost, {found.extra} twice, {found.false} false answers, {found.unheard} senders gave up")
+    return int(found.kept == said.without_ledger)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

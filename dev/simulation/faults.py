@@ -1,0 +1,226 @@
+"""What goes wrong, how often; and the two places where it does: Freshdesk's answers and the ledger's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Final, TypeVar
+
+from dev.simulation.desk_model import DeskModel
+from dev.simulation.scheduler import Killed, Scheduler
+from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
+from handoff.ledger import Claim, Entry, Ledger, LedgerUnavailable
+
+T = TypeVar("T")
+Trace = Callable[[str, str], None]  # what it is about (a subject, a reference), what happened
+
+_HTML: Final = b"<html><title>502 Bad Gateway</title></html>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Shares (0-1) of calls that go wrong, and how late a late write may be, in seconds."""
+
+    busy: float = 0.05
+    refused: float = 0.02
+    broken_unwritten: float = 0.03
+    broken_written: float = 0.02
+    reset_written: float = 0.02
+    timeout_unwritten: float = 0.01
+    timeout_written: float = 0.01
+    written_late: float = 0.01
+    unreadable: float = 0.01
+    late_max_s: float = 60.0
+    look: float = 0.05
+    ledger: float = 0.01
+    outage_every_s: float = 0.0  # how often the whole ledger is gone, and for how long; 0: never
+    outage_s: float = 30.0
+    kill: float = 0.005  # before, and again after, every call to Freshdesk or the ledger
+    copies: float = 0.05
+    deaf: float = 0.01  # answers that never reach the sender
+    ledger_latency_s: tuple[float, float] = (0.001, 0.006)
+    desk_latency_s: tuple[float, float] = (0.1, 0.4)
+
+    def of_a_post(self) -> tuple[tuple[str, float], ...]:
+        """Return the fates of a POST with their shares."""
+        names = ("busy", "refused", "broken_unwritten", "broken_written", "reset_written")
+        slow = ("timeout_unwritten", "timeout_written", "written_late", "unreadable")
+        return tuple((name, getattr(self, name)) for name in (*names, *slow))
+
+
+CALM: Final = Faults(
+    **{name: 0.0 for name, _ in Faults().of_a_post()},  # type: ignore[arg-type]  # every one of them is a share
+    look=0.0,
+    ledger=0.0,
+    kill=0.0,
+    copies=0.0,
+    deaf=0.0,
+)
+
+
+@dataclass(slots=True)
+class Fate:
+    """Draws what happens next from the seed."""
+
+    random: Random
+    faults: Faults
+
+    def happens(self, share: float) -> bool:
+        """Tell whether something this frequent happens now."""
+        return self.random.random() < share
+
+    def between(self, bounds: tuple[float, float]) -> float:
+        """Return a number of seconds within bounds."""
+        return self.random.uniform(*bounds)
+
+    def of_a_post(self) -> str:
+        """Return the fate of one POST; "" is a good one."""
+        drawn = self.random.random()
+        for name, share in self.faults.of_a_post():
+            if drawn < share:
+                return name
+            drawn -= share
+        return ""
+
+    def kill(self) -> None:
+        """Die, perhaps."""
+        if self.happens(self.faults.kill):
+            raise Killed
+
+
+@dataclass(slots=True)
+class FaultyTransport:
+    """The way to Freshdesk: late, cut, or not to be had. Raises what `transport.RequestsTransport` would."""
+
+    desk: DeskModel
+    clock: Scheduler
+    fate: Fate
+    trace: Trace
+
+    def __call__(self, request: Request, timeout_s: float) -> Answer:
+        """Send request; see `freshdesk_client.Transport`."""
+        self.fate.kill()
+        about = _about(request)
+        try:
+            answer = self._listed(request, timeout_s) if request.method == "GET" else self._posted(request, timeout_s)
+        except (OutcomeUnknown, FreshdeskUnreachable) as error:
+            self.trace(about, f"freshdesk: {type(error).__name__} {error}")
+            raise
+        self.trace(about, f"freshdesk: {answer.status}")
+        self.fate.kill()
+        return answer
+
+    def _listed(self, request: Request, timeout_s: float) -> Answer:
+        if not self.fate.happens(self.fate.faults.look):
+            self._spend(timeout_s)
+            return self.desk.answer(request)
+        kinds = ("refused", "busy", "broken_unwritten", "timeout_unwritten", "unreadable")
+        return self._fails(self.fate.random.choice(kinds), request, timeout_s)
+
+    def _posted(self, request: Request, timeout_s: float) -> Answer:
+        name = self.fate.of_a_post()
+        if name:
+            return self._fails(name, request, timeout_s)
+        self._spend(timeout_s)
+        answer = self.desk.answer(request)
+        self._spend(timeout_s)
+        return answer
+
+    def _spend(self, timeout_s: float) -> None:
+        self.clock.sleep(min(self.fate.between(self.fate.faults.desk_latency_s) / 2, timeout_s))
+
+    def _fails(self, name: str, request: Request, timeout_s: float) -> Answer:
+        if name.startswith("timeout") or name == "written_late":
+            self._times_out(name, request, timeout_s)
+        self._spend(timeout_s)
+        if name == "refused":
+            raise FreshdeskUnreachable("ConnectionRefusedError")
+        if name == "busy":
+            return self.desk.busy(self.fate.random.randint(1, 30))
+        written = self.desk.answer(request) if name in {"broken_written", "reset_written", "unreadable"} else None
+        self._spend(timeout_s)
+        if name == "reset_written":
+            raise OutcomeUnknown("ConnectionResetError")
+        return Answer(written.status if written and name == "unreadable" else 502, {}, _HTML)
+
+    def _times_out(self, name: str, request: Request, timeout_s: float) -> None:
+        if name == "timeout_written":
+            self.clock.after(timeout_s / 2, lambda: self.desk.answer(request))
+        if name == "written_late":
+            late_s = timeout_s + self.fate.between((0.0, self.fate.faults.late_max_s))
+            self.clock.after(late_s, lambda: self.desk.answer(request))
+        self.clock.sleep(timeout_s)
+        raise OutcomeUnknown("ReadTimeout")
+
+
+def _about(request: Request) -> str:
+    return request.path if request.body is None else request.body.decode()
+
+
+@dataclass(slots=True)
+class FaultyLedger:
+    """A ledger that is slow, fails (half of the time after it did what it was asked), or sees its caller die."""
+
+    inner: Ledger
+    clock: Scheduler
+    fate: Fate
+    trace: Trace
+
+    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+        """See `ledger.Ledger.claim`."""
+        return self._call("claim", entry, lambda: self.inner.claim(entry, now=now, tickets_an_hour=tickets_an_hour))
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        """See `ledger.Ledger.replace`."""
+        return self._call(f"{old.state} → {new.state} {new.error}", new, lambda: self.inner.replace(old, new))
+
+    def find(self, reference: str, *, now: float) -> list[Entry]:
+        """See `ledger.Ledger.find`."""
+        return self._call("find", None, lambda: self.inner.find(reference, now=now))
+
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
+        """See `ledger.Ledger.due`."""
+        return self._call("due", None, lambda: self.inner.due(until, limit, after))
+
+    def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
+        """See `ledger.Ledger.in_conversation`."""
+        return self._call("in_conversation", None, lambda: self.inner.in_conversation(conversation, now=now))
+
+    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+        """See `ledger.Ledger.take_place`."""
+        return self._call(
+            "take_place", None, lambda: self.inner.take_place(person, now=now, tickets_an_hour=tickets_an_hour)
+        )
+
+    def each(self) -> Iterator[Entry]:
+        """See `ledger.Ledger.each`."""
+        return self.inner.each()
+
+    def delete(self, entry: Entry) -> None:
+        """See `ledger.Ledger.delete`."""
+        self._call("delete", entry, lambda: self.inner.delete(entry))
+
+    def tidy(self, now: float) -> None:
+        """See `ledger.Ledger.tidy`."""
+        self._call("tidy", None, lambda: self.inner.tidy(now))
+
+    def _is_down(self) -> bool:
+        every_s = self.fate.faults.outage_every_s
+        return every_s > 0 and self.clock.elapsed_s % every_s > every_s - self.fate.faults.outage_s
+
+    def _call(self, what: str, entry: Entry | None, call: Callable[[], T]) -> T:
+        self.fate.kill()
+        self.clock.sleep(self.fate.between(self.fate.faults.ledger_latency_s))
+        if self._is_down():
+            raise LedgerUnavailable("down")
+        fails = self.fate.happens(self.fate.faults.ledger)
+        if fails and self.fate.happens(0.5):
+            raise LedgerUnavailable("before")
+        done = call()
+        if entry is not None:
+            self.trace(entry.reference, f"ledger: {what} = {done if isinstance(done, bool) else ''}")
+        if fails:
+            raise LedgerUnavailable("after")
+        self.fate.kill()
+        return done

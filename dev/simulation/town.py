@@ -1,0 +1,173 @@
+"""The real programs, as a proof needs them: the stand-in, functions and sweeps that can be killed, and the bot."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from dev.simulation.edge import SECRET
+from dev.simulation.stories import number_in
+from handoff.ledger.sqlite import SQLiteLedger
+
+ROOT: Final = Path(__file__).parents[2]
+KEY: Final = "local-freshdesk-key"
+DEADLINE_S: Final = 4.0
+WAIT_S: Final = 3.0
+LEASE_S: Final = 5.0
+_ANSWER_S: Final = 10.0
+_PER_PAGE: Final = 100
+
+
+class Immortal:
+    """A parent whose child may be killed: the next one is there at once. `port` is 0 for a sweep."""
+
+    def __init__(self, role: str, env: dict[str, str], *, forgetful: bool = False) -> None:
+        options = ["--lease", str(LEASE_S), *(["--forgetful"] if forgetful else [])]
+        self._parent = subprocess.Popen(
+            [sys.executable, "-m", "dev.simulation.serve", role, *options],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.port = int(self._line()) if role == "function" else 0
+        self._child, self._dead = int(self._line()), 0
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def kill(self) -> bool:
+        """Kill the child, without a word; tell whether there was a living one."""
+        if self._child == self._dead:
+            return False
+        self._dead = self._child
+        os.kill(self._child, signal.SIGKILL)
+        return True
+
+    def end(self) -> None:
+        """End parent and child."""
+        self._parent.terminate()
+        self._parent.wait()
+        self._reader.join()
+        if self._parent.stdout:
+            self._parent.stdout.close()
+
+    def _read(self) -> None:
+        while line := self._line():
+            self._child = int(line)
+
+    def _line(self) -> str:
+        return self._parent.stdout.readline() if self._parent.stdout else ""
+
+
+class Town:
+    """One stand-in, several functions and sweeps over one SQLite file."""
+
+    def __init__(self, folder: Path, freshdesk_url: str, functions: list[Immortal], sweeps: list[Immortal]) -> None:
+        self.ledger = SQLiteLedger(folder / "handoffs.db")
+        self.freshdesk_url = freshdesk_url
+        self.functions = functions
+        self.sweeps = sweeps
+
+    def weather(self, name: str, **changes: Any) -> None:
+        """Change the stand-in's weather."""
+        requests.post(f"{self.freshdesk_url}/weather", json={"weather": name, **changes}, timeout=5).raise_for_status()
+
+    def tickets(self) -> Counter[int]:
+        """Return how many tickets each story has."""
+        found: Counter[int] = Counter()
+        for page in range(1, 1000):
+            query = {"per_page": str(_PER_PAGE), "page": str(page), "updated_since": "2020-01-01T00:00:00Z"}
+            answer = requests.get(f"{self.freshdesk_url}/api/v2/tickets", query, auth=(KEY, "X"), timeout=10)
+            rows = answer.json()
+            found.update(number for row in rows if (number := number_in(row["subject"])) is not None)
+            if len(rows) < _PER_PAGE:
+                break
+        return found
+
+    def settle(self, within_s: float) -> bool:
+        """Wait until nothing is left to be done."""
+        until = time.monotonic() + within_s
+        while any(row.due_at is not None for row in self.ledger.each()):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.2)
+        return True
+
+
+@contextmanager
+def open_town(folder: Path, *, functions: int = 1, sweeps: int = 1, forgetful: bool = False) -> Iterator[Town]:
+    """Start everything; end it afterwards."""
+    with ExitStack() as stack:
+        url = stack.enter_context(_stand_in())
+        env = {**os.environ, **_environment(url, folder / "handoffs.db")}
+
+        def start(role: str) -> Immortal:
+            one = Immortal(role, env, forgetful=forgetful and role == "function")
+            stack.callback(one.end)
+            return one
+
+        serving, sweeping = [start("function") for _ in range(functions)], [start("sweep") for _ in range(sweeps)]
+        yield Town(folder, url, serving, sweeping)
+
+
+def send(session: requests.Session, port: int, body: bytes) -> tuple[int, dict[str, Any]] | None:
+    """Send body as the bot does; None when no answer came."""
+    headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
+    try:
+        answer = session.post(f"http://127.0.0.1:{port}/", body, headers=headers, timeout=_ANSWER_S)
+        return answer.status_code, answer.json()
+    except requests.RequestException:
+        return None
+
+
+def send_until_heard(session: requests.Session, port: int, body: bytes, pauses_s: Sequence[float]) -> dict[str, Any]:
+    """Send again after each pause until something was promised; {} when the sender gave up."""
+    for pause_s in (0.0, *pauses_s):
+        time.sleep(pause_s)
+        heard = send(session, port, body)
+        if heard is not None and heard[0] < 300:
+            return heard[1]
+    return {}
+
+
+@contextmanager
+def _stand_in() -> Iterator[str]:
+    """Start the stand-in on a free port, without a rate limit to speak of."""
+    limits = ["--total-per-minute", "1000000", "--create-per-minute", "1000000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dev.local_freshdesk", "--port", "0", *limits],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield (process.stdout.readline() if process.stdout else "").split("stand-in: ")[1].split(" ")[0]
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _environment(url: str, ledger: Path) -> dict[str, str]:
+    return {
+        "FRESHDESK_URL": url,
+        "FRESHDESK_API_KEY": KEY,
+        "WEBHOOK_SECRET": SECRET,
+        "LEDGER_URL": f"sqlite:///{ledger}",
+        "DEADLINE_S": str(DEADLINE_S),
+        "IN_DOUBT_WAIT_S": str(WAIT_S),
+    }

@@ -1,0 +1,1 @@
+"""The core: what ships beside the entry points."""

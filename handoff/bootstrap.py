@@ -1,0 +1,45 @@
+"""Puts the rooms together: `Settings` → a `Delivery` that works."""
+
+from __future__ import annotations
+
+import random
+import secrets
+
+from freshdesk_client import FreshdeskClient
+from handoff.clock import SystemClock
+from handoff.deadline import Clock
+from handoff.delivery import Delivery
+from handoff.helpdesk import Desk
+from handoff.ledger import Ledger
+from handoff.settings import DeliverySettings, LedgerAddress
+from handoff.transitions import Policy
+from handoff.transport import RequestsTransport
+
+
+def open_ledger(address: LedgerAddress) -> Ledger:
+    """Return the store; botocore is imported only where DynamoDB is chosen."""
+    if address.store == "dynamodb":
+        from handoff.ledger.dynamodb import DynamoDBLedger  # noqa: PLC0415 -- costs 200 ms that SQLite does not need
+
+        return DynamoDBLedger(address.name, region=address.region, endpoint=address.endpoint)
+    from handoff.ledger.sqlite import SQLiteLedger  # noqa: PLC0415 -- as above, the other way round
+
+    return SQLiteLedger(address.name)
+
+
+def open_delivery(settings: DeliverySettings, clock: Clock | None = None) -> Delivery:
+    """Return the delivery that settings describe, by the machine's clock if none is given. Opens no connection yet."""
+    clock = clock or SystemClock()
+    urls = {"": settings.freshdesk_url, **settings.routing.desks}
+    return Delivery(
+        desks={
+            name: Desk(url.rstrip("/"), FreshdeskClient(RequestsTransport(url, settings.api_keys[name])), clock)
+            for name, url in urls.items()
+        },
+        ledger=open_ledger(settings.ledger),
+        routing=settings.routing,
+        clock=clock,
+        new_owner=lambda: secrets.token_hex(8),
+        jitter=random.SystemRandom().random,
+        policy=Policy(deadline_s=settings.deadline_s, in_doubt_wait_s=settings.in_doubt_wait_s),
+    )

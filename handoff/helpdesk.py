@@ -1,0 +1,249 @@
+"""One help desk, inside a deadline: try to make a ticket, look for one, add a note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Any, Final, NamedTuple
+
+from freshdesk_client import (
+    FreshdeskBusy,
+    FreshdeskClient,
+    FreshdeskRefused,
+    FreshdeskUnreachable,
+    Listed,
+    OutcomeUnknown,
+    Page,
+)
+from handoff.deadline import Clock, Turn
+from handoff.pagination import TooManyPages, every_ticket, page_of
+from handoff.ticket import droppable
+from rate_limit import RateMeter
+
+POST_MIN_S: Final = 1.0  # less than this is not worth starting a POST with
+LOOK_RESERVE_S: Final = 2.5  # kept back so that a POST that times out can still be looked for
+SETTLE_RESERVE_S: Final = 0.5  # kept back from a look or a note so that the ledger can be written within the deadline
+LOOK_PAUSE_S: Final = 0.5  # a ticket shows in the list a moment after it was written
+CONNECT_PAUSE_S: Final = 0.5
+CLOCK_SKEW_S: Final = 300.0
+LOOK_PAGES: Final = 40  # some 3,500 tickets: what a busy desk makes while a doubt is waited out, and then some
+SNAPSHOT_PAGES: Final = 20  # beyond, a few pages for each address cost less
+PROBES: Final = 3  # calls under way that will tell soon enough whether tickets are left in this minute
+COPIES: Final = 3  # of this function, for all one knows, with as many calls under way: they share the limit
+HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
+_UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
+_CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
+_BARE: Final = frozenset({"email", "phone", "name", "subject", "description", "status"})
+_BAD_REQUEST: Final = 400
+
+
+class Made(NamedTuple):
+    """The ticket exists; `dropped` names the fields Freshdesk would not take."""
+
+    ticket_id: int
+    dropped: frozenset[str] = frozenset()
+
+
+class NotMade(NamedTuple):
+    """Certainly no ticket. `again_in_s` is what Freshdesk asked for, if it did; `alarming` that a person must act."""
+
+    error: str
+    again_in_s: float | None = None
+    alarming: bool = False
+
+
+class InDoubt(NamedTuple):
+    """There may be a ticket."""
+
+    error: str
+
+
+class BadAddress(NamedTuple):
+    """Certainly no ticket: Freshdesk refuses the person's `email` or `phone`."""
+
+    field: str
+
+
+Attempt = Made | NotMade | InDoubt | BadAddress
+Render = Callable[[frozenset[str]], Mapping[str, Any]]  # the fields to leave out → the ticket's fields
+
+
+@dataclass(slots=True)
+class Desk:
+    """One Freshdesk account. `closed_until` is when its rate limit opens again, as far as this process knows."""
+
+    url: str
+    client: FreshdeskClient
+    clock: Clock
+    closed_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Give the client a meter that goes by this desk's clock."""
+        self.client.meter = RateMeter(self.clock.now)
+
+    @property
+    def closed_for_s(self) -> float:
+        """Seconds until the rate limit opens again; 0.0 when it is open."""
+        return max(self.closed_until - self.clock.now(), 0.0)
+
+    @property
+    def has_head_room(self) -> bool:
+        """Tell whether the rate limit has room for calls that can wait."""
+        limit = self.client.meter.limit
+        return limit is None or limit.remaining > HEAD_ROOM * limit.total
+
+    @property
+    def _has_no_ticket_left(self) -> bool:
+        """Tell whether this minute's tickets may be used up, and enough calls are under way to find that out."""
+        limit, out = self.client.meter.limit, self.client.meter.calls_under_way
+        return limit is not None and out >= PROBES and COPIES * out >= limit.creates_left
+
+    def ticket_url(self, ticket_id: int) -> str:
+        """Return the address where an agent sees the ticket."""
+        return f"{self.url}/a/tickets/{ticket_id}"
+
+    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
+        """Make the ticket that render gives, trying again only where certainly nothing was written.
+
+        With hold_back, only if tickets seem to be left in this minute: for what is kept, and can be made later.
+        """
+        dropped: frozenset[str] = frozenset()
+        while True:
+            held_back = self._held_back(turn, hold_back=hold_back)
+            if held_back is not None:
+                return held_back
+            fields = render(dropped)
+            try:
+                with self._calling(turn):
+                    return Made(self.client.create_ticket(fields, turn.left_s - LOOK_RESERVE_S), dropped)
+            except FreshdeskBusy:
+                continue  # the next round waits, or gives up
+            except FreshdeskUnreachable:
+                if not turn.pause(CONNECT_PAUSE_S, keep=POST_MIN_S + LOOK_RESERVE_S):
+                    return NotMade("unreachable")
+            except FreshdeskRefused as error:
+                more = _without(fields, error) - dropped
+                if not more:
+                    return _refused(error, fields)
+                dropped |= more
+            except OutcomeUnknown as error:
+                return InDoubt(str(error))
+
+    def _held_back(self, turn: Turn, *, hold_back: bool) -> NotMade | None:
+        """Return why no call is to be made now; None, if need be after waiting for the limit to open, where it is."""
+        if not turn.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
+            return NotMade("busy" if self.closed_for_s else "no-time", self.closed_for_s or None)
+        return NotMade("busy") if hold_back and self._has_no_ticket_left else None
+
+    def look(
+        self, reference: str, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool
+    ) -> int | None:
+        """Return the number of the ticket with this reference, made since then, or None.
+
+        Args:
+            reference: as it stands in the subject.
+            turn: the time there is.
+            email: the requester's address; "" looks through everybody's.
+            since: epoch seconds; a ticket made before it belongs to an older handoff with the same words.
+            until: epoch seconds; the ticket cannot have been made later.
+            everywhere: also among spam and deleted tickets, as must be before a ticket is made again.
+
+        Raises:
+            FreshdeskError: the look could not be completed, so nothing is known.
+        """
+        since_there, until_there = since - CLOCK_SKEW_S, until + CLOCK_SKEW_S
+        for row in self._rows(turn, email=email, since=since_there, until=until_there, everywhere=everywhere):
+            if bears(row, reference, since):
+                return row.ticket_id
+        return None
+
+    def snapshot(self, turn: Turn, *, since: float) -> list[Listed] | None:
+        """Return every ticket touched since then, or None when there are too many to list."""
+        try:
+            return list(self._rows(turn, email="", since=since - CLOCK_SKEW_S, everywhere=True, most=SNAPSHOT_PAGES))
+        except TooManyPages:
+            return None
+
+    def open_ticket_of(self, email: str, turn: Turn, *, since: float) -> int | None:
+        """Return the person's newest ticket that is not closed, or None."""
+        rows = self._rows(turn, email=email, since=since, everywhere=False) if email else ()
+        return max((row.ticket_id for row in rows if row.status not in _CLOSED), default=None)
+
+    def add_note(self, ticket_id: int, html: str, turn: Turn) -> None:
+        """Add a private note.
+
+        Raises:
+            FreshdeskError: it was not added, or perhaps.
+        """
+        with self._calling(turn):
+            self.client.add_note(ticket_id, html, turn.left_s - SETTLE_RESERVE_S)
+
+    def _rows(
+        self, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool, most: int = LOOK_PAGES
+    ) -> Iterator[Listed]:
+        read = partial(self._page, turn, since=since, email=email)
+        first = page_of(until, read) if not email and until < self.clock.now() else 1
+        yield from every_ticket(read, since=since, until=until, first=first, most=most)
+        for only in _UNLISTED if everywhere else ():
+            try:
+                yield from every_ticket(partial(self._page, turn, since=since, only=only), since=since, most=LOOK_PAGES)
+            except FreshdeskRefused:  # whether every plan takes this filter is not documented; the plain list is
+                return
+
+    def _page(self, turn: Turn, number: int, size: int, *, since: float, email: str = "", only: str = "") -> Page:
+        """Return one page; reading is safe to repeat, and one miss would waste all the pages before it."""
+        listed = partial(self._listed, turn, since=since, email=email, only=only, page=number, size=size)
+        try:
+            return listed()
+        except (FreshdeskUnreachable, FreshdeskBusy, OutcomeUnknown):
+            if not turn.pause(max(self.closed_for_s, LOOK_PAUSE_S), keep=SETTLE_RESERVE_S):
+                raise
+        return listed()
+
+    def _listed(self, turn: Turn, *, since: float, email: str, only: str, page: int, size: int) -> Page:
+        left_s = turn.left_s - SETTLE_RESERVE_S
+        if left_s <= 0:
+            raise OutcomeUnknown("no time left to look")
+        with self._calling(turn):
+            return self.client.list_tickets(left_s, since=since, email=email, only=only, page=page, size=size)
+
+    @contextmanager
+    def _calling(self, turn: Turn) -> Iterator[None]:
+        try:
+            with turn.at_freshdesk():
+                yield
+        except FreshdeskBusy as error:
+            self.closed_until = self.clock.now() + error.retry_after_s
+            raise
+
+
+def bears(row: Listed, reference: str, since: float) -> bool:
+    """Tell whether row is the ticket with this reference, made since then; a date that cannot be read counts.
+
+    Only the subject's end is ours: before it, a person may have typed somebody else's reference.
+    """
+    return row.subject.rstrip().endswith(f"[{reference}]") and (
+        row.created_at == 0.0 or row.created_at >= since - CLOCK_SKEW_S
+    )
+
+
+def _without(fields: Mapping[str, Any], error: FreshdeskRefused) -> frozenset[str]:
+    """Return what to leave out next: the fields Freshdesk names, or, where it names none, all but the bare ticket."""
+    if error.status != _BAD_REQUEST:
+        return frozenset()
+    named = droppable(dict(fields), error.fields)
+    return named or (frozenset(fields) - _BARE if not _address_in(error) else frozenset())
+
+
+def _refused(error: FreshdeskRefused, fields: Mapping[str, Any]) -> Attempt:
+    address = _address_in(error) if error.status == _BAD_REQUEST else None
+    if address is not None and address in fields:
+        return BadAddress(address)
+    return NotMade(f"refused: {error}", alarming=True)
+
+
+def _address_in(error: FreshdeskRefused) -> str | None:
+    return next((field for field in error.fields if field in {"email", "phone"}), None)

@@ -1,0 +1,206 @@
+"""Pure: `routing.toml` → `Routing`; (bot, category) → `Route`."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from freshdesk_url import is_freshdesk_url
+from handoff.routing_errors import RoutingError, RoutingFault, line_of, parsed
+from handoff.routing_faults import Found, schema_faults
+from handoff.sanitize import is_email
+
+SCHEMA_FILE: Final = Path(__file__).parent.parent / "schemas" / "routing.schema.json"
+MAIN_DESK: Final = ""
+PRIORITIES: Final = MappingProxyType({"low": 1, "medium": 2, "high": 3, "urgent": 4})
+DEFAULT_SOURCE: Final = 2
+
+# Numbers and choices belong to one Freshdesk account: a bot in another one must not inherit them.
+_ACCOUNT_FIELDS: Final = frozenset(
+    {"group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "custom_fields"},
+)
+_UNSEEN: Final = frozenset({"Mn", "Cf"})  # accents, and characters of no width
+_SEPARATORS: Final = re.compile(r"[\s_-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where a handoff goes: Freshdesk's fields, and the names people use for them."""
+
+    bot: str
+    bot_name: str
+    desk: str
+    category: str  # the slug in routing.toml, "" for one it does not know
+    label: str
+    priority: str
+    group_id: int | None = None
+    group: str = ""
+    type: str | None = None
+    product_id: int | None = None
+    source: int = DEFAULT_SOURCE
+    responder_id: int | None = None
+    email_config_id: int | None = None
+    custom_fields: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Every route, worked out when the file is read; looking one up cannot fail."""
+
+    routes: Mapping[str, Mapping[str, Route]]  # slug of the bot → plain category → route; "" has the bot's own
+    bots: Mapping[str, str]  # plain name → slug
+    default_bot: str
+    fallback_requester: str
+    desks: Mapping[str, str]  # name → address of the accounts besides the main one
+
+    def bot(self, told: str) -> str:
+        """Return the slug of the bot that told names, or the default bot's."""
+        return self.bots.get(plain(told), self.default_bot)
+
+    def route(self, bot: str, category: str) -> Route:
+        """Return the route of a category as the bot names it; an unknown one gets the bot's default. Never raises."""
+        routes = self.routes[self.bot(bot)]
+        return routes.get(plain(category)) or routes[""]
+
+    def each(self) -> Iterator[Route]:
+        """Yield every bot's routes once: its categories, then what an unknown category gets."""
+        for routes in self.routes.values():
+            yield from {route.category: route for route in routes.values() if route.category}.values()
+            yield routes[""]
+
+
+def plain(name: str) -> str:
+    """Return name without case, accents, underscores, hyphens and spaces, so that two spellings compare equal.
+
+    >>> plain("Cuenta y  Verificación") == plain("cuenta_y-verificacion")
+    True
+    """
+    letters = unicodedata.normalize("NFKD", name)
+    seen = "".join(letter for letter in letters if unicodedata.category(letter) not in _UNSEEN)
+    return _SEPARATORS.sub("", seen.casefold())
+
+
+def load_routing(text: str) -> Routing:
+    """Read a routing file.
+
+    Raises:
+        RoutingError: with every fault, by line and key.
+    """
+    table = parsed(text)
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    found = [*schema_faults(table, schema)] or [*_sense_faults(table)]
+    faults = [RoutingFault(line_of(text, path), ".".join(path), told) for path, told in found]
+    if faults:
+        raise RoutingError(tuple(sorted(faults, key=lambda fault: fault.line or 0)))
+    return _routing(table)
+
+
+def _sense_faults(table: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield what no schema can see: names that point nowhere, names given twice, addresses that lead nowhere."""
+    bots, desks = table["bots"], table.get("desks", {})
+    if table["default_bot"] not in bots:
+        yield ("default_bot",), f"no hay ningún [bots.{table['default_bot']}]: escribí uno de {', '.join(bots)}"
+    for slug, bot in bots.items():
+        if bot.get("desk", MAIN_DESK) not in {MAIN_DESK, *desks}:
+            yield ("bots", slug, "desk"), f"no hay ningún [desks.{bot['desk']}]: agregalo, o borrá esta línea"
+        yield from _names_given_twice(("bots", slug, "categories"), bot.get("categories", {}))
+    yield from _names_given_twice(("categories",), table.get("categories", {}))
+    yield from _bots_called_alike(bots)
+    if not is_email(table.get("fallback_requester", "a@example.com")):
+        yield ("fallback_requester",), "no es una dirección de correo que pueda recibir mensajes: escribí una completa"
+    for name, desk in desks.items():
+        if not is_freshdesk_url(desk["url"]):
+            yield (
+                ("desks", name, "url"),
+                f'tiene que ser una dirección de Freshdesk: url = "https://{name}.freshdesk.com"',
+            )
+
+
+def _bots_called_alike(bots: Mapping[str, Any]) -> Iterator[Found]:
+    owner: dict[str, str] = {}
+    for slug in bots:
+        if not plain(slug):
+            yield ("bots", slug), "el nombre del bot no tiene ninguna letra ni cifra: ponele otro"
+        elif owner.setdefault(plain(slug), slug) != slug:
+            yield ("bots", slug), f"se lee igual que el bot «{owner[plain(slug)]}»: ponele otro nombre"
+
+
+def _names_given_twice(path: tuple[str, ...], categories: Mapping[str, Any]) -> Iterator[Found]:
+    owner: dict[str, str] = {}
+    for slug, category in categories.items():
+        for name in (slug, *category.get("aliases", ())):
+            if not plain(name):
+                yield (*path, slug), f"«{name}» no tiene ninguna letra ni cifra: borralo"
+            elif owner.setdefault(plain(name), slug) != slug:
+                yield (*path, slug), f"«{name}» ya nombra a la categoría «{owner[plain(name)]}»: dejalo en una sola"
+
+
+def _routing(table: Mapping[str, Any]) -> Routing:
+    return Routing(
+        routes={slug: _routes_of(table, slug) for slug in table["bots"]},
+        bots={plain(slug): slug for slug in table["bots"]},
+        default_bot=table["default_bot"],
+        fallback_requester=table.get("fallback_requester", ""),
+        desks={name: desk["url"] for name, desk in table.get("desks", {}).items()},
+    )
+
+
+def _routes_of(table: Mapping[str, Any], slug: str) -> dict[str, Route]:
+    """Return a bot's routes under every name they have, the bot's own under ""."""
+    bot, shared = table["bots"][slug], table.get("categories", {})
+    own = bot.get("categories", {})
+    foreign = bot.get("desk", MAIN_DESK) != MAIN_DESK
+    common = _portable(table["default"]) if foreign else table["default"]
+    routes = {"": _route(slug, bot, "", common, bot)}
+    for name in (*shared, *own):
+        theirs, ours = shared.get(name, {}), own.get(name, {})
+        route = _route(slug, bot, name, common, bot, _portable(theirs) if foreign else theirs, ours)
+        for alias in (*theirs.get("aliases", ()), *ours.get("aliases", ()), name):
+            routes[plain(alias)] = route
+    return routes
+
+
+def _portable(level: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in level.items() if name not in _ACCOUNT_FIELDS}
+
+
+def _route(slug: str, bot: Mapping[str, Any], category: str, *levels: Mapping[str, Any]) -> Route:
+    """Lay the levels over each other, the last on top."""
+    merged: dict[str, Any] = {}
+    for level in levels:
+        if "group_id" in level:
+            merged.pop("group", None)  # the name belongs to the number it came with
+        merged |= {name: value for name, value in level.items() if name in _ROUTE_FIELDS}
+    return Route(
+        bot=slug,
+        bot_name=bot["name"],
+        desk=bot.get("desk", MAIN_DESK),
+        category=category,
+        label=next((level["label"] for level in reversed(levels) if "label" in level), category),
+        tags=tuple(dict.fromkeys(tag for level in levels for tag in level.get("tags", ()))),
+        custom_fields={name: v for level in levels for name, v in level.get("custom_fields", {}).items()},
+        **merged,
+    )
+
+
+_ROUTE_FIELDS: Final = frozenset(
+    {
+        "priority",
+        "group_id",
+        "group",
+        "type",
+        "product_id",
+        "source",
+        "responder_id",
+        "email_config_id",
+        "subject",
+    },
+)

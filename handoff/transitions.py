@@ -1,0 +1,154 @@
+"""Pure: how a row of the ledger begins, and what each attempt makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from handoff.helpdesk import Attempt, InDoubt, Made, NotMade
+from handoff.inbound import Handoff
+from handoff.ledger import ROW_LIFETIME_S, Entry, State
+from handoff.routing import Route
+
+BACKOFF_FIRST_S: Final = 15.0
+BACKOFF_MAX_S: Final = 900.0
+BUSY_SPREAD_S: Final = 5.0  # so that what waited for the same minute does not come back at the same instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The numbers of the rule. Times in seconds."""
+
+    deadline_s: float = 12.0
+    lease_s: float = 60.0  # longer than the platform lets a call live
+    in_doubt_wait_s: float = 600.0  # longer than the slowest late write
+    give_up_s: float = 72 * 3600.0
+    refused_wait_s: float = 900.0  # the person may still correct it
+    tickets_an_hour: int = 5
+
+
+def routed_to(route: Route) -> dict[str, Any]:
+    """Return what a row tells of the way its ticket takes."""
+    group = route.group or (str(route.group_id) if route.group_id else "")
+    told = {"bot": route.bot, "category": route.category, "desk": route.desk}
+    return {**told, "group": group, "priority": route.priority}
+
+
+def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: Policy) -> Entry:
+    """Return the row of a handoff that its caller is about to post."""
+    return Entry(
+        reference=handoff.reference,
+        entry=handoff.key,
+        state=State.CREATING,
+        owner=owner,
+        created_at=now,
+        due_at=now + policy.lease_s,
+        give_up_at=now + policy.give_up_s,
+        expires_at=now + ROW_LIFETIME_S,
+        lifetime_s=handoff.lifetime_s,
+        handoff=handoff.to_json(),
+        fingerprint=handoff.fingerprint,
+        person=handoff.person,
+        conversation=handoff.conversation,
+        language=handoff.language[:2].lower(),
+        **routed_to(route),
+    )
+
+
+def quarantined(entry: Entry, *, now: float, policy: Policy) -> Entry:
+    """Return a new row as that of a refused handoff."""
+    return replace(
+        entry, state=State.REJECTED, refused=True, due_at=now + policy.refused_wait_s, error="invalid-handoff"
+    )
+
+
+def noted(entry: Entry, parent: Entry) -> Entry:
+    """Return a new row as that of new words for a handoff that has a row already: they go where its ticket is."""
+    name = f"{entry.entry}#{entry.fingerprint}"
+    return replace(entry, entry=name, person="", conversation="", desk=parent.desk)
+
+
+def is_refused(entry: Entry) -> bool:
+    """Tell whether the row is that of a refused request, which certainly has no ticket."""
+    given_up = entry.state is State.FAILED and entry.refused and entry.doubt_since is None
+    return given_up or entry.state is State.REJECTED
+
+
+def changed(entry: Entry, **changes: object) -> Entry:
+    """Return the row's next version."""
+    return replace(entry, version=entry.version + 1, **changes)  # type: ignore[arg-type]  # dataclasses.replace checks the names
+
+
+def corrected(old: Entry, new: Entry) -> Entry:
+    """Return the row of a refused handoff that has now come without faults."""
+    return replace(new, version=old.version + 1)
+
+
+def refused_again(old: Entry, new: Entry) -> Entry:
+    """Return the row of a refused handoff that was refused again: the last words, but the wait goes on as it began.
+
+    One that nobody waits for any more begins anew: this time it may have an address.
+    """
+    if old.due_at is None:
+        return corrected(old, new)
+    return replace(corrected(old, new), created_at=old.created_at, due_at=old.due_at, give_up_at=old.give_up_at)
+
+
+def reopened(entry: Entry, *, now: float, policy: Policy) -> Entry:
+    """Return a row that had been given up, or waits, as due at once; doubt stays doubt."""
+    doubt = doubt_of(entry)
+    waits = State.NOT_CREATED if doubt is None else State.IN_DOUBT
+    refused = entry.refused or entry.state is State.REJECTED  # whether it can become a ticket at all is decided anew
+    state = State.REJECTED if refused and doubt is None else waits
+    return changed(entry, state=state, doubt_since=doubt, due_at=now, give_up_at=now + policy.give_up_s)
+
+
+def given_up(entry: Entry, *, owner: str) -> Entry:
+    """Return a row that has taken too long: kept, with its doubt, until a person reopens it."""
+    return changed(entry, state=State.FAILED, owner=owner, due_at=None, doubt_since=doubt_of(entry))
+
+
+def doubt_of(entry: Entry) -> float | None:
+    """Return since when there may be a ticket; for a caller that may have died, the end of its lease."""
+    return entry.due_at if entry.state is State.CREATING else entry.doubt_since
+
+
+def settled(entry: Entry, attempt: Attempt, *, now: float, jitter: float, policy: Policy) -> Entry:
+    """Return the row after an attempt. The person's data goes as soon as there is a ticket."""
+    again_at = now + backoff_s(entry.attempts, jitter)
+    tried = {"attempts": entry.attempts + 1}
+    match attempt:
+        case Made(ticket_id, dropped):
+            told = "without: " + ", ".join(sorted(dropped)) if dropped else ""
+            gone = {"handoff": "", "due_at": None, "doubt_since": None, "expires_at": now + entry.lifetime_s}
+            return changed(entry, state=State.CREATED, ticket_id=ticket_id, error=told, **tried, **gone)
+        case NotMade(error, again_in_s):
+            if again_in_s is not None:
+                again_at = now + again_in_s + jitter * BUSY_SPREAD_S
+            return changed(entry, state=State.NOT_CREATED, due_at=again_at, error=error, doubt_since=None, **tried)
+        case InDoubt(error):
+            return changed(entry, state=State.IN_DOUBT, due_at=again_at, doubt_since=now, error=error, **tried)
+    kept = Handoff.from_json(entry.handoff).without_address(attempt.field).to_json()
+    due, told = now + policy.refused_wait_s, f"refused: {attempt.field}"
+    gone = {"handoff": kept, "doubt_since": None}
+    return changed(entry, state=State.REJECTED, refused=True, due_at=due, error=told, **tried, **gone)
+
+
+def unmade(entry: Entry, *, until: float, error: str) -> Entry:
+    """Return a row whose words could not be added to a ticket: it stays what it is, and is tried again."""
+    state = State.NOT_CREATED if entry.state is State.CREATING else entry.state
+    return changed(entry, state=state, due_at=until, error=error, attempts=entry.attempts + 1)
+
+
+def postponed(entry: Entry, *, until: float, error: str) -> Entry:
+    """Return a row in doubt after a look that settled nothing; the doubt is as old as it was."""
+    return changed(entry, state=State.IN_DOUBT, due_at=until, error=error, attempts=entry.attempts + 1)
+
+
+def backoff_s(attempts: int, jitter: float) -> float:
+    """Return the seconds until the next attempt: 15 doubling to 900, of which jitter (0-1) takes up to half.
+
+    >>> backoff_s(0, 0.0), backoff_s(3, 0.0), backoff_s(50, 0.0), backoff_s(50, 1.0)
+    (15.0, 120.0, 900.0, 450.0)
+    """
+    return min(BACKOFF_FIRST_S * 2.0 ** min(attempts, 10), BACKOFF_MAX_S) * (1 - jitter / 2)

@@ -1,0 +1,222 @@
+"""Both READMEs say the same, lead somewhere, and their commands run."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+READMES = ("README.md", "docs/README.es.md")
+BOTH_LANGUAGES = (
+    ("README.md", "docs/README.es.md"),
+    ("botpress/README.md", "botpress/README.es.md"),
+    ("docs/deploy.md", "docs/deploy.es.md"),
+    ("docs/operate.md", "docs/operate.es.md"),
+)
+_FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
+
+# These take minutes, or need Node.js or a browser: continuous integration runs them, and a test below looks there.
+IN_CI = (
+    "make test",
+    "make check",
+    "make test-node",
+    "make test-browser",
+    "make test-deploy",
+    "npm ci",
+    "npx serverless package",
+    "make simulate",
+    "make outage",
+    "make copies",
+    "make crash",
+    "make bench",
+    "python3 -m venv .venv",
+    ".venv/bin/python -m pip install -r requirements.txt",
+    ".venv/bin/python -m pip install -r requirements-dev.txt",
+    '.venv/bin/python -m pytest -n 2 -m "not node and not browser and not deploy"',
+)
+
+
+class Running(NamedTuple):
+    """A `make run` under way: its environment, its two ports, and what it printed."""
+
+    env: dict[str, str]
+    function_port: int
+    freshdesk_port: int
+    printed: str
+
+
+def commands(name: str) -> list[str]:
+    """Return the command lines of a README."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return [line for block in _FENCE.findall(text) for line in block.splitlines() if line.strip()]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def read_until(process: subprocess.Popen[str], mark: str) -> str:
+    """Return what process prints up to the line with mark."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if mark in line:
+            break
+    return "".join(lines)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The main job, started as `make run` starts it, on free ports and with data of its own."""
+    data = tmp_path_factory.mktemp("data")
+    ports = free_port(), free_port()
+    env = {**os.environ, "PORT": str(ports[0]), "FRESHDESK_PORT": str(ports[1])}
+    command = [sys.executable, "-m", "dev.local_freshdesk.demo", "--data", str(data)]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+    printed = read_until(process, "Ctrl-C")
+    own = {
+        "FRESHDESK_URL": f"http://127.0.0.1:{ports[1]}",
+        "FRESHDESK_API_KEY": "local-freshdesk-key",
+        "WEBHOOK_SECRET": "local-secret",
+        "LEDGER_URL": f"sqlite:///{data / 'handoffs.db'}",
+    }
+    yield Running({**os.environ, **own}, ports[0], ports[1], printed)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    process.stdout.close() if process.stdout else None
+
+
+def run(command: str, running: Running) -> subprocess.CompletedProcess[str]:
+    """Run a README's command against the running job."""
+    here = command.replace("127.0.0.1:8080", f"127.0.0.1:{running.function_port}")
+    here = here.replace(".venv/bin/python", sys.executable)
+    return subprocess.run(
+        ["bash", "-c", here], cwd=ROOT, env=running.env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_make_run_starts_what_the_readme_shows() -> None:
+    """`make run` is the launcher that the fixture starts, and nothing else."""
+    told = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "python -m dev.local_freshdesk.demo" in told
+
+
+def test_the_main_job_prints_tickets_and_pages(running: Running) -> None:
+    """A newcomer sees a ticket per bot, and where to look."""
+    assert "betsur" in running.printed
+    assert "institucional" in running.printed
+    assert f"http://127.0.0.1:{running.freshdesk_port}/chat" in running.printed
+    assert len(re.findall(r"201 created +ticket #\d+", running.printed)) == 2
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_curl_makes_a_ticket(readme: str, running: Running) -> None:
+    """The handoff of the README is answered with a ticket, again and again the same one."""
+    line = next(command for command in commands(readme) if command.startswith("curl"))
+    told = run(line, running)
+    assert '"ticket_id"' in told.stdout
+    assert '"group": "Retiros"' in told.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [line for line in commands("README.md") if " ops.py " in line and "--every" not in line]
+)
+def test_the_operators_commands_work(command: str, running: Running) -> None:
+    """Each of the README's commands for the operator ends well against the running job."""
+    told = run(command, running)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.strip()
+
+
+def test_the_sweep_of_the_readme_runs_until_it_is_ended(running: Running) -> None:
+    """`ops.py sweep --every` goes on, and ends cleanly when told to."""
+    line = next(command for command in commands("README.md") if "--every" in command)
+    arguments = line.replace(".venv/bin/python", sys.executable).split()
+    process = subprocess.Popen(arguments, cwd=ROOT, env=running.env, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "swept" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_command_is_run_somewhere(readme: str) -> None:
+    """A command in a README is run by this file or by continuous integration."""
+    here = ("make run", "curl ", ".venv/bin/python ops.py ", ".venv/bin/python -m dev.local_freshdesk.demo")
+    assert [line for line in commands(readme) if not line.startswith(here) and line not in IN_CI] == []
+
+
+@pytest.mark.parametrize("command", IN_CI)
+def test_continuous_integration_runs_the_rest(command: str) -> None:
+    """What is too long for this file stands in the script of continuous integration."""
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("english", "spanish"), BOTH_LANGUAGES)
+def test_both_languages_hold_the_same(english: str, spanish: str) -> None:
+    """A text and its translation have the same headings, tables, commands and links."""
+    shapes = [
+        (
+            re.findall(r"^(#+) ", text, re.MULTILINE),
+            [line.count("|") for line in text.splitlines() if line.startswith("|")],
+            re.findall(r"^```\w*", text, re.MULTILINE),
+        )
+        for text in ((ROOT / name).read_text(encoding="utf-8") for name in (english, spanish))
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_commands_are_the_same_in_both_languages() -> None:
+    """The Spanish README gives the very commands of the English one."""
+    assert commands("README.md") == commands("docs/README.es.md")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/README.es.md"])
+def test_what_is_promised_of_answers_and_refusals_has_its_exceptions(name: str) -> None:
+    """Two addresses have no JSON; a refusal becomes a ticket only under an address; an endless body is not kept."""
+    told = next(part for part in (ROOT / name).read_text(encoding="utf-8").split("\n\n") if "RFC 9457" in part)
+    for exception in (
+        "`/robots.txt`",
+        "`/favicon.ico`",
+        "`fallback_requester`",
+        "`ops.py list --state rejected`",
+        "10 MB",
+    ):
+        assert exception in told
+
+
+def test_the_controls_of_the_proofs_are_counted_right() -> None:
+    """The page speaks of the rows above the product's own."""
+    text = (ROOT / "docs" / "proofs.md").read_text(encoding="utf-8")
+    above = text.partition("| --- |")[2].partition("| **the product**")[0].count("--without")
+    assert f"the {('nine', 'ten', 'eleven')[above - 9]} rows above" in text
+
+
+def texts() -> list[str]:
+    """Return the Markdown files that git keeps."""
+    told = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in told.stdout.split("\n") if name and (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("name", texts())
+def test_every_link_leads_somewhere(name: str) -> None:
+    """A link to a file of this project has that file at its end."""
+    links = _LINK.findall((ROOT / name).read_text(encoding="utf-8"))
+    ours = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in ours if not (ROOT / name).parent.joinpath(link).exists()] == []

@@ -1,0 +1,123 @@
+"""Rows that some call before has left, and what stands in the ledger now."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from freshdesk_client import FreshdeskUnreachable, OutcomeUnknown
+from handoff.delivery import Delivery
+from handoff.ledger import Entry, State
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.routing import load_routing
+from handoff.sweep import sweep
+from tests.factories import handoff
+from tests.ledger_factories import (
+    NOW,
+    ROUTING,
+    FaultyLedger,
+    Lost,
+    entry,
+)
+
+LOST = Lost(OutcomeUnknown("reset"))
+UNKNOWN = OutcomeUnknown("time-out")
+REFUSED = FreshdeskUnreachable("refused")
+WAIT_S = 600.0
+LEASE_S = 60.0
+_TWO_BOTS = """\
+default_bot = "betsur"
+fallback_requester = "pedidos@example.com"
+[default]
+group_id = 1
+priority = "low"
+[bots.betsur]
+name = "Betsur"
+[bots.corp]
+name = "Corp"
+{desk}
+[desks.otra]
+url = "https://otra.freshdesk.com"
+"""
+TOGETHER = load_routing(_TWO_BOTS.format(desk=""))
+APART = load_routing(_TWO_BOTS.format(desk='desk = "otra"'))  # the second bot has an account of its own
+
+
+def with_route(rule: Delivery, **fields: Any) -> Delivery:
+    """Return the delivery with every route changed so."""
+    routes = {
+        bot: {name: replace(route, **fields) for name, route in named.items()} for bot, named in ROUTING.routes.items()
+    }
+    return replace(rule, routing=replace(ROUTING, routes=routes))
+
+
+def down() -> FaultyLedger:
+    """Return a ledger that never answers."""
+    ledger = FaultyLedger(SQLiteLedger(":memory:"))
+    ledger.always = "before"
+    return ledger
+
+
+def only_row(rule: Delivery) -> Entry:
+    """Return the row of the one handoff there is."""
+    (row,) = [one for one in rule.ledger.each() if not one.is_note]
+    return row
+
+
+def notes_in(rule: Delivery) -> list[Entry]:
+    """Return the notes' rows."""
+    return [one for one in rule.ledger.each() if one.is_note]
+
+
+def keep(rule: Delivery, **overrides: Any) -> Entry:
+    """Put a row into the ledger that is due now, as some call before may have left it."""
+    made = overrides.pop("made", handoff())
+    given = {
+        "entry": made.key,
+        "reference": made.reference,
+        "handoff": made.to_json(),
+        "fingerprint": made.fingerprint,
+        "person": made.person,
+        "due_at": NOW,
+        **overrides,
+    }
+    row = entry(**given)
+    rule.ledger.claim(row, now=NOW, tickets_an_hour=9)
+    return row
+
+
+def row_of(rule: Delivery, key: str = handoff().key) -> Entry:
+    """Return the row of a handoff."""
+    return next(one for one in rule.ledger.each() if one.entry == key)
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what a person must act on."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def pass_over(rule: Delivery) -> dict[str, Any]:
+    """Run one pass of the sweep and return what it did."""
+    return sweep(rule, budget_s=120.0).as_dict()
+
+
+def keep_number(rule: Delivery, number: int, **overrides: Any) -> Entry:
+    """Put a row into the ledger that is due now; each number is another handoff."""
+    made = handoff(key=f"{number:08d}" + "A" * 44)
+    given = {"entry": made.key, "reference": made.reference, "handoff": made.to_json(), "person": "", "due_at": NOW}
+    row = entry(**{"state": State.NOT_CREATED, **given, **overrides})
+    rule.ledger.claim(row, now=NOW, tickets_an_hour=9)
+    return row
+
+
+def doubtful(rule: Delivery, number: int) -> Entry:
+    """Put a row in doubt there, its wait over."""
+    return keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
+
+
+def states(rule: Delivery) -> list[State]:
+    """Return how the rows stand, in the order of their numbers."""
+    return [row.state for row in sorted(rule.ledger.each(), key=lambda row: row.entry)]

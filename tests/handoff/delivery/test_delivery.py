@@ -1,0 +1,252 @@
+"""The rule, live, over HTTP: row for row what happens when Freshdesk does this or that, and in what time."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.local_freshdesk import LocalFreshdesk
+from handoff.clock import SystemClock
+from handoff.delivery import Delivery
+from handoff.ledger import Claim, Entry, State
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.outcome import Outcome, Status
+from handoff.transport import RequestsTransport
+from tests.factories import PHONE, REFERENCE, handoff
+from tests.handoff.delivery.keeping import (
+    LOST,
+    REFUSED,
+    UNKNOWN,
+    only_row,
+    with_route,
+)
+from tests.ledger_factories import (
+    NOW,
+    FakeFreshdesk,
+    FaultyLedger,
+    VirtualClock,
+    answer,
+    delivery,
+    refusal,
+)
+
+# Against the stand-in, over HTTP: the rows of the table
+
+
+def test_a_handoff_is_a_ticket_with_one_call(desk: LocalFreshdesk, over_http: Delivery) -> None:
+    """The good path costs one call, and the ticket is what the route says."""
+    outcome = over_http.deliver(handoff())
+    (ticket,) = desk.tickets()
+    assert desk.calls == [("POST", "/api/v2/tickets")]
+    assert outcome == Outcome(
+        status=Status.CREATED,
+        reference=REFERENCE,
+        ticket_id=ticket["id"],
+        ticket_url=f"{desk.url}/a/tickets/{ticket['id']}",
+        group="Retiros",
+        priority="high",
+    )
+    assert (ticket["group_id"], ticket["priority"], ticket["status"]) == (1070000000102, 3, 2)
+    assert (only_row(over_http).state, only_row(over_http).handoff) == (State.CREATED, "")
+
+
+def test_a_refused_connection_is_queued(desk: LocalFreshdesk, over_http: Delivery) -> None:
+    """Nobody listens: tried again within the deadline, then kept as not created."""
+    desk.stop()
+    outcome = over_http.deliver(handoff())
+    assert (outcome.status, only_row(over_http).state) == (Status.QUEUED, State.NOT_CREATED)
+    assert only_row(over_http).error == "unreachable"
+
+
+def test_a_desk_that_comes_up_in_time_gets_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A refused connection is tried again: it wrote nothing."""
+    fake.fates.extend([REFUSED, REFUSED])
+    assert rule.deliver(handoff()).status is Status.CREATED
+    assert len(fake.tickets) == 1
+
+
+def test_a_short_rate_limit_is_waited_for(desk: LocalFreshdesk, over_http: Delivery) -> None:
+    """429 with a `Retry-After` inside the deadline: one ticket, a moment later."""
+    desk.weather("rate-limited", times=1, seconds=1)
+    assert over_http.deliver(handoff()).status is Status.CREATED
+    assert len(desk.tickets()) == 1
+    assert len(desk.calls) == 2
+
+
+def test_a_long_rate_limit_is_queued(desk: LocalFreshdesk, over_http: Delivery) -> None:
+    """429 with a `Retry-After` beyond the deadline: kept, due when Freshdesk said, and not asked again before."""
+    desk.weather("rate-limited", times=1, seconds=30)
+    outcome = over_http.deliver(handoff())
+    row = only_row(over_http)
+    assert (outcome.status, row.state, row.error) == (Status.QUEUED, State.NOT_CREATED, "busy")
+    assert row.due_at is not None
+    assert row.due_at - over_http.clock.now() == pytest.approx(30.0, abs=1.0)
+    assert over_http.deliver(handoff(key="B" * 52)).status is Status.QUEUED
+    assert len(desk.calls) == 1
+
+
+def test_a_lost_answer_is_found_by_one_look(desk: LocalFreshdesk, over_http: Delivery) -> None:
+    """Written though the answer never came: the look finds the ticket, and none is made twice."""
+    desk.weather("answer-lost", times=1, only="create")
+    outcome = over_http.deliver(handoff())
+    (ticket,) = desk.tickets()
+    assert [method for method, _ in desk.calls] == ["POST", "GET"]
+    assert (outcome.status, outcome.ticket_id) == (Status.CREATED, ticket["id"])
+
+
+@pytest.mark.parametrize("weather", ["broken", "html-502", "down", "late-write", "slow"])
+def test_an_unknown_outcome_is_remembered_as_doubt(desk: LocalFreshdesk, over_http: Delivery, weather: str) -> None:
+    """5xx, HTML, reset, time-out, or written too late: one look, then doubt; never a second POST."""
+    desk.weather(weather, times=1, seconds={"late-write": 3.0, "slow": 5.0}.get(weather, 0.0), only="create")
+    outcome = over_http.deliver(handoff())
+    assert [method for method, _ in desk.calls] == ["POST", "GET"]
+    assert (outcome.status, only_row(over_http).state) == (Status.QUEUED, State.IN_DOUBT)
+    assert only_row(over_http).handoff
+
+
+def test_a_telephone_alone_is_looked_for_among_all(desk: LocalFreshdesk, over_http: Delivery) -> None:
+    """Without an address the look goes through everybody's tickets."""
+    desk.weather("answer-lost", times=1, only="create")
+    assert over_http.deliver(handoff(user_email="", user_phone=PHONE)).status is Status.CREATED
+    assert len(desk.tickets()) == 1
+    assert "email" not in desk.calls[1][1]
+
+
+FIELDS: dict[str, Any] = {
+    "group_id": 1,
+    "product_id": 1,
+    "type": "Nada",
+    "source": 7,
+    "responder_id": 1,
+    "email_config_id": 1,
+    "custom_fields": {"cf_nada": "x"},
+    "tags": ("x" * 32, "y" * 33),
+}
+
+
+@pytest.mark.parametrize("field", ["group_id", "product_id", "type", "source", "responder_id", "custom_fields"])
+def test_a_field_freshdesk_refuses_costs_the_field(desk: LocalFreshdesk, over_http: Delivery, field: str) -> None:
+    """The ticket goes out at once without it; the ticket, the answer and the row say so."""
+    outcome = with_route(over_http, **{field: FIELDS[field]}).deliver(handoff())
+    (ticket,) = desk.tickets()
+    name = {"custom_fields": "custom_fields.cf_nada"}.get(field, field)
+    assert (outcome.status, outcome.dropped) == (Status.CREATED, (name,))
+    assert [method for method, _ in desk.calls] == ["POST", "POST"]
+    assert "Freshdesk no aceptó" in ticket["description_text"]
+    assert only_row(over_http).error == f"without: {name}"
+
+
+def test_many_refused_fields_cost_one_more_call(desk: LocalFreshdesk, over_http: Delivery) -> None:
+    """Freshdesk names them all at once, so one more call is enough."""
+    broken = {name: FIELDS[name] for name in ("group_id", "type", "custom_fields", "responder_id")}
+    outcome = with_route(over_http, **broken).deliver(handoff())
+    assert outcome.dropped == ("custom_fields.cf_nada", "group_id", "responder_id", "type")
+    assert len(desk.calls) == 2
+
+
+def test_a_refusal_that_names_nothing_leaves_the_bare_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Where Freshdesk does not say which field it minds, all go that can, once."""
+    fake.fates.append(refusal("made_up"))
+    outcome = rule.deliver(handoff())
+    assert outcome.status is Status.CREATED
+    assert set(fake.tickets[0]) - {"id", "created_at", "box"} == {"email", "name", "subject", "description", "status"}
+    assert "group_id" in outcome.dropped
+
+
+def test_a_bare_ticket_refused_is_kept_for_a_person(
+    fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing more can be left out: kept, tried again later, and loud."""
+    fake.always = refusal()
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert (only_row(rule).state, only_row(rule).error) == (State.NOT_CREATED, "refused: 400")
+    assert fake.posts == 2
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["refused"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 415])
+def test_a_key_or_account_that_fails_keeps_the_handoff(
+    fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """What only a person can mend is kept, and logged as an error for the alarm; no field is to blame."""
+    fake.always = answer(status)
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert (only_row(rule).state, fake.posts) == (State.NOT_CREATED, 1)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["refused"]
+
+
+def test_a_wrong_key_over_http_keeps_the_handoff(desk: LocalFreshdesk, tmp_path: Path) -> None:
+    """401 from a real answer: kept."""
+    transport = RequestsTransport(desk.url, "another-key")
+    rule = delivery(clock=SystemClock(), transport=transport, ledger=SQLiteLedger(tmp_path / "l.db"), deadline_s=5.0)
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert only_row(rule).error == "refused: 401"
+
+
+def test_an_address_freshdesk_refuses_is_asked_for_again(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """400 on `email`: the bot is told which field, and what there is waits in quarantine."""
+    fake.fates.append(refusal("email"))
+    outcome = rule.deliver(handoff())
+    assert (outcome.status, outcome.bad_field) == (Status.REJECTED, "email")
+    assert (only_row(rule).state, only_row(rule).refused) == (State.REJECTED, True)
+
+
+def test_a_refused_telephone_beside_an_address_is_left_out(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """With an address the ticket can do without the telephone."""
+    fake.fates.append(refusal("phone"))
+    assert rule.deliver(handoff(user_phone=PHONE)).dropped == ("phone",)
+
+
+def test_a_refused_telephone_alone_is_asked_for_again(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Without an address it is the address."""
+    fake.fates.append(refusal("phone"))
+    outcome = rule.deliver(handoff(user_email="", user_phone=PHONE))
+    assert (outcome.status, outcome.bad_field) == (Status.REJECTED, "phone")
+
+
+# The deadline
+
+
+def test_no_call_outlives_the_deadline(fake: FakeFreshdesk, clock: VirtualClock, rule: Delivery) -> None:
+    """Every call gets the time there is left, and a POST leaves room for the look after it."""
+    fake.always = UNKNOWN
+    fake.taking_s = 9.0
+    rule.deliver(handoff())
+    assert fake.timeouts[0] == pytest.approx(9.5)
+    assert clock.time - NOW <= 12.0 + 9.0  # the fake takes its nine seconds whatever it is given
+    assert all(timeout_s <= 12.0 for timeout_s in fake.timeouts)
+
+
+def test_without_time_for_a_look_there_is_doubt(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A POST that used up everything is not looked for now; the sweep does."""
+    fake.taking_s = 11.5
+    fake.fates.append(LOST)
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert (len(fake.calls), only_row(rule).state) == (1, State.IN_DOUBT)
+
+
+def test_a_refused_connection_is_not_tried_past_the_deadline(clock: VirtualClock, rule: Delivery) -> None:
+    """Trying again ends while there is time to answer."""
+    fake = FakeFreshdesk(clock, taking_s=3.0)
+    fake.always = REFUSED
+    assert delivery(clock=clock, transport=fake).deliver(handoff()).status is Status.QUEUED
+    assert clock.time - NOW <= 12.0
+    assert fake.posts == 3
+    assert rule.clock is clock
+
+
+def test_without_time_left_nothing_is_posted(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """A ledger that took all the time leaves none for a POST that could not be looked for."""
+
+    class Slow(FaultyLedger):
+        def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+            clock.time += 9.0
+            return self.ledger.claim(entry, now=now, tickets_an_hour=tickets_an_hour)
+
+    rule = delivery(clock=clock, transport=fake, ledger=Slow(SQLiteLedger(":memory:")))
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert fake.calls == []
+    assert only_row(rule).error == "no-time"

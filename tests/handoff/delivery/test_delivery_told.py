@@ -1,0 +1,107 @@
+"""The rule, live: what the log is told, and what is broken with a guard taken out."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from handoff.delivery import Delivery
+from handoff.ledger import Claim, Entry
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.routing import Route
+from tests.factories import CANARIES, EMAIL, PHONE, REFERENCE, handoff
+from tests.handoff.delivery.keeping import (
+    LOST,
+    REFUSED,
+    UNKNOWN,
+    with_route,
+)
+from tests.ledger_factories import (
+    FakeFreshdesk,
+    FaultyLedger,
+    VirtualClock,
+    answer,
+    busy,
+    delivery,
+    refusal,
+)
+
+# The log
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return the lines that tell of handoffs."""
+    return [record for record in caplog.records if record.getMessage() == "handoff"]
+
+
+def test_a_handoff_leaves_one_line(fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture) -> None:
+    """With exactly the agreed fields, and the times taken."""
+    caplog.set_level(logging.INFO, "handoff")
+    fake.taking_s = 0.25
+    rule.deliver(handoff())
+    (line,) = lines(caplog)
+    told = {name: value for name, value in vars(line).items() if name not in vars(logging.makeLogRecord({}))}
+    told.pop("message")
+    assert told == {
+        "reference": REFERENCE,
+        "bot": "betsur",
+        "category": "retiros",
+        "group": "Retiros",
+        "outcome": "created",
+        "state": "created",
+        "attempts": 1,
+        "error": "",
+        "freshdesk_ms": 250.0,
+        "total_ms": 250.0,
+    }
+    assert line.levelname == "INFO"
+
+
+def test_a_ticket_without_a_field_is_a_warning(
+    fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The routing file needs mending, but nobody has to get up for it."""
+    fake.fates.append(refusal("group_id"))
+    rule.deliver(handoff(category="nunca vista"))
+    (line,) = lines(caplog)
+    assert (line.levelname, vars(line)["category"]) == ("WARNING", "sin-categoria")
+
+
+def test_no_line_names_the_person(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever goes wrong, the log holds no word and no address of theirs."""
+    caplog.set_level(logging.DEBUG)
+    fates: list[Any] = [refusal("email"), refusal("phone", "group_id"), UNKNOWN, LOST, REFUSED, busy(900), answer(401)]
+    for number, fate in enumerate(fates):
+        fake.fates.append(fate)
+        rule = delivery(clock=fake.clock, transport=fake, ledger=FaultyLedger(SQLiteLedger(":memory:"), "before"))
+        rule.deliver(handoff(key=f"{number:052d}", user_phone=PHONE))
+    told = "\n".join(str(vars(record)) for record in caplog.records)
+    assert len(lines(caplog)) == len(fates)
+    assert [canary for canary in (*CANARIES, EMAIL) if canary in told] == []
+
+
+# Controls: the guard taken out, the promise broken
+
+
+def test_control_without_the_claim_there_are_two_tickets(fake: FakeFreshdesk) -> None:
+    """A ledger that lets everybody in makes a ticket of each copy: so the claim is what keeps them one."""
+
+    class LetsIn(FaultyLedger):
+        def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+            assert now
+            assert tickets_an_hour
+            return Claim(entry, mine=True)
+
+    rule = delivery(clock=fake.clock, transport=fake, ledger=LetsIn(SQLiteLedger(":memory:")))
+    rule.deliver(handoff())
+    rule.deliver(handoff())
+    assert len(fake.tickets) == 2
+
+
+def test_control_routes_are_changed_for_real() -> None:
+    """The tests of refused fields do change the routes: else they would prove nothing."""
+    changed = with_route(delivery(clock=VirtualClock(), transport=FakeFreshdesk(VirtualClock())), group_id=1)
+    route: Route = changed.routing.route("betsur", "retiros")
+    assert route.group_id == 1

@@ -1,0 +1,133 @@
+"""The rule over two accounts: a ticket number means something on one of them only."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from freshdesk_client import FreshdeskClient, FreshdeskUnreachable, OutcomeUnknown
+from handoff.delivery import Delivery
+from handoff.helpdesk import Desk
+from handoff.inbound import Handoff
+from handoff.ledger import Entry, Ledger, State
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.outcome import Status
+from handoff.routing import Routing
+from handoff.sweep import sweep
+from tests.factories import EMAIL, handoff
+from tests.handoff.delivery.keeping import APART, TOGETHER
+from tests.ledger_factories import FakeFreshdesk, Lost, VirtualClock, delivery
+
+STRANGERS = 3
+
+
+@dataclass
+class Accounts:
+    """Two accounts; on the main one stand strangers' tickets, whose numbers the other one has as well."""
+
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    ledger: Ledger = field(default_factory=lambda: SQLiteLedger(":memory:"))
+
+    def __post_init__(self) -> None:
+        self._calls = itertools.count()
+        self.main, self.other = FakeFreshdesk(self.clock), FakeFreshdesk(self.clock)
+        for _ in range(STRANGERS):
+            self.main.has(subject="otra cosa", email="otra@example.com")
+
+    def rule(self, routing: Routing) -> Delivery:
+        """Return a delivery to both."""
+        rule = delivery(clock=self.clock, transport=self.main, ledger=self.ledger, routing=routing)
+        otra = Desk("https://otra.freshdesk.com", FreshdeskClient(self.other), self.clock)
+        new_owner = lambda: f"call-{next(self._calls)}"  # noqa: E731 -- never twice the same, over all deliveries
+        return replace(rule, desks={**rule.desks, "otra": otra}, new_owner=new_owner)
+
+    def pass_over(self, rule: Delivery, after_s: float) -> None:
+        """Let time go by, and sweep."""
+        self.clock.time += after_s
+        sweep(rule, budget_s=55.0)
+
+    def row(self) -> Entry:
+        """Return the row of the one handoff."""
+        (row,) = [one for one in self.ledger.each() if not one.is_note]
+        return row
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    """Return two accounts."""
+    return Accounts()
+
+
+def corps(**overrides: str) -> Handoff:
+    """Return a handoff of the bot that has an account of its own."""
+    return handoff(bot="corp", **overrides)
+
+
+def test_a_row_follows_its_bot_to_another_account(accounts: Accounts) -> None:
+    """Queued, then the bot moves: ticket, row and address tell the same account."""
+    accounts.main.always = FreshdeskUnreachable("refused")
+    assert accounts.rule(TOGETHER).deliver(corps()).status is Status.QUEUED
+    accounts.main.always = None
+    accounts.pass_over(accounts.rule(APART), 100.0)
+    assert (len(accounts.other.tickets), len(accounts.main.tickets)) == (1, STRANGERS)
+    assert (accounts.row().state, accounts.row().desk) == (State.CREATED, "otra")
+    found = accounts.rule(APART).look_up(corps().reference)
+    assert found is not None
+    assert found.ticket_url == "https://otra.freshdesk.com/a/tickets/1"
+
+
+def test_a_doubt_is_looked_into_where_it_came_about(accounts: Accounts) -> None:
+    """The bot moves, and the POST to its new account loses its answer: the look goes there, too."""
+    accounts.main.always = FreshdeskUnreachable("refused")
+    accounts.rule(TOGETHER).deliver(corps())
+    accounts.main.always = None
+    accounts.other.fates.extend([Lost(OutcomeUnknown("reset")), *[OutcomeUnknown("list")] * 2])
+    for _ in range(20):
+        accounts.pass_over(accounts.rule(APART), 100.0)
+    assert (len(accounts.other.tickets), len(accounts.main.tickets)) == (1, STRANGERS)
+    assert accounts.row().state is State.CREATED
+
+
+def test_other_words_go_where_the_ticket_is(accounts: Accounts) -> None:
+    """Also when they come without the bot's name, or after it has moved: nobody else's ticket gets them."""
+    accounts.rule(APART).deliver(corps())
+    accounts.rule(APART).keep_refused(handoff(bot="", reason="algo más"))
+    accounts.pass_over(accounts.rule(APART), 400.0)
+    accounts.rule(TOGETHER).deliver(corps(reason="y otra cosa"))
+    assert [number for number, _ in accounts.other.notes] == [1, 1]
+    assert accounts.main.notes == []
+
+
+def test_words_that_wait_follow_their_ticket(accounts: Accounts) -> None:
+    """Ticket and words were to go to one account, and go to another: the note's row says so, too."""
+    accounts.main.always = FreshdeskUnreachable("refused")
+    accounts.rule(TOGETHER).deliver(corps())
+    accounts.rule(TOGETHER).deliver(corps(reason="y otra cosa"))
+    accounts.main.always = None
+    for _ in range(2):
+        accounts.pass_over(accounts.rule(APART), 400.0)
+    assert ([number for number, _ in accounts.other.notes], accounts.main.notes) == ([1], [])
+    assert [(row.state, row.desk) for row in accounts.ledger.each()] == [(State.CREATED, "otra")] * 2
+
+
+def test_refused_words_go_where_the_later_ticket_is(accounts: Accounts) -> None:
+    """The refused request named no bot; the good one of the same conversation has its ticket elsewhere."""
+    rule = accounts.rule(APART)
+    rule.keep_refused(handoff(key="R" * 52, bot="", user_email="", conversation_id="c"))
+    accounts.clock.time += 60.0
+    rule.deliver(corps(conversation_id="c"))
+    accounts.pass_over(rule, 900.0)
+    assert [number for number, _ in accounts.other.notes] == [1]
+    assert accounts.main.notes == []
+
+
+def test_what_is_one_of_many_joins_the_open_ticket_of_its_own_account(accounts: Accounts) -> None:
+    """The person has an open ticket on either account; the note goes to the one on which the handoff would be."""
+    accounts.main.has(subject="abierto", email=EMAIL)
+    rule = accounts.rule(APART)
+    for number in range(6):
+        rule.deliver(corps(key=f"{number}" * 52))
+    accounts.pass_over(rule, 60.0)
+    assert ([number for number, _ in accounts.other.notes], accounts.main.notes) == ([5], [])

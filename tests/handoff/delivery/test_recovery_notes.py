@@ -1,0 +1,181 @@
+"""The rule, afterwards: what is past a person's hour, other words, and what is given up."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from handoff.delivery import NEW_WORDS, ONE_OF_MANY, Delivery
+from handoff.ledger import State
+from handoff.outcome import Status
+from handoff.recovery import LookByAddress, Recovery
+from tests.factories import EMAIL, PHONE, handoff
+from tests.handoff.delivery.keeping import (
+    LEASE_S,
+    UNKNOWN,
+    errors,
+    keep,
+    pass_over,
+    row_of,
+)
+from tests.ledger_factories import (
+    NOW,
+    FakeFreshdesk,
+    VirtualClock,
+    answer,
+    delivery,
+)
+
+# Past the hourly bound
+
+
+def test_one_too_many_joins_the_open_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """It becomes a private note on the newest ticket of theirs that is not closed."""
+    for status in (2, 3, 4, 5):
+        fake.has(email=EMAIL, status=status)
+    keep(rule, state=State.NOT_CREATED, crowded=True)
+    pass_over(rule)
+    ((ticket_id, html),) = fake.notes
+    assert (ticket_id, fake.posts, row_of(rule).ticket_id) == (2, 0, 2)
+    assert ONE_OF_MANY in html
+
+
+@pytest.mark.parametrize("made", [handoff(), handoff(user_email="", user_phone=PHONE)])
+def test_one_too_many_is_a_ticket_once_there_is_a_place(fake: FakeFreshdesk, rule: Delivery, made: Any) -> None:
+    """With no open ticket, and a place of the hour free, it is a ticket like any other."""
+    keep(rule, made=made, state=State.NOT_CREATED, crowded=True)
+    pass_over(rule)
+    assert (fake.posts, row_of(rule).state, row_of(rule).crowded) == (1, State.CREATED, False)
+
+
+def test_one_too_many_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """With no open ticket and no place it waits, and is a ticket when the hour has slid on."""
+    rule = delivery(clock=clock, transport=fake, tickets_an_hour=1)
+    rule.deliver(handoff(key="B" * 52))
+    fake.tickets[0]["status"] = 5
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    pass_over(rule)
+    assert (fake.posts, row_of(rule).due_at) == (1, NOW + 300.0)
+    clock.time += 3600.0
+    pass_over(rule)
+    assert (fake.posts, row_of(rule).state) == (2, State.CREATED)
+
+
+def test_one_too_many_waits_while_nobody_knows(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Where the person's tickets cannot be listed, it is tried again later."""
+    fake.always = UNKNOWN
+    keep(rule, state=State.NOT_CREATED, crowded=True)
+    pass_over(rule)
+    row = row_of(rule)
+    assert (row.state, row.crowded, row.error) == (State.NOT_CREATED, True, "look: time-out")
+    assert (fake.posts, row.due_at) == (0, NOW + 15.0)
+
+
+def test_a_ticket_of_the_last_thirty_days_is_open(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """What has rested longer than a month is no place for new words."""
+    keep(rule, state=State.NOT_CREATED, crowded=True)
+    pass_over(rule)
+    month_ago = time.strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ", time.gmtime(NOW - 30 * 24 * 3600))
+    assert f"updated_since={month_ago}&" in fake.calls[0].path
+
+
+# Notes
+
+
+def test_a_note_waits_for_its_ticket(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """New words for a handoff without a ticket wait, and follow once there is one."""
+    fake.always = answer(401)
+    rule.deliver(handoff())
+    rule.deliver(handoff(reason="algo nuevo"))
+    clock.time += LEASE_S
+    pass_over(rule)
+    assert fake.notes == []
+    fake.always = None
+    clock.time += 900.0
+    pass_over(rule)
+    clock.time += 900.0
+    pass_over(rule)
+    ((_, html),) = fake.notes
+    assert "algo nuevo" in html
+    assert NEW_WORDS in html
+    assert {row.state for row in rule.ledger.each()} == {State.CREATED}
+
+
+@pytest.mark.parametrize("parent", [None, State.FAILED])
+def test_a_note_without_a_ticket_to_join_waits(
+    fake: FakeFreshdesk, rule: Delivery, parent: State | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its handoff may be gone, or have none yet: it is asked for again five minutes later."""
+    if parent:
+        keep(rule, state=parent, due_at=None)
+    note = keep(rule, entry=f"{handoff().key}#B")
+    pass_over(rule)
+    assert (row_of(rule, note.entry).due_at, fake.calls, errors(caplog)) == (NOW + 300.0, [], [])
+
+
+def test_a_note_that_failed_goes_out_later(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """At least once: doubt about a note means it is added again."""
+    rule.deliver(handoff())
+    fake.fates.append(UNKNOWN)
+    rule.deliver(handoff(reason="algo nuevo"))
+    clock.time += 15.0
+    pass_over(rule)
+    assert len(fake.notes) == 1
+
+
+# Given up
+
+
+def test_what_takes_too_long_is_given_up_aloud(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After 72 hours a row is kept as failed, with all its data, and said so as an error."""
+    row = keep(rule, state=State.NOT_CREATED, due_at=NOW + 72 * 3600.0)
+    clock.time = NOW + 72 * 3600.0
+    report = pass_over(rule)
+    assert (row_of(rule).state, row_of(rule).due_at, row_of(rule).handoff) == (State.FAILED, None, row.handoff)
+    assert (errors(caplog), report["failed"], fake.calls) == (["given up"], 1, [])
+
+
+def test_what_nobody_swept_has_its_chance_first(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """A sweep that stood still for days does not fail what it never tried."""
+    keep(rule, state=State.NOT_CREATED)
+    clock.time = NOW + 100 * 3600.0
+    pass_over(rule)
+    assert (row_of(rule).state, len(fake.tickets)) == (State.CREATED, 1)
+
+
+@pytest.mark.parametrize(("late", "state"), [(1800.0, State.FAILED), (1800.01, State.CREATED)])
+def test_a_chance_is_what_was_due_within_half_an_hour(
+    rule: Delivery, clock: VirtualClock, late: float, state: State
+) -> None:
+    """A row that was due more recently has been tried before."""
+    clock.time = NOW + 100 * 3600.0
+    keep(rule, state=State.NOT_CREATED, due_at=clock.time - late)
+    pass_over(rule)
+    assert row_of(rule).state is state
+
+
+def test_what_had_its_chance_is_given_up(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """And if that fails too, the next pass gives it up."""
+    fake.always = answer(401)
+    keep(rule, state=State.NOT_CREATED)
+    clock.time = NOW + 100 * 3600.0
+    pass_over(rule)
+    clock.time += 15.0
+    pass_over(rule)
+    assert (row_of(rule).state, fake.posts) == (State.FAILED, 1)
+
+
+def test_what_another_gives_up_is_said_once(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of two sweeps that give up the same row, one says so."""
+    row = keep(rule, state=State.NOT_CREATED, due_at=NOW + 72 * 3600.0)
+    clock.time = NOW + 72 * 3600.0
+    recovery = Recovery(rule)
+    assert recovery.advance(row, LookByAddress(rule)) is not None
+    assert recovery.advance(row, LookByAddress(rule)) is None
+    assert (errors(caplog), fake.calls) == (["given up"], [])

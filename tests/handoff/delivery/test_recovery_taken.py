@@ -1,0 +1,156 @@
+"""The rule, afterwards: rows that another takes, and what is broken with a guard taken out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handoff.deadline import Turn
+from handoff.delivery import Delivery
+from handoff.ledger import Entry, State
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.recovery import Found, LookByAddress, Recovery
+from tests.factories import EMAIL, REFERENCE, handoff
+from tests.handoff.delivery.keeping import (
+    UNKNOWN,
+    WAIT_S,
+    keep,
+    pass_over,
+)
+from tests.ledger_factories import (
+    NOW,
+    FakeFreshdesk,
+    FaultyLedger,
+    VirtualClock,
+    delivery,
+    entry,
+)
+
+# Taken by another
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"state": State.NOT_CREATED},
+        {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S},
+        {"state": State.CREATING},
+        {"state": State.REJECTED, "refused": True, "conversation": ""},
+        {"state": State.NOT_CREATED, "crowded": True},
+    ],
+)
+def test_of_two_that_take_a_row_one_gets_it(fake: FakeFreshdesk, rule: Delivery, given: dict[str, Any]) -> None:
+    """Whoever read the row before another took it does nothing with it."""
+    row = keep(rule, **given)
+    recovery = Recovery(rule)
+    assert recovery.advance(row, LookByAddress(rule)) is not None
+    posts = fake.posts
+    assert recovery.advance(row, LookByAddress(rule)) is None
+    assert fake.posts == posts <= 1
+
+
+def test_of_two_that_take_a_note_one_gets_it(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The same for notes."""
+    rule.deliver(handoff())
+    fake.fates.append(UNKNOWN)
+    rule.deliver(handoff(reason="algo nuevo"))
+    note = next(one for one in rule.ledger.each() if one.is_note)
+    recovery = Recovery(rule)
+    assert recovery.advance(note, LookByAddress(rule)) is not None
+    assert recovery.advance(note, LookByAddress(rule)) is None
+    assert len(fake.notes) == 1
+
+
+class Overtaken(FaultyLedger):
+    """A ledger where another always writes just before the n-th replacement."""
+
+    def __init__(self, nth: int) -> None:
+        super().__init__(SQLiteLedger(":memory:"))
+        self.nth = nth
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        """See `Ledger`."""
+        self.nth -= 1
+        return self.nth != 0 and self.ledger.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("nth", "given"),
+    [
+        (2, {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S}),
+        (2, {"state": State.NOT_CREATED, "crowded": True}),
+    ],
+)
+def test_who_is_overtaken_half_way_posts_nothing(
+    fake: FakeFreshdesk, clock: VirtualClock, nth: int, given: dict[str, Any]
+) -> None:
+    """Between the look and the POST the row is taken once more: if that fails, nothing is posted."""
+    rule = delivery(clock=clock, transport=fake, ledger=Overtaken(nth))
+    row = keep(rule, **given)
+    assert Recovery(rule).advance(row, LookByAddress(rule)) is None
+    assert fake.posts == 0
+
+
+# Controls: the guard taken out, the promise broken
+
+
+def test_control_without_the_wait_a_late_write_makes_two(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """With no wait, what is written a moment after the look is a second ticket."""
+    rule = delivery(clock=clock, transport=fake, in_doubt_wait_s=0.0)
+    keep(rule, state=State.IN_DOUBT, doubt_since=NOW)
+    pass_over(rule)
+    fake.has(subject=f"x [{REFERENCE}]", email=EMAIL)  # the late write
+    assert len(fake.tickets) == 2
+
+
+def test_control_without_the_look_there_are_two(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A look that sees nothing, though it began late enough, makes a second ticket."""
+    fake.has(subject=f"x [{REFERENCE}]", email=EMAIL)
+    row = keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
+    Recovery(rule).advance(row, lambda _entry, _turn: Found(None, rule.clock.now()))
+    assert len(fake.tickets) == 2
+
+
+def test_control_without_taking_the_row_there_are_two(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """A ledger that lets every replacement through makes a ticket for each sweep."""
+
+    class LetsThrough(FaultyLedger):
+        def replace(self, old: Entry, new: Entry) -> bool:
+            return bool(old) and bool(new)
+
+    rule = delivery(clock=clock, transport=fake, ledger=LetsThrough(SQLiteLedger(":memory:")))
+    row = keep(rule, state=State.NOT_CREATED)
+    for _ in range(2):
+        Recovery(rule).advance(row, LookByAddress(rule))
+    assert len(fake.tickets) == 2
+
+
+def test_control_without_every_box_there_are_two(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A look that leaves out the spam box makes a second ticket of what lies there."""
+    fake.has(subject=f"x [{REFERENCE}]", email=EMAIL, box="spam")
+    row = keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
+
+    def plain_look(entry: Entry, turn: Turn) -> Found:
+        desk, now = rule.desk(entry), rule.clock.now()
+        return Found(desk.look(entry.reference, turn, email=EMAIL, since=NOW, everywhere=False), now)
+
+    Recovery(rule).advance(row, plain_look)
+    assert len(fake.tickets) == 2
+
+
+def test_a_look_by_address_ends_where_nothing_can_have_been_written(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """It looks from the claim to the doubt's end."""
+    asked: dict[str, Any] = {}
+
+    class Recording(type(rule.desks[""])):  # type: ignore[misc]  # the desk's own class, whatever it is
+        def look(self, reference: str, _turn: Any, **how: Any) -> None:
+            asked.update(how, reference=reference)
+
+    desk = rule.desks[""]
+    recording = Recording(desk.url, desk.client, desk.clock)
+    row = entry(state=State.IN_DOUBT, doubt_since=NOW + 7, handoff=handoff().to_json())
+    LookByAddress(replace(rule, desks={"": recording}))(row, rule.turn())
+    assert (asked["since"], asked["until"], asked["everywhere"]) == (NOW, NOW + 7 + 600.0, True)
+    assert fake.calls == []

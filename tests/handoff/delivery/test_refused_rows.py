@@ -1,0 +1,110 @@
+"""Refused requests that come again: parked, given up, met by the sweep, past the person's bound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dev.simulation.around import Around
+from handoff.delivery import Delivery
+from handoff.ledger import Entry, State
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.outcome import Status
+from handoff.sweep import sweep
+from tests.factories import handoff
+from tests.handoff.delivery.keeping import notes_in, only_row, pass_over
+from tests.ledger_factories import ROUTING, FakeFreshdesk, VirtualClock, answer, delivery
+
+NO_FALLBACK = replace(ROUTING, fallback_requester="")
+QUARTER_S = 900.0
+
+
+@pytest.fixture
+def strict(clock: VirtualClock, fake: FakeFreshdesk) -> Delivery:
+    """Return a delivery without a requester to fall back on."""
+    return delivery(clock=clock, transport=fake, routing=NO_FALLBACK)
+
+
+def park(rule: Delivery, clock: VirtualClock) -> None:
+    """Have a refused request without an address wait until nobody waits any more."""
+    rule.keep_refused(handoff(user_email=""))
+    clock.time += QUARTER_S
+    pass_over(rule)
+    assert (only_row(rule).state, only_row(rule).due_at) == (State.REJECTED, None)
+
+
+def test_a_parked_request_that_is_refused_again_waits_anew(
+    strict: Delivery, clock: VirtualClock, fake: FakeFreshdesk
+) -> None:
+    """This time it has an address: it becomes a ticket, as it was told."""
+    park(strict, clock)
+    strict.keep_refused(handoff(reason=""))
+    clock.time += QUARTER_S
+    pass_over(strict)
+    assert (only_row(strict).state, len(fake.tickets)) == (State.CREATED, 1)
+
+
+def test_a_parked_request_is_told_as_delayed(strict: Delivery, clock: VirtualClock) -> None:
+    """Whoever asks is not told to go on waiting; before, they are."""
+    strict.keep_refused(handoff(user_email=""))
+    waiting = strict.look_up(handoff().reference)
+    assert waiting is not None
+    assert waiting.status is Status.QUEUED
+    park(strict, clock)
+    parked = strict.look_up(handoff().reference)
+    assert parked is not None
+    assert parked.status is Status.FAILED
+
+
+@pytest.mark.parametrize("refused_first", [False, True])
+def test_a_good_request_after_a_refused_one_was_given_up_is_a_ticket(
+    rule: Delivery, clock: VirtualClock, fake: FakeFreshdesk, *, refused_first: bool
+) -> None:
+    """The refused one certainly has no ticket, so there is nothing to wait for; refused once more it waits anew."""
+    fake.always = answer(403)
+    rule.keep_refused(handoff(user_email=""))
+    while only_row(rule).state is not State.FAILED:
+        clock.time += QUARTER_S
+        pass_over(rule)
+    fake.always = None
+    if refused_first:
+        rule.keep_refused(handoff(reason=""))
+        assert (only_row(rule).state, only_row(rule).due_at) == (State.REJECTED, clock.time + QUARTER_S)
+    assert rule.deliver(handoff()).status is Status.CREATED
+    assert (len(fake.tickets), notes_in(rule)) == (1, [])
+
+
+def test_what_is_refused_again_while_the_sweep_has_the_row_is_kept(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """Its words come too late for the ticket, and join it as a note."""
+    sweepers: list[Delivery] = []
+
+    class SweptMeanwhile(Around):
+        def replace(self, old: Entry, new: Entry) -> bool:
+            if sweepers:
+                sweep(sweepers.pop(), budget_s=55.0)
+            return self.inner.replace(old, new)
+
+    store = SQLiteLedger(":memory:")
+    rule = delivery(clock=clock, transport=fake, ledger=SweptMeanwhile(store))
+    rule.keep_refused(handoff(user_email=""))
+    clock.time += QUARTER_S
+    sweepers.append(delivery(clock=clock, transport=fake, ledger=store))
+    rule.keep_refused(handoff(user_email="", reason="otras palabras"))
+    clock.time += QUARTER_S
+    pass_over(rule)
+    assert len(fake.tickets) == 1
+    assert ["otras palabras" in html for _, html in fake.notes] == [True]
+
+
+def test_who_is_refused_first_has_no_more_tickets_an_hour(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """A correction takes its place of the hour, too; past the bound it is kept, and joins the open ticket."""
+    rule = delivery(clock=clock, transport=fake, tickets_an_hour=2)
+    told = []
+    for number in range(4):
+        rule.keep_refused(handoff(key=f"{number}" * 52, user_email=""))
+        told.append(rule.deliver(handoff(key=f"{number}" * 52)).status)
+    assert told == [Status.CREATED, Status.CREATED, Status.QUEUED, Status.QUEUED]
+    clock.time += 60.0
+    pass_over(rule)
+    assert ([ticket["id"] for ticket in fake.tickets], [number for number, _ in fake.notes]) == ([1, 2], [2, 2])

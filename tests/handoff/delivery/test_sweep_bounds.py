@@ -1,0 +1,218 @@
+"""One pass to the row and to the second: where it begins, goes on, and ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from freshdesk_client import FreshdeskClient
+from handoff.delivery import Delivery
+from handoff.helpdesk import Desk
+from handoff.ledger import Entry, State
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.sweep import SweepReport, sweep
+from tests.factories import EMAIL, handoff
+from tests.handoff.delivery.keeping import APART, WAIT_S, keep_number
+from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery
+
+NOTHING = {
+    **{str(state): 0 for state in State},
+    "taken_by_others": 0,
+    "stopped": "",
+    "waiting": 0,
+    "oldest_waiting_s": 0.0,
+}
+
+
+def two_desks(clock: VirtualClock, fake: FakeFreshdesk) -> tuple[Delivery, FakeFreshdesk]:
+    """Return a delivery to two accounts, and the one of them that is down."""
+    down = FakeFreshdesk(clock)
+    down.always = answer(401)
+    main = delivery(clock=clock, transport=fake, routing=APART)
+    other = Desk("https://otra.freshdesk.com", FreshdeskClient(down), clock)
+    return replace(main, desks={**main.desks, "otra": other}), down
+
+
+def keep_for_the_other_desk(rule: Delivery, number: int, **overrides: Any) -> None:
+    """Put a row into the ledger that belongs to the desk that is down."""
+    made = handoff(key=f"{number:08d}" + "A" * 44, bot="corp")
+    keep_number(rule, number, **{"handoff": made.to_json(), "desk": "otra", **overrides})
+
+
+def test_a_pass_over_nothing_tells_nothing(rule: Delivery) -> None:
+    """No row, no wait."""
+    assert sweep(rule, budget_s=120.0).as_dict() == SweepReport().as_dict() == NOTHING
+
+
+@pytest.mark.parametrize(("budget_s", "posts"), [(12.0, 1), (11.9, 0)])
+def test_a_row_needs_the_whole_of_its_time(rule: Delivery, fake: FakeFreshdesk, budget_s: float, posts: int) -> None:
+    """To the moment: twelve seconds are enough for a row, a little less is not."""
+    keep_number(rule, 0)
+    assert sweep(rule, budget_s=budget_s).stopped == ("" if posts else "budget")
+    assert fake.posts == posts
+
+
+@pytest.mark.parametrize(("budget_s", "stopped"), [(12.0, "told to stop"), (11.9, "budget")])
+def test_a_pass_says_what_it_had_to_stop_for(rule: Delivery, budget_s: float, stopped: str) -> None:
+    """Told to, or out of time; where both, the time was over anyway."""
+    keep_number(rule, 0)
+    assert sweep(rule, budget_s=budget_s, told_to_stop=lambda: True).stopped == stopped
+
+
+def test_a_pass_that_was_told_to_stop_asks_no_more(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """It is over, whatever the next answer would be."""
+    for number in range(3):
+        keep_number(rule, number)
+    answers = [False, True, False]
+    assert sweep(rule, budget_s=120.0, told_to_stop=lambda: answers.pop(0)).stopped == "told to stop"
+    assert (fake.posts, answers) == (1, [False])
+
+
+def test_a_success_begins_the_count_of_failures_anew(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """Three rows in a row that failed for the desk's sake: no more, no less."""
+    fake.fates.extend([None, *[answer(401)] * 9])
+    for number in range(6):
+        keep_number(rule, number)
+    assert sweep(rule, budget_s=600.0).stopped == "desk-down"
+    assert fake.posts == 4
+
+
+def test_what_is_not_due_waits_though_it_is_nearly(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """Half a second is left to a desk that does not answer."""
+    fake.always = answer(401)
+    keep_number(rule, 0)
+    keep_number(rule, 1, error="unreachable", due_at=NOW + 0.5)
+    sweep(rule, budget_s=120.0)
+    assert fake.posts == 1
+
+
+def test_one_desk_that_is_down_does_not_stop_another(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """Each account has failures of its own."""
+    rule, down = two_desks(clock, fake)
+    for number in range(4):
+        keep_for_the_other_desk(rule, number)
+    keep_number(rule, 4)
+    assert sweep(rule, budget_s=600.0).stopped == "desk-down"
+    assert (down.posts, fake.posts) == (3, 1)
+
+
+def test_an_older_doubt_than_the_list_reaches_is_looked_for_by_its_address(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """A row that comes forward later may be older than those for whom the list was made: it is not in it."""
+    doubt: dict[str, Any] = {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S}
+    for number in range(3):
+        keep_number(rule, number, **doubt)
+    keep_number(rule, 3, **doubt, created_at=NOW - 1000.0, due_at=NOW + 100.0, error="status 500")
+    sweep(rule, budget_s=120.0)
+    assert sum("email=" in call.path for call in fake.calls) == 1
+    assert all(row.state is State.CREATED for row in rule.ledger.each())
+
+
+class Noting(FaultyLedger):
+    """A ledger that notes how many rows it is asked for at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(SQLiteLedger(":memory:"))
+        self.limits: list[int] = []
+
+    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
+        """See `Ledger`."""
+        self.limits.append(limit)
+        return super().due(until, limit, after)
+
+
+def test_a_pass_holds_a_hundred_rows_at_a_time(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """However many wait: a row may weigh a quarter of a megabyte."""
+    rule = delivery(clock=clock, transport=fake, ledger=(ledger := Noting()))
+    for number in range(201):
+        keep_number(rule, number)
+    assert sweep(rule, budget_s=600.0).as_dict()["created"] == 201
+    assert max(ledger.limits) == 100
+
+
+def test_where_every_desk_is_down_the_rest_is_only_counted(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """One batch is read to find out, and three to count; reading on would cost and bring nothing."""
+    fake.always = answer(401)
+    rule = delivery(clock=clock, transport=fake, ledger=(ledger := Noting()))
+    for number in range(250):
+        keep_number(rule, number)
+    report = sweep(rule, budget_s=600.0)
+    assert (report.stopped, report.waiting, len(ledger.limits)) == ("desk-down", 250, 1 + 3)
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_a_thousand_rows_of_a_desk_that_is_down_hide_nobody(
+    clock: VirtualClock,
+    fake: FakeFreshdesk,
+    forward: bool,  # noqa: FBT001 -- with a row that comes forward, and without
+) -> None:
+    """What another desk can take is reached in the same pass, though it has been due less long."""
+    rule, down = two_desks(clock, fake)
+    for number in range(1_001):
+        keep_for_the_other_desk(rule, number, due_at=NOW - 1.0)
+    keep_number(rule, 1_001)
+    if forward:
+        keep_number(rule, 1_002, error="unreachable", due_at=NOW + 100.0)
+    assert sweep(rule, budget_s=600.0).stopped == "desk-down"
+    assert (down.posts, fake.posts) == (3, 1 + forward)
+
+
+def test_a_pass_reads_no_row_twice_that_it_left_for_a_desk_that_is_down(
+    clock: VirtualClock, fake: FakeFreshdesk
+) -> None:
+    """What comes forward is looked for behind them: three batches to the end, one behind it, and three to count."""
+    given, _ = two_desks(clock, fake)
+    rule = replace(given, ledger=(ledger := Noting()))
+    for number in range(250):
+        keep_for_the_other_desk(rule, number, due_at=NOW - 1.0)
+    keep_number(rule, 250)
+    sweep(rule, budget_s=600.0)
+    assert len(ledger.limits) == 3 + 1 + 3
+
+
+def test_what_comes_due_during_a_pass_is_taken_in_it(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """To the moment, and also where a row that was due later has come forward before it."""
+    fake.taking_s = 10.0
+    keep_number(rule, 0)
+    keep_number(rule, 1, error="refused: 400 type", due_at=NOW + 20.0)
+    keep_number(rule, 2, error="unreachable", due_at=NOW + 100.0)
+    assert sweep(rule, budget_s=120.0).as_dict()["created"] == 3
+
+
+def test_rows_that_do_not_come_are_asked_for_again(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """Reading on may meet the table's ceiling; that must not end the pass."""
+    ledger = FaultyLedger(SQLiteLedger(":memory:"), "", "before", only="due")
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    for number in range(101):
+        keep_number(rule, number)
+    assert sweep(rule, budget_s=600.0).as_dict()["created"] == 101
+
+
+def test_a_list_is_made_for_doubts_that_come_late(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """Rows in doubt behind a hundred others are served by one list as well."""
+    for number in range(100):
+        keep_number(rule, number, due_at=NOW - 1.0)
+    for number in range(100, 105):
+        row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
+        fake.has(subject=f"x [{row.reference}]", email=EMAIL)
+    sweep(rule, budget_s=600.0)
+    assert ([call.method for call in fake.calls].count("GET"), fake.posts) == (3, 100)
+
+
+def test_what_waits_is_counted_to_a_thousand(rule: Delivery) -> None:
+    """More than that is an alarm all the same."""
+    for number in range(1_001):
+        keep_number(rule, number, due_at=NOW + 5000.0)
+    assert sweep(rule, budget_s=120.0).waiting == 1_000
+
+
+def test_a_list_serves_a_whole_pass(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """Taken once, it is not taken again for the rows of the next batch."""
+    for number in range(3):
+        row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
+        fake.has(subject=f"x [{row.reference}]", email=EMAIL)
+    late = keep_number(rule, 3, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, due_at=NOW + 100.0, error="status 500")
+    fake.has(subject=f"x [{late.reference}]", email=EMAIL)
+    sweep(rule, budget_s=120.0)
+    assert ([call.method for call in fake.calls].count("GET"), fake.posts) == (3, 0)

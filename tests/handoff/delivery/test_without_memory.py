@@ -1,0 +1,221 @@
+"""The rule, live, when its ledger stumbles or is gone."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.local_freshdesk import LocalFreshdesk
+from handoff.clock import SystemClock
+from handoff.deadline import Turn
+from handoff.delivery import WITHOUT_MEMORY_S, Delivery, NothingKept
+from handoff.ledger import LedgerUnavailable, State
+from handoff.ledger.sqlite import SQLiteLedger
+from handoff.outcome import Status
+from handoff.ticket import REFUSED_REMARK
+from handoff.transport import RequestsTransport
+from tests.factories import REFERENCE, handoff
+from tests.handoff.delivery.keeping import (
+    LOST,
+    UNKNOWN,
+    down,
+    only_row,
+)
+from tests.ledger_factories import (
+    NOW,
+    FakeFreshdesk,
+    FaultyLedger,
+    VirtualClock,
+    answer,
+    delivery,
+    entry,
+    refusal,
+)
+
+# The ledger fails
+
+
+@pytest.mark.parametrize("fate", ["before", "after"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_hiccup_of_the_ledger_changes_nothing(fake: FakeFreshdesk, fate: str, times: int) -> None:
+    """One lost answer, or three, is no outage: the claim is sent again, and its place counted once."""
+    ledger = FaultyLedger(SQLiteLedger(":memory:"), *[fate] * times)
+    rule = delivery(clock=fake.clock, transport=fake, ledger=ledger, tickets_an_hour=1)
+    assert rule.deliver(handoff()).status is Status.CREATED
+    assert (len(fake.calls), only_row(rule).state) == (1, State.CREATED)
+
+
+def test_without_a_ledger_there_is_still_a_ticket(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
+    """The person comes first: a look, one POST, and an error for the alarm."""
+    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
+    assert rule.deliver(handoff()).status is Status.CREATED
+    assert [call.method for call in fake.calls] == ["GET", "POST"]
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["ledger down"]
+
+
+def test_without_a_ledger_a_repeat_finds_its_ticket(fake: FakeFreshdesk) -> None:
+    """The look before the POST keeps a repeat from being a second ticket."""
+    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
+    rule.deliver(handoff())
+    outcome = rule.deliver(handoff())
+    assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 1)
+
+
+def test_without_a_ledger_other_words_join_the_ticket(fake: FakeFreshdesk) -> None:
+    """Nobody knows whether they are others: they go into a note, or the caller hears that nothing was kept."""
+    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
+    rule.deliver(handoff())
+    assert rule.deliver(handoff(reason="otras palabras")).status is Status.DUPLICATE
+    assert [(number, "otras palabras" in html) for number, html in fake.notes] == [(1, True)]
+    fake.fates.extend([None, UNKNOWN])
+    with pytest.raises(NothingKept):
+        rule.deliver(handoff(reason="y otras"))
+
+
+def test_without_a_ledger_nobody_is_held_back(fake: FakeFreshdesk) -> None:
+    """What cannot be kept for later must be asked for now, though the last tickets of the minute may be gone."""
+    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "1.0"}
+    rule.deliver(handoff())
+    meter = rule.desks[""].client.meter
+    with meter.call(), meter.call(), meter.call():
+        assert rule.deliver(handoff(key="O" * 52)).status is Status.CREATED
+        assert replace(rule, ledger=SQLiteLedger(":memory:")).deliver(handoff(key="P" * 52)).status is Status.QUEUED
+
+
+def test_without_a_ledger_a_lost_answer_is_found(fake: FakeFreshdesk) -> None:
+    """A POST whose answer is lost is looked for, here too."""
+    fake.fates.extend([None, LOST])
+    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
+    assert rule.deliver(handoff()).status is Status.CREATED
+    assert len(fake.tickets) == 1
+
+
+@pytest.mark.parametrize(
+    "fates", [[UNKNOWN] * 2, [None, UNKNOWN], [None, *[UNKNOWN] * 3], [None, answer(401)], [None, refusal("email")]]
+)
+def test_without_a_ledger_and_without_a_desk_nothing_is_kept(fake: FakeFreshdesk, fates: list[Any]) -> None:
+    """Neither took it: the caller hears so, and sends it again."""
+    fake.fates.extend(fates)
+    with pytest.raises(NothingKept):
+        delivery(clock=fake.clock, transport=fake, ledger=down()).deliver(handoff())
+
+
+def test_a_refused_request_needs_the_ledger(fake: FakeFreshdesk) -> None:
+    """What cannot be kept is not refused as if it were."""
+    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
+    with pytest.raises(NothingKept):
+        rule.keep_refused(handoff())
+    with pytest.raises(NothingKept):
+        rule.look_up(REFERENCE)
+
+
+def test_new_words_need_the_ledger(fake: FakeFreshdesk) -> None:
+    """Words that could not be kept are not answered as if they were."""
+    ledger = FaultyLedger(SQLiteLedger(":memory:"))
+    rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
+    rule.deliver(handoff())
+    ledger.fates.extend(["", *["before"] * 4])
+    with pytest.raises(NothingKept):
+        rule.deliver(handoff(reason="algo nuevo"))
+
+
+def test_a_correction_needs_the_ledger(fake: FakeFreshdesk) -> None:
+    """A correction that could not be claimed is not posted: its row may be under way elsewhere."""
+    ledger = FaultyLedger(SQLiteLedger(":memory:"))
+    rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
+    rule.keep_refused(handoff(user_email=""))
+    ledger.fates.extend(["", *["before"] * 4])
+    with pytest.raises(NothingKept):
+        rule.deliver(handoff())
+    assert fake.calls == []
+
+
+def test_a_ledger_down_while_settling_costs_no_answer(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
+    """The ticket is there, so the person hears its number; the row is due when its lease ends."""
+    ledger = FaultyLedger(SQLiteLedger(":memory:"), *["before"] * 4, only="replace")
+    rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
+    assert rule.deliver(handoff()).status is Status.CREATED
+    assert (only_row(rule).state, only_row(rule).due_at) == (State.CREATING, NOW + 60.0)
+    assert [record.levelname for record in caplog.records if "settling" in record.getMessage()] == ["ERROR"]
+
+
+def test_a_row_settled_by_another_is_left_to_it(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever comes too late to write says so, and changes nothing."""
+    rule = delivery(clock=fake.clock, transport=fake)
+    fresh = entry(entry=handoff().key, handoff=handoff().to_json())
+    rule.create(fresh, rule.turn())
+    assert list(rule.ledger.each()) == []
+    assert [record.levelname for record in caplog.records if record.getMessage() == "settled by another"] == ["WARNING"]
+
+
+def test_a_locked_ledger_leaves_time_for_the_ticket(desk: LocalFreshdesk, tmp_path: Path) -> None:
+    """A store that hangs, and does not fail, must not use up the deadline: the person still gets a ticket in time."""
+    ledger = SQLiteLedger(tmp_path / "ledger.db")
+    assert list(ledger.each()) == []
+    clock = SystemClock()
+    transport = RequestsTransport(desk.url, "local-freshdesk-key")
+    rule = delivery(clock=clock, transport=transport, ledger=ledger, deadline_s=12.0)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began_at = clock.monotonic()
+        assert rule.deliver(handoff()).status is Status.CREATED
+        assert clock.monotonic() - began_at < 12.0
+    assert len(desk.tickets()) == 1
+
+
+# How patient the rule is with its ledger
+
+
+def calls_of(rule: Delivery, clock: VirtualClock, *, taking_s: float, left_s: float = 12.0) -> list[float]:
+    """Return when a ledger that always fails after so many seconds is asked, in seconds from the first call."""
+    began_at, asked = clock.time, list[float]()
+
+    def fail() -> None:
+        asked.append(clock.time - began_at)
+        clock.time += taking_s
+        raise LedgerUnavailable
+
+    with pytest.raises(LedgerUnavailable):
+        rule.firmly(fail, Turn(clock, left_s))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("taking_s", "left_s", "calls"),
+    [
+        (0.0, 12.0, [0.0, 0.05, 0.25, 0.75]),
+        (1.2, 12.0, [0.0, 1.25]),  # two seconds are over: the person comes before the ledger
+        (2.0, 12.0, [0.0, 2.05]),
+        (2.1, 12.0, [0.0]),
+        (0.0, 0.5, [0.0, 0.05, 0.25]),  # never past the deadline
+        (0.0, 0.02, [0.0]),
+    ],
+)
+def test_a_failing_ledger_is_asked_again_within_bounds(
+    rule: Delivery, clock: VirtualClock, taking_s: float, left_s: float, calls: list[float]
+) -> None:
+    """One lost answer is no outage, and a store that hangs leaves Freshdesk the better part of the deadline."""
+    assert calls_of(rule, clock, taking_s=taking_s, left_s=left_s) == pytest.approx(calls)
+
+
+def test_two_handoffs_may_share_a_reference(rule: Delivery) -> None:
+    """Eight characters can meet; the first row is told then, whole, not a bit of each."""
+    for key, state, ticket_id in (("A" * 52, State.CREATED, 1), ("A" * 8 + "B" * 44, State.FAILED, None)):
+        rule.ledger.claim(entry(entry=key, state=state, ticket_id=ticket_id), now=NOW, tickets_an_hour=5)
+    outcome = rule.look_up(REFERENCE)
+    assert outcome is not None
+    assert (outcome.status, outcome.ticket_id) == (Status.CREATED, 1)
+
+
+def test_a_ticket_made_without_a_ledger_says_nothing_of_faults(fake: FakeFreshdesk) -> None:
+    """It is a good handoff; the look before it goes a day back."""
+    delivery(clock=fake.clock, transport=fake, ledger=down()).deliver(handoff())
+    assert REFUSED_REMARK not in fake.tickets[0]["description"]
+    assert WITHOUT_MEMORY_S == 86_400.0

@@ -1,0 +1,82 @@
+"""The stores: SQLite in a file, DynamoDB as two emulators by different hands play it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from handoff.ledger import Ledger
+from handoff.ledger.dynamodb import DynamoDBLedger
+from handoff.ledger.sqlite import SQLiteLedger
+from tests.ledger_factories import REGION, dynamodb_table, empty
+
+NODE_TESTS = Path(__file__).parents[2] / "botpress" / "node"
+DYNALITE = """
+const at_once = {createTableMs: 0, deleteTableMs: 0, updateTableMs: 0};
+require("dynalite")(at_once).listen(0, "127.0.0.1", function () { console.log(this.address().port); });
+"""
+
+
+@pytest.fixture(scope="session")
+def _aws() -> Iterator[None]:
+    """Give botocore credentials, so that it asks nobody for some."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "local")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def moto(_aws: None) -> Iterator[str]:
+    """Return the address of moto's server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def dynalite(_aws: None) -> Iterator[str]:
+    """Return the address of dynalite."""
+    program = subprocess.Popen(["node", "-e", DYNALITE], cwd=NODE_TESTS, stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    yield f"http://127.0.0.1:{int(program.stdout.readline())}"
+    program.kill()
+    program.communicate()
+
+
+@pytest.fixture(params=["sqlite", "moto", pytest.param("dynalite", marks=pytest.mark.node)])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """Return an empty ledger on each store in turn."""
+    if request.param == "sqlite":
+        store = SQLiteLedger(tmp_path / "ledger.db")
+        yield store
+        store.close()
+        return
+    store, endpoint, table = request.getfixturevalue(f"{request.param}_ledger")
+    empty(endpoint, table)
+    yield store
+
+
+@pytest.fixture(scope="session")
+def moto_ledger(moto: str) -> tuple[DynamoDBLedger, str, str]:
+    """Return a ledger on moto, its address and its table: making botocore's client takes longer than a test."""
+    return _on(moto)
+
+
+@pytest.fixture(scope="session")
+def dynalite_ledger(dynalite: str) -> tuple[DynamoDBLedger, str, str]:
+    """Return a ledger on dynalite, as `moto_ledger` does."""
+    return _on(dynalite)
+
+
+def _on(endpoint: str) -> tuple[DynamoDBLedger, str, str]:
+    table = dynamodb_table(endpoint)
+    return DynamoDBLedger(table, region=REGION, endpoint=endpoint), endpoint, table

@@ -1,0 +1,273 @@
+"""What every store must hold to, whatever it is made of."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handoff.ledger import PERSON_WINDOW_S, Claim, Entry, Ledger, State
+from tests.factories import handoff
+from tests.ledger_factories import NOW, entry
+
+
+def claim(ledger: Ledger, row: Entry, *, now: float = NOW, tickets_an_hour: int = 5) -> Claim:
+    """Claim as the rule does."""
+    return ledger.claim(row, now=now, tickets_an_hour=tickets_an_hour)
+
+
+def number(count: int, **overrides: Any) -> Entry:
+    """Return the row of another handoff each time, from another person each time."""
+    key = f"{count:08d}" + "A" * 44
+    given = {"reference": f"BF-{key[:8]}", "entry": key, "person": f"person-{count}", **overrides}
+    return entry(**given)
+
+
+def next_of(row: Entry, **changes: Any) -> Entry:
+    """Return the row's next version."""
+    return replace(row, version=row.version + 1, **changes)
+
+
+def test_a_first_claim_is_the_callers(ledger: Ledger) -> None:
+    """The first to claim holds the row, and it stands in the ledger as it was given."""
+    assert claim(ledger, entry()) == Claim(entry(), mine=True)
+    assert ledger.find(entry().reference, now=NOW) == [entry()]
+
+
+def test_every_field_comes_back_as_it_was_written(ledger: Ledger) -> None:
+    """A row with something in each of its fields survives the store."""
+    full = entry(
+        state=State.IN_DOUBT,
+        version=7,
+        doubt_since=NOW + 0.123456,
+        attempts=3,
+        handoff=handoff(conversation_summary='Ñandú "¿qué?" \\ 👨‍👩‍👧 \n \u2028').to_json(),
+        fingerprint="F" * 16,
+        bot="betsur",
+        category="retiros",
+        desk="norte",
+        group="Pagos",
+        priority="high",
+        language="es",
+        ticket_id=2**53 + 1,
+        refused=True,
+        crowded=True,
+        error="without: group_id",
+        lifetime_s=86_400.0,
+    )
+    claim(ledger, full)
+    assert ledger.find(full.reference, now=NOW) == [full]
+
+
+def test_a_second_claim_finds_the_row_that_stands(ledger: Ledger) -> None:
+    """Who comes second is told what stands there, and changes nothing."""
+    claim(ledger, entry())
+    assert claim(ledger, entry(owner="two", handoff="other")) == Claim(entry(), mine=False)
+    assert ledger.find(entry().reference, now=NOW) == [entry()]
+
+
+def test_a_claim_repeated_by_its_owner_is_still_the_callers(ledger: Ledger) -> None:
+    """A claim whose answer was lost may be sent again."""
+    claim(ledger, entry())
+    assert claim(ledger, entry()).mine
+
+
+def test_one_of_twenty_at_once_wins(ledger: Ledger) -> None:
+    """Of twenty threads that claim the same handoff, one holds it, and nineteen learn whose it is."""
+    rows = [entry(owner=f"owner-{one}", person="") for one in range(20)]
+    with ThreadPoolExecutor(20) as threads:
+        claims = list(threads.map(lambda row: claim(ledger, row), rows))
+    winners = [one for one in claims if one.mine]
+    assert len(winners) == 1
+    assert {one.entry.owner for one in claims} == {winners[0].entry.owner}
+
+
+def test_an_expired_row_counts_as_absent(ledger: Ledger) -> None:
+    """A row past its life is neither found nor in the way, though the store may not have removed it yet."""
+    claim(ledger, entry(expires_at=NOW + 10))
+    assert ledger.find(entry().reference, now=NOW + 10) == []
+    assert ledger.in_conversation("conversation", now=NOW + 10) == []
+    assert claim(ledger, entry(owner="two"), now=NOW + 10).mine
+
+
+def test_a_row_lives_to_the_last_moment(ledger: Ledger) -> None:
+    """Just before its end a row still stands."""
+    claim(ledger, entry(expires_at=NOW + 10))
+    assert len(ledger.find(entry().reference, now=NOW + 9.99)) == 1
+    assert len(ledger.in_conversation("conversation", now=NOW + 9.99)) == 1
+    assert not claim(ledger, entry(owner="two"), now=NOW + 9.99).mine
+
+
+def test_what_stands_is_replaced(ledger: Ledger) -> None:
+    """A row is written over by its next version."""
+    claim(ledger, entry())
+    new = next_of(entry(), state=State.CREATED, due_at=None, ticket_id=7)
+    assert ledger.replace(entry(), new)
+    assert ledger.find(entry().reference, now=NOW) == [new]
+
+
+def test_replacing_may_be_repeated(ledger: Ledger) -> None:
+    """A replacement whose answer was lost succeeds again."""
+    claim(ledger, entry())
+    new = next_of(entry(), state=State.CREATED)
+    assert ledger.replace(entry(), new)
+    assert ledger.replace(entry(), new)
+
+
+@pytest.mark.parametrize("other", [{"version": 2}, {"owner": "two"}])
+def test_what_another_has_written_is_not_replaced(ledger: Ledger, other: dict[str, Any]) -> None:
+    """Whoever holds an old version, or another's row, writes nothing."""
+    standing = entry(**other)
+    claim(ledger, standing)
+    assert not ledger.replace(entry(), next_of(entry(), state=State.FAILED, owner="three"))
+    assert ledger.find(entry().reference, now=NOW) == [standing]
+
+
+def test_what_is_gone_is_not_replaced(ledger: Ledger) -> None:
+    """A row that was removed meanwhile is no outage: it is simply not there to replace."""
+    assert not ledger.replace(entry(), next_of(entry()))
+    assert ledger.find(entry().reference, now=NOW) == []
+
+
+def test_one_of_twenty_replacements_wins(ledger: Ledger) -> None:
+    """Of twenty that take the same row at once, one gets it."""
+    claim(ledger, entry())
+    rows = [next_of(entry(), owner=f"owner-{one}") for one in range(20)]
+    with ThreadPoolExecutor(20) as threads:
+        assert sum(threads.map(lambda row: ledger.replace(entry(), row), rows)) == 1
+
+
+def test_what_is_due_comes_in_order(ledger: Ledger) -> None:
+    """The longest due comes first, no more than asked for; what has nothing to do never comes."""
+    for count, due_at in enumerate([NOW + 3, NOW + 1, None, NOW + 2, NOW + 9]):
+        claim(ledger, number(count, due_at=due_at))
+    assert [row.due_at for row in ledger.due(NOW + 3, 10)] == [NOW + 1, NOW + 2, NOW + 3]
+    assert [row.due_at for row in ledger.due(NOW + 3, 2)] == [NOW + 1, NOW + 2]
+    assert ledger.due(NOW, 10) == []
+
+
+def test_what_is_due_is_read_on_behind_the_last(ledger: Ledger) -> None:
+    """Part by part every row comes once, also of those that are due at the same moment."""
+    rows = [number(count, due_at=NOW + count // 3) for count in range(8)]
+    for row in rows:
+        claim(ledger, row)
+    told, after = [], None
+    while part := ledger.due(NOW + 2, 2, after):
+        told += part
+        after = part[-1]
+    assert [row.due_at for row in told] == [row.due_at for row in rows]
+    assert sorted(row.entry for row in told) == [row.entry for row in rows]
+
+
+@pytest.mark.parametrize("then", ["later", "done", "gone"])
+def test_what_is_due_is_read_on_though_the_last_has_moved(ledger: Ledger, then: str) -> None:
+    """What counts is the place where the row stood when it was read, whatever has become of it."""
+    for count in range(3):
+        claim(ledger, number(count, due_at=NOW + count))
+    first = ledger.due(NOW + 5, 1)[0]
+    if then == "gone":
+        ledger.delete(first)
+    else:
+        ledger.replace(first, next_of(first, due_at=NOW + 9 if then == "later" else None))
+    assert [row.due_at for row in ledger.due(NOW + 5, 5, first)] == [NOW + 1, NOW + 2]
+
+
+def test_what_has_its_ticket_is_no_longer_due(ledger: Ledger) -> None:
+    """A row whose due time is taken away leaves the index."""
+    claim(ledger, entry())
+    ledger.replace(entry(), next_of(entry(), state=State.CREATED, due_at=None))
+    assert ledger.due(NOW + 1e6, 10) == []
+
+
+def test_a_handoff_is_found_before_its_notes(ledger: Ledger) -> None:
+    """Under a reference stand the handoff, then its notes; others' rows do not."""
+    notes = [entry(entry=f"{entry().entry}#{mark}", person="", conversation="") for mark in "BA"]
+    for row in (*notes, entry(), number(1)):
+        claim(ledger, row)
+    assert ledger.find(entry().reference, now=NOW) == [entry(), *reversed(notes)]
+
+
+def test_a_conversation_has_its_rows_in_order(ledger: Ledger) -> None:
+    """The rows of a conversation come oldest first; rows without one belong to none."""
+    late, early = number(1, created_at=NOW + 5), number(2, created_at=NOW + 1)
+    for row in (late, early, number(3, conversation="another"), number(4, conversation="")):
+        claim(ledger, row)
+    assert ledger.in_conversation("conversation", now=NOW) == [early, late]
+    assert ledger.in_conversation("", now=NOW) == []
+
+
+def test_a_person_has_so_many_places_an_hour(ledger: Ledger) -> None:
+    """The sixth handoff of an hour is kept like any other, and told to be one too many."""
+    claims = [claim(ledger, number(count, person="same", owner=f"owner-{count}")) for count in range(6)]
+    assert [one.crowded for one in claims] == [False] * 5 + [True]
+    assert all(one.mine for one in claims)
+    assert len(ledger.find(number(5).reference, now=NOW)) == 1
+
+
+def test_a_repeated_claim_takes_one_place(ledger: Ledger) -> None:
+    """A claim sent again by its owner is counted once."""
+    assert [claim(ledger, entry(), tickets_an_hour=1).crowded for _ in range(3)] == [False, False, False]
+
+
+def test_an_hour_slides(ledger: Ledger) -> None:
+    """A place is free again an hour after it was taken, not a moment before."""
+    claim(ledger, number(1, person="same", owner="1"), tickets_an_hour=1)
+    almost, over = NOW + PERSON_WINDOW_S - 0.01, NOW + PERSON_WINDOW_S
+    assert claim(ledger, number(2, person="same", owner="2"), now=almost, tickets_an_hour=1).crowded
+    assert not claim(ledger, number(3, person="same", owner="3"), now=over, tickets_an_hour=1).crowded
+
+
+def test_who_loses_a_claim_takes_no_place(ledger: Ledger) -> None:
+    """A repeat of somebody's handoff does not use up their hour."""
+    claim(ledger, entry(), tickets_an_hour=2)
+    claim(ledger, entry(owner="two"), tickets_an_hour=2)
+    assert not claim(ledger, number(1, person="somebody", owner="three"), tickets_an_hour=2).crowded
+
+
+def test_notes_and_nobody_take_no_places(ledger: Ledger) -> None:
+    """New words for an old handoff, and handoffs without an address, are never one too many."""
+    note = entry(entry=f"{entry().entry}#A")
+    assert not claim(ledger, note, tickets_an_hour=0).crowded
+    assert not claim(ledger, number(1, person=""), tickets_an_hour=0).crowded
+
+
+def test_a_place_can_be_taken_later(ledger: Ledger) -> None:
+    """The sweep takes places one by one, until the hour is full."""
+    assert [ledger.take_place("same", now=NOW, tickets_an_hour=2) for _ in range(3)] == [True, True, False]
+    assert ledger.take_place("same", now=NOW + PERSON_WINDOW_S, tickets_an_hour=2)
+    assert ledger.take_place("", now=NOW, tickets_an_hour=0)
+
+
+def test_every_row_is_told_and_no_place(ledger: Ledger) -> None:
+    """The operator sees every row once, also an expired one, and nothing else."""
+    rows = [number(count, expires_at=NOW + count) for count in range(3)]
+    for row in rows:
+        claim(ledger, row, now=NOW - 1)
+    assert sorted(ledger.each(), key=lambda row: row.entry) == rows
+
+
+def test_a_deleted_row_is_gone(ledger: Ledger) -> None:
+    """Deleting removes one row, and is no error the second time."""
+    claim(ledger, entry())
+    claim(ledger, number(1))
+    ledger.delete(entry())
+    ledger.delete(entry())
+    assert list(ledger.each()) == [number(1)]
+
+
+def test_tidying_spares_what_lives(ledger: Ledger) -> None:
+    """Tidying takes no row that is still alive."""
+    claim(ledger, entry())
+    ledger.tidy(NOW + 1)
+    assert ledger.find(entry().reference, now=NOW + 1) == [entry()]
+
+
+@pytest.mark.parametrize("letter", ["ñ", "中", "👵", '"', "\\", "\n"])
+def test_the_longest_handoff_fits(ledger: Ledger, letter: str) -> None:
+    """What a request can bring in at most is kept, whatever its letters weigh (DynamoDB: 400 KB an item)."""
+    most = min(60_000, 256 * 1024 // len(letter.encode()))
+    long = entry(handoff=handoff(conversation_transcript=letter * most, reason=letter * 2000).to_json())
+    assert claim(ledger, long).mine
+    assert ledger.find(long.reference, now=NOW) == [long]

@@ -1,0 +1,144 @@
+"""DynamoDB: an endpoint that is not there, says nothing, or lacks the table; rows in many pages."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handoff.bootstrap import open_ledger
+from handoff.ledger import Entry, LedgerUnavailable
+from handoff.ledger.dynamodb import DynamoDBLedger
+from handoff.settings import LedgerAddress
+from tests.ledger_factories import NOW, REGION, empty, entry
+
+
+@pytest.fixture
+def silence() -> Iterator[str]:
+    """Return an address that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def refusal() -> str:
+    """Return an address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_the_settings_choose_the_store(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
+    """`dynamodb://table?region=…` opens this store, and it shows its table and nothing else."""
+    _, endpoint, table = moto_ledger
+    ledger = open_ledger(LedgerAddress(store="dynamodb", name=table, region=REGION, endpoint=endpoint))
+    assert repr(ledger) == f"DynamoDBLedger({table})"
+    assert ledger.find("BF-AAAAAAAA", now=NOW) == []
+
+
+@pytest.mark.usefixtures("_aws")
+@pytest.mark.parametrize("outage", ["silence", "refusal"])
+def test_an_endpoint_that_does_not_answer_is_an_outage(request: pytest.FixtureRequest, outage: str) -> None:
+    """Whether nobody listens or nobody speaks, the caller hears within a few seconds."""
+    ledger = DynamoDBLedger("handoffs", region=REGION, endpoint=request.getfixturevalue(outage))
+    began_at = time.monotonic()
+    with pytest.raises(LedgerUnavailable):
+        ledger.claim(entry(), now=NOW, tickets_an_hour=5)
+    assert time.monotonic() - began_at < 3
+
+
+def test_a_missing_table_is_an_outage(moto: str) -> None:
+    """A table that is not there is told as an outage, with the service's own code for the log."""
+    ledger = DynamoDBLedger("nowhere", region=REGION, endpoint=moto)
+    with pytest.raises(LedgerUnavailable, match="ResourceNotFoundException"):
+        ledger.find("BF-7K3QX2AB", now=NOW)
+
+
+def test_missing_credentials_are_an_outage(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function without a role hears of an outage, not of botocore."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    ledger = DynamoDBLedger("handoffs", region=REGION, endpoint=moto)
+    with pytest.raises(LedgerUnavailable, match="NoCredentialsError"):
+        ledger.find("BF-7K3QX2AB", now=NOW)
+
+
+def test_a_row_that_goes_away_during_a_claim_is_an_outage() -> None:
+    """Where the row in the way is removed before it is read, the caller is told to ask again."""
+    ledger = _Vanishing("handoffs", region=REGION, endpoint="http://127.0.0.1:1")
+    with pytest.raises(LedgerUnavailable, match="went away"):
+        ledger.claim(entry(), now=NOW, tickets_an_hour=5)
+
+
+def test_what_stands_is_read_and_not_what_stood() -> None:
+    """A read that may lag behind could miss the row of a moment ago, and with it the ticket."""
+    ledger = _Asked("handoffs", region=REGION, endpoint="http://127.0.0.1:1")
+    ledger.find("BF-7K3QX2AB", now=NOW)
+    assert not ledger.replace(entry(), replace(entry(), version=2))
+    assert ledger.asked == [("query", True), ("get_item", True)]
+
+
+def test_a_call_is_over_within_a_second_and_made_once() -> None:
+    """Botocore's own minute, and its own repeats, would take the time that the ticket needs; 64 threads may call."""
+    ledger = DynamoDBLedger("handoffs", region=REGION)
+    config: Any = ledger._client.meta.config  # noqa: SLF001 -- what botocore was told
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1.0, 1.0, 1)
+    assert (config.max_pool_connections, config.tcp_keepalive) == (64, True)
+
+
+def test_rows_in_many_pages_are_all_told(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
+    """More than DynamoDB puts on one page (1 MB) is read page by page; a bound still bounds."""
+    ledger, endpoint, table = moto_ledger
+    empty(endpoint, table)
+    heavy = [entry(entry=f"{n:052d}", handoff="x" * 350_000, person="", due_at=NOW + n) for n in range(4)]
+    for row in heavy:
+        ledger.claim(row, now=NOW, tickets_an_hour=5)
+    ours = {row.entry for row in heavy}
+    assert ours <= {row.entry for row in ledger.each()}
+    assert ledger.find(heavy[0].reference, now=NOW)[: len(heavy)] == heavy
+    assert [row.due_at for row in ledger.due(NOW + 9, 3)] == [NOW + n for n in range(3)]
+    for row in heavy:
+        ledger.delete(row)
+
+
+def test_a_claim_looks_at_the_time_and_not_at_ttl(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
+    """DynamoDB removes late, so a row is over when its time says so: taken over, it is the new owner's alone."""
+    ledger, *_ = moto_ledger
+    old = entry(entry="over", expires_at=NOW + 1, person="")
+    ledger.claim(old, now=NOW, tickets_an_hour=5)
+    new = replace(old, owner="two", expires_at=NOW + 9)
+    assert ledger.claim(new, now=NOW + 1, tickets_an_hour=5).mine
+    assert not ledger.replace(old, replace(old, version=2))
+    ledger.delete(new)
+
+
+class _Vanishing(DynamoDBLedger):
+    """A table whose row is in the way of a write, and gone when it is read."""
+
+    def _written(self, wish: dict[str, Any]) -> bool:
+        assert wish["Item"]
+        return False
+
+    def _standing(self, entry: Entry) -> Entry | None:
+        assert entry.entry
+        return None
+
+
+class _Asked(DynamoDBLedger):
+    """An empty table that takes no write, and notes which reads it is asked for, and whether they may lag behind."""
+
+    def __init__(self, table: str, **where: Any) -> None:
+        super().__init__(table, **where)
+        self.asked: list[tuple[str, bool]] = []
+
+    def _written(self, wish: dict[str, Any]) -> bool:
+        return "Item" not in wish
+
+    def _call(self, operation: str, wish: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append((operation, wish["ConsistentRead"]))
+        return {"Items": []}

@@ -1,0 +1,128 @@
+"""The connections to Freshdesk: dropped when stale, through the environment's proxy, as many as there are threads."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from freshdesk_client import FreshdeskUnreachable, Request
+from handoff.transport import CONNECT_TIMEOUT_S, POOL_SIZE, RequestsTransport, _causes
+
+LOOK = Request("GET", "/api/v2/tickets?page=1")
+TOGETHER = Request("GET", "/api/v2/tickets?page=2")
+
+
+class Seen(http.server.ThreadingHTTPServer):
+    """A server that notes which connection each request came by."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.connections: list[int] = []
+        self.both = threading.Barrier(2, timeout=5.0)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Answers 200, and two together only when both are there."""
+
+    protocol_version = "HTTP/1.1"
+    server: Seen
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+    def do_GET(self) -> None:
+        """Note the request and answer it."""
+        self.server.connections.append(self.client_address[1])
+        if self.path == TOGETHER.path:
+            self.server.both.wait()
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
+
+
+@pytest.fixture
+def server() -> Iterator[Seen]:
+    """Serve on loopback while the test runs."""
+    with Seen() as serving:
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def age(send: RequestsTransport, seconds: float) -> None:
+    """Let the connections that wait in the pool lie idle for so long."""
+    waiting: Any = send._adapter._pool.pool  # noqa: SLF001 -- the only way to be idle for 20 s in no time
+    for connection in filter(None, waiting.queue):
+        connection.used_at -= seconds
+
+
+def send_together(send: RequestsTransport) -> None:
+    """Make two calls, of which neither is answered before the other is there."""
+    with ThreadPoolExecutor(2) as threads:
+        assert [answer.status for answer in threads.map(send, [TOGETHER] * 2, [5.0] * 2)] == [200] * 2
+
+
+def test_a_connection_idle_for_long_is_not_used_again(server: Seen) -> None:
+    """A proxy in between may have dropped it without a word: a POST on it would be in doubt."""
+    send = RequestsTransport(server.url, "key")
+    send(LOOK, 5.0)
+    for idle_s, connections in ((19.5, 1), (20.5, 2)):
+        age(send, idle_s)
+        send(LOOK, 5.0)
+        assert len(set(server.connections)) == connections
+
+
+def test_one_busy_connection_does_not_keep_the_others(server: Seen) -> None:
+    """After a rush each connection is as old as its own last answer, whatever goes over its neighbour."""
+    send = RequestsTransport(server.url, "key")
+    send_together(send)
+    age(send, 15.0)
+    send(LOOK, 5.0)
+    age(send, 15.0)
+    assert len(set(server.connections)) == 2
+    send_together(send)
+    assert len(set(server.connections)) == 3
+
+
+def test_a_proxy_of_the_environment_carries_https_only(server: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Freshdesk is reached through it; a stand-in on this machine is not."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert RequestsTransport(server.url, "key")(LOOK, 5.0).status == 200
+    with pytest.raises(FreshdeskUnreachable, match="ProxyError"):
+        RequestsTransport("https://127.0.0.1:9", "key")(LOOK, 5.0)
+
+
+def test_a_quarter_of_the_deadline_is_for_connecting() -> None:
+    """A host that drops every packet leaves the twelve seconds of a handoff time for one more try, and its look."""
+    assert CONNECT_TIMEOUT_S == 3.0
+
+
+def test_as_many_connections_are_kept_as_there_are_threads() -> None:
+    """functions-framework runs 64 of them; one connection less, and a call of a busy hour would begin with TLS."""
+    assert POOL_SIZE == 64
+
+
+def test_every_cause_is_told_once_though_errors_lead_round_in_circles() -> None:
+    """The one that says that nothing was sent may lie behind others that were met before."""
+    unsent, middle, outer = OSError("not sent"), OSError("middle"), OSError("outer")
+    middle.args = (outer, outer)
+    middle.__cause__ = unsent
+    outer.__context__ = middle
+    assert list(_causes(outer, None)) == [outer, middle, unsent]
+    assert list(_causes(outer, middle)) == [outer]

@@ -1,0 +1,150 @@
+"""`schemas/openapi.yaml` against the function: the document is sound, and every example is what happens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from dev.local_freshdesk import LocalFreshdesk
+from handoff.inbound import SCHEMA_FILE, Handoff, InvalidHandoff, read_handoff, schema
+from handoff.responses import PROBLEMS, Reply
+from tests.edge import NOWHERE, Function, open_function
+from tests.factories import SECRET, request
+
+FILE = SCHEMA_FILE.with_name("openapi.yaml")
+SPEC: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+POST = SPEC["paths"]["/"]["post"]
+BODIES: dict[str, Any] = POST["requestBody"]["content"]["application/json"]["examples"]
+
+
+def resolved(node: Any) -> Any:
+    """Return node, or what its reference into this document points to."""
+    if "$ref" not in node:
+        return node
+    found: Any = SPEC
+    for part in node["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
+def answers() -> Iterator[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
+    """Yield each example: method, status, its name, the example and the answer it belongs to."""
+    for method, operation in SPEC["paths"]["/"].items():
+        for status, response in operation["responses"].items():
+            told = resolved(response)
+            content = next(iter(told["content"].values()))
+            for name, example in content["examples"].items():
+                yield method, status, name, example, told
+
+
+EXAMPLES = [pytest.param(*example, id="-".join(example[:3])) for example in answers()]
+
+
+def post(function: Function, name: str, change: dict[str, Any] | None = None) -> Reply:
+    """Send the request example of that name."""
+    return function(request(raw=json.dumps({**BODIES[name]["value"], **(change or {})}).encode()))
+
+
+def play(function: Function, desk: LocalFreshdesk, method: str, name: str, told: dict[str, Any]) -> Reply:
+    """Do what an example's `x-request` says, or send the request example of its name."""
+    reference = told.get("reference")
+    if "first" in told:
+        reference = json.loads(post(function, told["first"]).body)["reference"]
+    if "weather" in told:
+        desk.weather(told["weather"], seconds=30)
+    if method == "get" or "method" in told:
+        sent = {"method": told.get("method", "GET"), "path": f"/?reference={reference or ''}"}
+        return function(request(**sent, authorization=told.get("authorization", f"Bearer {SECRET}")))
+    if "raw" in told or "bytes" in told or "authorization" in told:
+        raw = told.get("raw", "x" * told.get("bytes", 0)).encode()
+        media_type = told.get("content_type", "application/json")
+        bearer = told.get("authorization", f"Bearer {SECRET}")
+        return function(request(raw=raw, content_type=media_type, authorization=bearer))
+    return post(function, told.get("body", name), told.get("change"))
+
+
+def test_the_document_is_sound_openapi() -> None:
+    """By the specification's own schema, every reference resolved, the handoff's file too."""
+    validate(SPEC, base_uri=FILE.as_uri())
+
+
+def test_the_handoff_is_described_once() -> None:
+    """The document refers to the very schema that the function checks with."""
+    assert POST["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "handoff.schema.json"}
+    assert json.loads((FILE.parent / "handoff.schema.json").read_text(encoding="utf-8")) == schema()
+
+
+def test_every_status_of_the_contract_is_described() -> None:
+    """And no other."""
+    told = {method: set(operation["responses"]) for method, operation in SPEC["paths"]["/"].items()}
+    assert told == {
+        "post": {"200", "201", "202", "400", "401", "405", "413", "415", "422", "503"},
+        "get": {"200", "400", "401", "404", "405", "503"},
+    }
+
+
+def test_every_problem_has_an_example() -> None:
+    """With its own title, detail and sentence."""
+    shown = {
+        example["value"]["code"]: example["value"] for _, _, _, example, _ in answers() if "code" in example["value"]
+    }
+    assert shown.keys() == PROBLEMS.keys()
+    assert {code: (one["title"], one["detail"], one["status"]) for code, one in shown.items()} == {
+        code: (kind.title, kind.detail, kind.status) for code, kind in PROBLEMS.items()
+    }
+
+
+@pytest.mark.parametrize("name", sorted(BODIES))
+def test_every_request_example_is_what_it_says(name: str) -> None:
+    """The schema takes all of them but the one that shows what is refused."""
+    try:
+        read = read_handoff(BODIES[name]["value"])
+    except InvalidHandoff:
+        assert name == "bad-address"
+    else:
+        assert isinstance(read, Handoff)
+        assert Draft202012Validator(schema()).is_valid(BODIES[name]["value"])
+
+
+@pytest.mark.parametrize(("method", "status", "name", "example", "answer"), EXAMPLES)
+def test_every_example_is_what_happens(
+    tmp_path: Path,
+    desk: LocalFreshdesk,
+    method: str,
+    status: str,
+    name: str,
+    example: dict[str, Any],
+    answer: dict[str, Any],
+) -> None:
+    """Sent to the function, each has the example's status, fields, sentence and headers; numbers apart."""
+    told = example.get("x-request", {})
+    url = NOWHERE if "everything" in told else desk.url
+    with open_function(url, tmp_path) as function:
+        if "everything" in told:
+            function.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
+            shutil.rmtree(tmp_path)
+        reply = play(function, desk, method, name, told)
+    got, shown = json.loads(reply.body), example["value"]
+    assert (str(reply.status), reply.headers["Content-Type"]) == (status, next(iter(answer["content"])))
+    assert got.keys() == shown.keys()
+    varied = {"ticket_id", "ticket_url", "reference", "message"}
+    assert {k: v for k, v in got.items() if k not in varied} == {k: v for k, v in shown.items() if k not in varied}
+    filled = shown["message"].replace(str(shown.get("ticket_id")), str(got.get("ticket_id")))
+    assert got["message"] == filled.replace(shown.get("reference", "-"), got.get("reference", "-"))
+    must = set(answer.get("headers", {})) if (method, status) != ("get", "200") else set()
+    assert must <= reply.headers.keys()
+
+
+def test_every_example_has_its_shape() -> None:
+    """The schema beside it describes it."""
+    for _, _, _, example, answer in answers():
+        node = next(iter(answer["content"].values()))["schema"]
+        Draft202012Validator({**node, "components": SPEC["components"]}).validate(example["value"])

@@ -1,0 +1,360 @@
+"""One help desk inside a deadline: its limit, its pages, its boxes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from freshdesk_client import (
+    Answer,
+    FreshdeskBusy,
+    FreshdeskClient,
+    FreshdeskRefused,
+    FreshdeskUnreachable,
+    Listed,
+    OutcomeUnknown,
+    Request,
+)
+from handoff.clock import SystemClock
+from handoff.deadline import Turn
+from handoff.helpdesk import Attempt, Desk, Made, NotMade, bears
+from tests.ledger_factories import NOW, FakeFreshdesk, VirtualClock, answer, busy
+
+UNKNOWN = OutcomeUnknown("time-out")
+REFERENCE = "BF-7K3QX2AB"
+SKEW_S = 300.0
+
+
+class Shelf:
+    """A desk with many tickets: one a second up to now, the newest first, a hundred on a page."""
+
+    def __init__(self, count: int, *, at: int = -1) -> None:
+        self.count = count
+        self.at = at  # which of them, from the oldest, bears the reference
+        self.pages: list[int] = []
+
+    def __call__(self, request: Request, _timeout_s: float) -> Answer:
+        """Answer with a page."""
+        asked = parse_qs(urlsplit(request.path).query)
+        page, size = int(asked["page"][0]), int(asked["per_page"][0])
+        self.pages.append(page)
+        if "filter" in asked:
+            return answer(200, [])
+        newest = self.count - 1 - (page - 1) * size
+        rows = [self._row(number) for number in range(newest, max(newest - size, -1), -1)]
+        return answer(200, rows, {"link": '<…>; rel="next"'} if newest >= size else {})
+
+    def made_at(self, number: int) -> float:
+        """Return when a ticket was made."""
+        return NOW - self.count + number
+
+    def _row(self, number: int) -> dict[str, Any]:
+        subject = f"x [{REFERENCE}]" if number == self.at else "x"
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.made_at(number)))
+        return {"id": number + 1, "subject": subject, "status": 2, "created_at": moment}
+
+
+class Nested:
+    """A desk at which something else happens while a call is under way."""
+
+    def __init__(self, fake: FakeFreshdesk, headers: dict[str, str]) -> None:
+        self.fake = fake
+        self.fake.headers = headers
+        self.meanwhile: Callable[[], None] | None = None
+
+    def __call__(self, request: Request, timeout_s: float) -> Answer:
+        """Answer, after what happens in between."""
+        if self.meanwhile:
+            self.meanwhile()
+        return self.fake(request, timeout_s)
+
+
+def desk_of(transport: Any, clock: VirtualClock) -> Desk:
+    """Return a desk behind a transport."""
+    return Desk("https://betsur.freshdesk.com", FreshdeskClient(transport), clock)
+
+
+def turn_on(clock: VirtualClock, seconds: float = 12.0) -> Turn:
+    """Return a turn of so many seconds."""
+    return Turn(clock, seconds)
+
+
+# Time
+
+
+def test_a_turn_knows_what_is_left() -> None:
+    """Of a deadline, and of that how much Freshdesk took, also when it failed."""
+    clock = VirtualClock()
+    turn = turn_on(clock, 10.0)
+    clock.sleep(1.0)
+    fake = FakeFreshdesk(clock, UNKNOWN, taking_s=2.0)
+    with pytest.raises(OutcomeUnknown), turn.at_freshdesk():
+        fake(Request("GET", "/"), 1.0)
+    assert (turn.spent_s, turn.left_s, turn.freshdesk_s) == (3.0, 7.0, 2.0)
+
+
+def test_a_turn_pauses_only_if_enough_is_left() -> None:
+    """To the last moment, and not past it."""
+    clock = VirtualClock()
+    turn = turn_on(clock, 10.0)
+    assert not turn.pause(6.1, keep=4.0)
+    assert clock.slept == []
+    assert turn.pause(6.0, keep=4.0)
+    assert turn.left_s == 4.0
+
+
+def test_the_systems_clock_is_the_machines() -> None:
+    """Now is now, time goes on, and a negative wait is none."""
+    clock = SystemClock()
+    assert clock.now() == pytest.approx(time.time(), abs=5.0)
+    began_at = clock.monotonic()
+    clock.sleep(-1.0)
+    clock.sleep(0.01)
+    assert 0.01 <= clock.monotonic() - began_at < 5.0
+
+
+# The rate limit
+
+
+def test_a_closed_desk_is_not_called() -> None:
+    """A 429 closes the desk for every caller, until Freshdesk said."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock, busy(100.0))
+    desk = desk_of(fake, clock)
+    for _ in range(2):
+        assert desk.create(lambda _dropped: {}, turn_on(clock)) == NotMade("busy", 100.0)
+    assert fake.posts == 1
+    clock.time += 90.0
+    assert desk.closed_for_s == 10.0
+    clock.time += 20.0
+    assert desk.closed_for_s == 0.0
+
+
+@pytest.mark.parametrize("wait", [8.5, 8.6])
+def test_a_limit_is_waited_out_if_the_deadline_allows(wait: float) -> None:
+    """Up to the moment where a POST and its look would no longer fit."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock, busy(wait))
+    attempt = desk_of(fake, clock).create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    assert isinstance(attempt, NotMade) == (wait > 8.5)
+    assert fake.timeouts[-1] == pytest.approx(1.0 if wait == 8.5 else 9.5)
+
+
+def test_head_room_is_known_for_a_minute() -> None:
+    """Unknown, told long ago, or more than a fifth: there is room."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    desk = desk_of(fake, clock)
+    assert desk_of(fake, clock).has_head_room
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
+    desk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False)
+    assert not desk.has_head_room
+    rooms = []
+    for seconds in (60.0, 0.01):
+        clock.time += seconds
+        rooms.append(desk.has_head_room)
+    assert rooms == [False, True]
+
+
+def test_a_call_that_tells_no_limit_does_not_renew_it() -> None:
+    """What was told minutes ago holds nobody back, however often one has called since."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
+    desk = desk_of(fake, clock)
+    for _ in range(3):
+        desk.add_note(7, "x", turn_on(clock))
+        fake.headers = {}
+        clock.time += 40.0
+    assert desk.has_head_room
+
+
+def nested(desk: Desk, clock: VirtualClock, transport: Nested, depth: int, *, hold_back: bool = True) -> list[Attempt]:
+    """Return what becomes of so many calls that begin while the ones before are under way; the last one first."""
+    made: list[Attempt] = []
+
+    def attempt(left: int) -> None:
+        transport.meanwhile = (lambda: attempt(left - 1)) if left > 1 else None
+        made.append(desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock), hold_back=hold_back))
+
+    attempt(depth)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("remaining", "seconds", "called"),
+    [(249.0, 0.0, 3), (240.0, 60.0, 3), (255.0, 0.0, 5), (256.0, 0.0, 6), (249.0, 60.1, 6)],
+)
+def test_the_last_tickets_of_a_minute_are_not_asked_for_all_at_once(
+    remaining: float, seconds: float, called: int
+) -> None:
+    """Of 400 calls 160 may be tickets: with nine left three find out, with 15 five; a minute later it is forgotten."""
+    clock = VirtualClock()
+    transport = Nested(FakeFreshdesk(clock), {"x-ratelimit-total": "400.0", "x-ratelimit-remaining": f"{remaining}"})
+    desk = desk_of(transport, clock)
+    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    clock.time += seconds
+    attempts = nested(desk, clock, transport, 6)
+    assert transport.fake.posts == 1 + called
+    assert attempts.count(NotMade("busy")) == (called < 6)
+    assert sum(isinstance(one, Made) for one in attempts) == called
+
+
+def test_what_cannot_be_made_later_is_not_held_back() -> None:
+    """With nothing left of the minute, as far as one knows, it is asked for all the same."""
+    clock = VirtualClock()
+    transport = Nested(FakeFreshdesk(clock), {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"})
+    desk = desk_of(transport, clock)
+    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    attempts = nested(desk, clock, transport, 6, hold_back=False)
+    assert all(isinstance(one, Made) for one in attempts)
+
+
+def test_who_does_not_ask_otherwise_is_held_back() -> None:
+    """With three calls under way and nothing left of the minute."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"}
+    desk = desk_of(fake, clock)
+    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    with desk.client.meter.call(), desk.client.meter.call(), desk.client.meter.call():
+        assert desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) == NotMade("busy")
+
+
+def test_calls_one_after_the_other_are_never_held_back() -> None:
+    """Nobody else finds out."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"}
+    desk = desk_of(fake, clock)
+    attempts = [desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) for _ in range(9)]
+    assert all(isinstance(one, Made) for one in attempts)
+
+
+# Looking
+
+
+def test_a_look_reads_on_to_the_ticket() -> None:
+    """Page after page, the newest first, and no further than it must."""
+    clock, shelf = VirtualClock(), Shelf(450, at=120)
+    found = desk_of(shelf, clock).look(REFERENCE, turn_on(clock), email="", since=NOW - 1000, everywhere=True)
+    assert (found, shelf.pages) == (121, [1, 2, 3, 4])
+
+
+def test_a_look_ends_where_tickets_are_older() -> None:
+    """Beyond the handoff's own time there is nothing to find."""
+    clock, shelf = VirtualClock(), Shelf(1000, at=10)
+    desk = desk_of(shelf, clock)
+    since = NOW - 150.0 + SKEW_S
+    assert desk.look(REFERENCE, turn_on(clock), email="", since=since, everywhere=False) is None
+    assert shelf.pages == [1, 2]
+
+
+@pytest.mark.parametrize("age", [50, 950, 5_050, 25_000])
+def test_a_look_into_the_past_goes_straight_there(age: int) -> None:
+    """For a doubt of long ago it does not read what was made since, page by page."""
+    clock, count = VirtualClock(), 29_000
+    shelf = Shelf(count, at=count - age)
+    made_at = shelf.made_at(shelf.at)
+    desk = desk_of(shelf, clock)
+    found = desk.look(REFERENCE, turn_on(clock), email="", since=made_at - 60, until=made_at + 600, everywhere=True)
+    assert found == shelf.at + 1
+    assert len(shelf.pages) <= 40
+
+
+def test_a_look_that_goes_too_far_is_no_answer() -> None:
+    """More than forty pages prove nothing."""
+    clock, shelf = VirtualClock(), Shelf(3_535, at=0)
+    with pytest.raises(OutcomeUnknown, match="too many"):
+        desk_of(shelf, clock).look(REFERENCE, turn_on(clock), email="", since=NOW - 1e5, everywhere=False)
+    assert len(shelf.pages) == 40
+
+
+def test_a_snapshot_has_its_bound() -> None:
+    """Up to twenty pages everything is listed; beyond, nothing."""
+    clock = VirtualClock()
+    whole = desk_of(Shelf(1_786), clock).snapshot(turn_on(clock), since=NOW - 1e5)
+    assert whole is not None
+    assert len(whole) == 1_786
+    assert desk_of(Shelf(1_787), clock).snapshot(turn_on(clock), since=NOW - 1e5) is None
+
+
+@pytest.mark.parametrize("fate", [UNKNOWN, FreshdeskUnreachable("refused"), busy(1.0)])
+def test_a_page_that_fails_is_asked_for_again(fate: Any) -> None:
+    """Reading is safe to repeat, once."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock, fate)
+    fake.has(subject=f"[{REFERENCE}]", email="a@example.com")
+    desk = desk_of(fake, clock)
+    assert desk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False) == 1
+    assert len(fake.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("fates", "error"),
+    [
+        ([UNKNOWN, UNKNOWN], OutcomeUnknown),
+        ([busy(60.0)], FreshdeskBusy),
+        ([answer(401)], FreshdeskRefused),
+    ],
+)
+def test_a_look_that_fails_says_so(fates: list[Any], error: type[Exception]) -> None:
+    """Without a whole look nothing is known."""
+    clock = VirtualClock()
+    desk = desk_of(FakeFreshdesk(clock, *fates), clock)
+    with pytest.raises(error):
+        desk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=True)
+
+
+def test_without_time_there_is_no_look() -> None:
+    """A look that has no time left asks nothing."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    with pytest.raises(OutcomeUnknown, match="no time"):
+        desk_of(fake, clock).look(REFERENCE, turn_on(clock, 0.5), email="", since=NOW, everywhere=False)
+    assert fake.calls == []
+
+
+def test_an_account_without_boxes_is_looked_through_as_far_as_it_goes() -> None:
+    """Where a plan refuses the filter, the plain list has to do."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock, None, answer(400))
+    desk = desk_of(fake, clock)
+    assert desk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=True) is None
+    assert len(fake.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("subject", "created_at", "told"),
+    [
+        (f"x [{REFERENCE}]", NOW, True),
+        (f"x [{REFERENCE}]  ", NOW, True),
+        (f"x [{REFERENCE}]", 0.0, True),
+        (f"x [{REFERENCE}]", NOW - SKEW_S, True),
+        (f"x [{REFERENCE}]", NOW - SKEW_S - 0.01, False),
+        (f"[{REFERENCE}] x", NOW, False),
+        (f"x {REFERENCE}", NOW, False),
+        ("", NOW, False),
+    ],
+)
+def test_what_bears_a_reference(subject: str, created_at: float, told: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """At the subject's end, and made since the claim, as far as clocks agree; an unreadable date counts."""
+    assert bears(Listed(1, subject, created_at, 2), REFERENCE, NOW) is told
+
+
+def test_nobody_has_no_open_ticket() -> None:
+    """Without an address nothing is asked."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    assert desk_of(fake, clock).open_ticket_of("", turn_on(clock), since=NOW) is None
+    assert fake.calls == []
+
+
+def test_a_desk_knows_where_an_agent_sees_a_ticket() -> None:
+    """The address that stands in the answer."""
+    clock = VirtualClock()
+    assert desk_of(FakeFreshdesk(clock), clock).ticket_url(7) == "https://betsur.freshdesk.com/a/tickets/7"

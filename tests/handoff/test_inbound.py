@@ -1,0 +1,395 @@
+"""The JSON Botpress sends, checked and made into a handoff."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handoff.inbound import (
+    BODY_KEY_LIFETIME_S,
+    KEY_LIFETIME_S,
+    OTHER_FIELDS_SHOWN,
+    OTHER_NAME_KEPT,
+    OTHER_TEXT_KEPT,
+    RAW_TEXT_KEPT,
+    Fault,
+    Handoff,
+    InvalidHandoff,
+    is_reference,
+    person_of,
+    read_handoff,
+    reference_of,
+    salvage_text,
+    schema,
+)
+from handoff.strict_json import MalformedJSON, parse_body
+from tests.factories import EMAIL, KEY, PHONE, REASON, REFERENCE, SUMMARY, body, handoff
+
+CUT_AT = {name: rule["x-cut-at"] for name, rule in schema()["properties"].items() if "x-cut-at" in rule}
+OPTIONAL = sorted(schema()["properties"].keys() - {"user_email", "user_phone", "conversation_summary", "category"})
+CARD = "4111 1111 1111 1111"
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+BODIES = st.dictionaries(st.sampled_from(sorted(schema()["properties"])) | TEXTS, VALUES, max_size=20)
+
+
+def faults(**overrides: Any) -> tuple[Fault, ...]:
+    """Return what is wrong with `body(**overrides)`."""
+    with pytest.raises(InvalidHandoff) as caught:
+        read_handoff(body(**overrides))
+    return caught.value.faults
+
+
+def salvaged(**overrides: Any) -> Handoff:
+    """Return what is left of `body(**overrides)` when it is refused."""
+    with pytest.raises(InvalidHandoff) as caught:
+        read_handoff(body(**overrides))
+    return caught.value.salvaged
+
+
+def test_a_body_becomes_a_handoff() -> None:
+    """Every field stands where it was given."""
+    read = read_handoff(body(user_phone=PHONE, channel="webchat", language="es"))
+    assert (read.user_email, read.user_phone, read.reason) == (EMAIL, PHONE, REASON)
+    assert (read.conversation_summary, read.category, read.bot) == (SUMMARY, "retiros", "betsur")
+    assert (read.channel, read.language, read.other) == ("webchat", "es", ())
+
+
+def test_every_field_of_the_schema_is_a_field_of_the_handoff() -> None:
+    """What the schema knows, the handoff holds."""
+    given_all = body(**dict.fromkeys(OPTIONAL, "algo"), user_phone=PHONE)
+    read = read_handoff(given_all)
+    assert {name: getattr(read, name) for name in given_all} == given_all
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("nothing", [None, "", " \u200b"])
+def test_nothing_in_an_optional_field_means_absent(name: str, nothing: str | None) -> None:
+    """null, "" and what cannot be seen are the same as leaving the field out."""
+    assert getattr(read_handoff(body(**{name: nothing})), name) == ""
+
+
+@pytest.mark.parametrize("name", sorted(CUT_AT))
+def test_long_text_is_cut_and_never_refused(name: str) -> None:
+    """Each field keeps exactly its bound, with a mark for the rest; the transcript keeps its tail."""
+    limit = CUT_AT[name]
+    assert len(getattr(read_handoff(body(**{name: "a" * limit})), name)) == limit
+    cut = getattr(read_handoff(body(**{name: "a" * limit + "z"})), name)
+    assert cut == ("[+1] …" + "a" * (limit - 1) + "z" if name == "conversation_transcript" else "a" * limit + "… [+1]")
+
+
+def test_the_bounds_are_those_of_the_contract() -> None:
+    """The numbers a caller may rely on."""
+    told = {"conversation_summary": 8000, "category": 80, "user_name": 120, "reason": 2000, "channel": 64}
+    told |= {"conversation_transcript": 60_000, "conversation_id": 128, "message_id": 128, "user_id": 128}
+    assert told.items() <= CUT_AT.items()
+
+
+@pytest.mark.parametrize("name", ["conversation_summary", "category"])
+@pytest.mark.parametrize("nothing", [None, "", "\n\u200b\u202e"])
+def test_a_required_field_must_show_something(name: str, nothing: str | None) -> None:
+    """What cannot be seen does not count as given."""
+    assert faults(**{name: nothing}) == (Fault(name, "required"),)
+
+
+@pytest.mark.parametrize("value", [5, True, [], {}, ["a"], 1.5])
+@pytest.mark.parametrize("name", ["conversation_summary", "category", *OPTIONAL])
+def test_a_field_of_another_type_is_named(name: str, value: Any) -> None:
+    """Numbers, lists and objects are not texts."""
+    assert faults(**{name: value}) == (Fault(name, "type"),)
+
+
+def test_every_fault_is_told_at_once() -> None:
+    """A caller can mend everything in one go."""
+    found = faults(user_email="ana@", category=None, conversation_summary=7, reason=[])
+    assert set(found) == {
+        Fault("user_email", "invalid"),
+        Fault("category", "required"),
+        Fault("conversation_summary", "type"),
+        Fault("reason", "type"),
+    }
+
+
+@pytest.mark.parametrize("address", [5, "ana", "a@", "a@b", "x" * 300 + "@example.com", ["ana@example.com"]])
+def test_a_bad_address_is_told_once(address: Any) -> None:
+    """The field is named once, whichever rule it broke, and not as missing."""
+    assert faults(user_email=address) == (Fault("user_email", "invalid"),)
+
+
+@pytest.mark.parametrize("phone", ["1234", "abc", "+54 9 11 x", "1" * 65, 5, "++54 11 5555", "12345\n67890", "(396- "])
+def test_a_bad_telephone_is_told_once(phone: Any) -> None:
+    """A telephone has five to 64 digits and the usual marks."""
+    assert faults(user_email=None, user_phone=phone) == (Fault("user_phone", "invalid"),)
+
+
+@given(st.from_regex(schema()["$defs"]["phone"]["pattern"]))
+def test_any_telephone_the_schema_takes_is_taken(phone: str) -> None:
+    """Trimming must not make of a telephone that fits one that does not."""
+    assert read_handoff(body(user_email=None, user_phone=phone)).user_phone == phone.strip()
+
+
+@pytest.mark.parametrize("phone", [PHONE, "(011) 4555-0000", "12345", "011.4555.0000/1"])
+def test_a_telephone_is_enough(phone: str) -> None:
+    """Where there is no e-mail, a telephone is an address."""
+    assert read_handoff(body(user_email=None, user_phone=phone)).user_phone == phone
+
+
+def test_without_any_address_the_email_is_what_is_missing() -> None:
+    """The bot asks for an e-mail address, not for both."""
+    assert faults(user_email=None) == (Fault("user_email", "required"),)
+
+
+def test_too_many_fields_are_refused_as_a_whole() -> None:
+    """A thousand fields are still read; past that it is no handoff, and kept as what there is of it."""
+    more = {f"f{number}": 1 for number in range(992)}
+    assert read_handoff(body(**more)).other[-1][1] == "[+892]"
+    assert faults(**more, one_more=1) == (Fault("*", "too-many"),)
+
+
+def test_unknown_fields_are_kept_as_text() -> None:
+    """A string stays as it is, anything else is shown as JSON, what says nothing is left out."""
+    read = read_handoff(body(vip=True, nivel={"a": [1, "ñ"]}, nota="hola", vacio="", nada=None, cero=0))
+    assert read.other == (("vip", "true"), ("nivel", '{"a": [1, "ñ"]}'), ("nota", "hola"), ("cero", "0"))
+
+
+def test_unknown_fields_have_visible_bounds() -> None:
+    """Long names, long texts and too many fields are cut where one can see it."""
+    read = read_handoff(body(**{"n" * 200: "v", "largo": "x" * (OTHER_TEXT_KEPT + 5), "tarde": "y", "\u200b": "z"}))
+    names, values = zip(*read.other, strict=True)
+    assert names[0] == "n" * OTHER_NAME_KEPT + f"… [+{200 - OTHER_NAME_KEPT}]"
+    assert values[1].endswith("… [+6]")
+    assert (values[2], names[3]) == ("… [+1]", "?")
+
+
+def test_no_more_than_a_hundred_unknown_fields_are_shown() -> None:
+    """The hundredth is shown, the rest is counted."""
+    many = {f"f{number}": "v" for number in range(OTHER_FIELDS_SHOWN + 1)}
+    assert read_handoff(body(**many)).other[-1] == ("…", "[+1]")
+    many.popitem()
+    assert read_handoff(body(**many)).other[-1] == ("f99", "v")
+
+
+@pytest.mark.parametrize("name", ["conversation_summary", "conversation_transcript", "reason", "user_name", "otro"])
+def test_cards_are_masked_where_people_type(name: str) -> None:
+    """Free text and unknown fields never carry a whole card number."""
+    read = read_handoff(body(**{name: f"pagué con {CARD}"}))
+    told = dict(read.other).get(name) or getattr(read, name)
+    assert told == "pagué con **** **** **** 1111"
+
+
+def test_cards_inside_unknown_objects_are_masked() -> None:
+    """JSON around a number does not hide it."""
+    assert read_handoff(body(datos={"tarjeta": [CARD]})).other == (("datos", '{"tarjeta": ["**** **** **** 1111"]}'),)
+
+
+@pytest.mark.parametrize("name", ["conversation_id", "message_id", "user_id", "bot_id", "user_phone"])
+def test_ids_and_telephones_are_left_alone(name: str) -> None:
+    """One in ten long numbers passes the check, and a masked id finds nothing."""
+    assert getattr(read_handoff(body(**{name: "4111111111111111"})), name) == "4111111111111111"
+
+
+def test_the_key_comes_from_the_header_first() -> None:
+    """Quotes and blanks around the header's value do not count; the body does not either."""
+    first = read_handoff(body(), "abc")
+    assert first.key == read_handoff(body(message_id="other", reason="x"), ' "abc" ').key
+    assert first.key != read_handoff(body(), "abd").key
+    assert first.lifetime_s == KEY_LIFETIME_S
+
+
+def test_the_key_is_else_the_message() -> None:
+    """The same message of the same conversation is the same handoff, whatever the words."""
+    first = read_handoff(body(), ' "" ')
+    assert first.key == read_handoff(body(reason="otras palabras")).key
+    assert first.key != read_handoff(body(message_id="msg_2")).key
+    assert first.key != read_handoff(body(conversation_id="conv_2")).key
+    assert first.lifetime_s == KEY_LIFETIME_S
+
+
+@pytest.mark.parametrize("missing", ["conversation_id", "message_id"])
+def test_the_key_is_else_the_body(missing: str) -> None:
+    """Without both ids the words are the key, in any order of the fields, for a day."""
+    given_now = body(**{missing: None})
+    first = read_handoff(given_now)
+    assert first.key == read_handoff(dict(reversed(given_now.items()))).key
+    assert first.key != read_handoff({**given_now, "reason": "otras"}).key
+    assert first.lifetime_s == BODY_KEY_LIFETIME_S
+
+
+def test_ids_do_not_run_into_each_other() -> None:
+    """Where one id ends and the next begins is part of the key."""
+    one = read_handoff(body(conversation_id="a", message_id="bc"))
+    assert one.key != read_handoff(body(conversation_id="ab", message_id="c")).key
+
+
+def test_an_id_is_whole_in_the_key_though_it_is_cut_in_the_ticket() -> None:
+    """Two ids that differ past the cut are two handoffs."""
+    long = "c" * 128
+    assert read_handoff(body(conversation_id=long + "1")).key != read_handoff(body(conversation_id=long + "2")).key
+
+
+def test_a_reference_can_be_read_out() -> None:
+    """`BF-` and eight characters without 0, 1, 8 and 9."""
+    read = read_handoff(body())
+    assert read.reference == reference_of(read.key) == f"BF-{read.key[:8]}"
+    assert re.fullmatch("[A-Z2-7]{52}", read.key)
+    assert handoff().reference == REFERENCE
+
+
+@pytest.mark.parametrize(
+    "told", ["", "BF-", "BF-7K3QX2A", "BF-7K3QX2ABC", "bf-7k3qx2ab", "BF-7K3QX2A1", f"{REFERENCE}\n"]
+)
+def test_what_is_no_reference_is_told_apart(told: str) -> None:
+    """Only the exact form is one."""
+    assert is_reference(REFERENCE)
+    assert not is_reference(told)
+
+
+def test_the_fingerprint_follows_the_words() -> None:
+    """Ids and key do not count as words, everything else does."""
+    one = handoff()
+    assert (
+        one.fingerprint
+        == handoff(key="X" * 52, conversation_id="c", message_id="m", user_id="u", bot_id="b").fingerprint
+    )
+    assert one.fingerprint == handoff(lifetime_s=1.0).fingerprint
+    assert one.fingerprint != handoff(reason="otra cosa").fingerprint
+    assert one.fingerprint != handoff(other=(("a", "b"),)).fingerprint
+
+
+def test_a_person_is_known_by_their_address() -> None:
+    """By e-mail in any case, else by telephone, else not at all; the address cannot be read from it."""
+    assert handoff().person == person_of(EMAIL.upper()) == handoff(user_phone=PHONE).person
+    assert handoff(user_email="", user_phone=PHONE).person == person_of(PHONE) == person_of("(+54) 9-11.5555/7391")
+    assert person_of("54911555573910") != person_of(PHONE) != person_of(EMAIL)
+    assert person_of("nadie") != ""  # "" is everybody without an address
+    assert handoff(user_email="").person == ""
+    assert len(handoff().person) == 26
+
+
+def test_a_conversation_is_known_by_its_id_else_by_the_user() -> None:
+    """Without either there is none."""
+    assert handoff(conversation_id="c", user_id="u").conversation == handoff(conversation_id="c").conversation
+    assert handoff(user_id="c").conversation == handoff(conversation_id="c").conversation
+    assert handoff().conversation == ""
+
+
+@pytest.mark.parametrize("which", ["email", "phone"])
+def test_an_address_that_is_refused_moves_aside(which: str) -> None:
+    """The agent can still read it, and it is nobody's address any more."""
+    moved = handoff(user_phone=PHONE).without_address(which)
+    assert getattr(moved, f"user_{which}") == ""
+    assert moved.other == ((f"user_{which} (?)", EMAIL if which == "email" else PHONE),)
+
+
+@given(BODIES)
+def test_any_handoff_survives_the_ledger(given_body: dict[str, Any]) -> None:
+    """What is written into the ledger is read back the same, for good and refused ones."""
+    try:
+        read = read_handoff(given_body)
+    except InvalidHandoff as error:
+        read = error.salvaged
+    assert Handoff.from_json(read.to_json()) == read
+
+
+@given(BODIES, TEXTS)
+def test_any_object_is_a_handoff_or_names_its_faults(given_body: dict[str, Any], key: str) -> None:
+    """Nothing but `InvalidHandoff` comes out, its faults name fields of the schema, and its text no value."""
+    try:
+        read = read_handoff(given_body, key)
+        assert read.conversation_summary
+        assert read.user_email or read.user_phone
+    except InvalidHandoff as error:
+        assert error.faults  # noqa: PT017 -- either end is right, and each has its own promise
+        assert {fault.field for fault in error.faults} <= {*schema()["properties"], "*"}  # noqa: PT017
+        assert error.salvaged.key  # noqa: PT017
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_can_be_salvaged(raw: bytes) -> None:
+    """What is no JSON still becomes something an agent can read."""
+    kept = salvage_text(raw)
+    assert len(kept.key) == 52
+    assert kept == salvage_text(raw)
+
+
+def test_an_unreadable_body_is_kept_as_text() -> None:
+    """The raw text is the summary: masked, cut, and read as well as it can be."""
+    kept = salvage_text(b'{"reason": "pagu\xe9 con 4111111111111111", ')
+    assert kept.conversation_summary == '{"reason": "pagu\ufffd con ************1111",'
+    assert salvage_text(b"a" * (RAW_TEXT_KEPT + 1)).conversation_summary.endswith("a… [+1]")
+
+
+def test_an_unreadable_body_has_a_key_of_its_own() -> None:
+    """The header's if there is one, else that of its bytes."""
+    assert salvage_text(b"{", "abc").key == read_handoff(body(), "abc").key
+    assert salvage_text(b"{").key != salvage_text(b"{{").key
+
+
+def test_what_cannot_stand_in_its_field_moves_to_the_other_data() -> None:
+    """A refused handoff loses nothing: the agent sees each value beside the name it came under."""
+    kept = salvaged(user_email="ana@", user_phone="x", category=[1], reason=5, vip=True)
+    assert (kept.user_email, kept.user_phone, kept.category, kept.reason) == ("", "", "", "")
+    assert kept.conversation_summary == SUMMARY
+    assert dict(kept.other) == {
+        "user_email (?)": "ana@",
+        "user_phone (?)": "x",
+        "category (?)": "[1]",
+        "reason (?)": "5",
+        "vip": "true",
+    }
+
+
+def test_a_refused_handoff_keeps_its_good_address() -> None:
+    """The ticket can still be the person's own."""
+    kept = salvaged(conversation_summary=None, user_phone=PHONE)
+    assert (kept.user_email, kept.user_phone) == (EMAIL, PHONE)
+
+
+def test_a_refused_handoff_has_the_key_it_would_have_had() -> None:
+    """Corrected under the same ids it is the same handoff, and its row lives as long as any."""
+    assert salvaged(user_email="ana@").key == read_handoff(body()).key
+    assert salvaged(user_email="ana@", message_id=None).lifetime_s == KEY_LIFETIME_S
+
+
+def test_the_error_tells_no_value() -> None:
+    """Its text may go to a log: it has names of fields and of faults only."""
+    with pytest.raises(InvalidHandoff, match=r"\Auser_email: invalid\Z"):
+        read_handoff(body(user_email="zoraida canario"))
+
+
+def test_the_deepest_body_allowed_becomes_a_handoff() -> None:
+    """Whatever the reader lets in, every later step can walk."""
+    for levels in range(80, 1_000, 7):
+        raw = json.dumps(body(message_id=None)).encode()[:-1] + b', "o":' + b"[" * levels + b"]" * levels + b"}"
+        try:
+            given_deep = parse_body(raw)
+        except MalformedJSON:
+            continue
+        assert read_handoff(given_deep).other[0][1].startswith("[[[")
+
+
+def test_the_key_of_the_factories_is_one() -> None:
+    """The handoff that tests use looks like a real one."""
+    assert re.fullmatch("[A-Z2-7]{52}", KEY)
+
+
+def test_lifetimes_and_lesser_bounds_have_their_numbers() -> None:
+    """Ids hold thirty days, a body's hash one; what is shown of other data is bounded."""
+    assert (KEY_LIFETIME_S, BODY_KEY_LIFETIME_S) == (2_592_000.0, 86_400.0)
+    assert (OTHER_TEXT_KEPT, OTHER_NAME_KEPT, RAW_TEXT_KEPT) == (20_000, 80, 60_000)
+
+
+def test_hashes_have_their_lengths_and_texts_their_own_letters() -> None:
+    """Rows of an earlier day must still be found, and accents must not swell a row past DynamoDB's bound."""
+    read = handoff(conversation_id="c", conversation_summary="ñandú")
+    assert (len(read.fingerprint), len(read.person), len(read.conversation)) == (16, 26, 26)
+    assert "ñandú" in read.to_json()

@@ -1,0 +1,47 @@
+"""The line a handoff leaves in the log."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from handoff.deadline import Turn
+from handoff.journal import log_entry
+from handoff.ledger import State
+from tests.ledger_factories import VirtualClock, entry
+
+
+def test_a_handoff_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Who, where to, what became of it, and the time it took, in milliseconds to a tenth."""
+    caplog.set_level(logging.INFO, "handoff")
+    clock = VirtualClock()
+    turn = Turn(clock, 12.0)
+    with turn.at_freshdesk():
+        clock.sleep(1.23456)
+    clock.sleep(0.5)
+    row = entry(state=State.CREATED, bot="betsur", category="retiros", group="Retiros", attempts=2)
+    log_entry(row, "created", turn)
+    (line,) = caplog.records
+    assert (line.levelname, line.getMessage()) == ("INFO", "handoff")
+    told = {
+        "reference": "BF-7K3QX2AB",
+        "bot": "betsur",
+        "category": "retiros",
+        "group": "Retiros",
+        "outcome": "created",
+        "state": "created",
+        "attempts": 2,
+        "error": "",
+        "freshdesk_ms": 1234.6,
+        "total_ms": 1734.6,
+    }
+    assert told.items() <= vars(line).items()
+
+
+@pytest.mark.parametrize(("error", "level"), [("without: group_id", "WARNING"), ("unreachable", "INFO")])
+def test_a_route_to_mend_is_a_warning(caplog: pytest.LogCaptureFixture, error: str, level: str) -> None:
+    """A ticket without its group is for the support lead to see; what mends itself is not."""
+    caplog.set_level(logging.INFO, "handoff")
+    log_entry(entry(error=error), "created", Turn(VirtualClock(), 12.0))
+    assert [(line.levelname, vars(line)["category"]) for line in caplog.records] == [(level, "sin-categoria")]

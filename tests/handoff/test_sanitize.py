@@ -1,0 +1,167 @@
+"""What a person typed, made safe to keep."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handoff.inbound import schema
+from handoff.sanitize import VISIBLE, clean, cut, is_email, mask_cards, one_line
+
+EVERY_CHARACTER = "".join(chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+FAMILY = "👨‍👩‍👧‍👦"
+CARDS = ("4111 1111 1111 1111", "5500-0000-0000-0004", "3782 822463 10005", "4222222222222", "6304000000000000000")
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("hola", "hola"),
+        ("  hola \n", "hola"),
+        ("uno\r\ndos\rtres\u2028cuatro\u2029cinco\x0bseis\x0cseven\x85", "uno\ndos\ntres\ncuatro\ncinco\nseis\nseven"),
+        ("a\tb", "a\tb"),
+        ("no\x00\x07\x1b\x7f\x9f sé", "no sé"),
+        ("\u202eoiraidem\u202c \u2066x\u2069", "oiraidem x"),
+        ("\ufeffhola\uffff", "hola"),
+        (FAMILY, FAMILY),
+        ("\u200b\u2060\n\u00a0", ""),
+        ("", ""),
+    ],
+)
+def test_clean_keeps_what_can_be_read(typed: str, kept: str) -> None:
+    """Controls and bidi overrides go, line ends become newlines, letters and emoji families stay."""
+    assert clean(typed) == kept
+
+
+def test_every_character_but_the_unwanted_survives_cleaning() -> None:
+    """Of all of Unicode only controls, bidi overrides, the byte-order mark and two noncharacters are taken out."""
+    gone = {character for character in EVERY_CHARACTER if character not in clean(f"x{character}x")}
+    bidi = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    controls = {one for one in EVERY_CHARACTER if unicodedata.category(one) == "Cc"} - {"\t", "\n"}
+    assert gone == controls | bidi | set("\ufeff\ufffe\uffff\u2028\u2029")
+
+
+@pytest.mark.parametrize("name", ["conversation_summary", "category"])
+def test_the_schema_and_the_code_mean_the_same_by_visible(name: str) -> None:
+    """For every code point, the schema's pattern and the code's agree on whether a person could see it."""
+    pattern = re.compile(schema()["properties"][name]["pattern"])
+    assert pattern.findall(EVERY_CHARACTER) == VISIBLE.findall(EVERY_CHARACTER)
+
+
+def test_every_character_alone_is_kept_exactly_if_visible() -> None:
+    """A text of one character is "" after cleaning exactly when that character shows nothing."""
+    assert all((clean(one) == one) is bool(VISIBLE.match(one)) for one in EVERY_CHARACTER)
+
+
+@given(TEXTS)
+def test_cleaning_any_text_twice_changes_nothing_more(text: str) -> None:
+    """`clean` has done all there is to do the first time, and leaves nothing without something to see."""
+    once = clean(text)
+    assert clean(once) == once
+    assert once == "" or VISIBLE.search(once)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "head", "tail"),
+    [
+        ("abcdef", 4, "abcd… [+2]", "[+2] …cdef"),
+        ("abcd", 3, "abc… [+1]", "[+1] …bcd"),
+        ("abc", 3, "abc", "abc"),
+        ("ab", 0, "… [+2]", "[+2] …"),
+    ],
+)
+def test_cut_shows_where_and_how_much(text: str, limit: int, head: str, tail: str) -> None:
+    """A cut text says how many characters are missing, at the end that was cut."""
+    assert cut(text, limit) == head
+    assert cut(text, limit, "tail") == tail
+
+
+@pytest.mark.parametrize("address", ["ana@example.com", "ana+bot@mail.example.com.ar", "ñandú@example.com"])
+def test_an_address_is_one(address: str) -> None:
+    """Ordinary addresses are taken, with tags and accents."""
+    assert is_email(address)
+
+
+BAD_ADDRESSES = (
+    *("", "ana", "ana@", "@example.com", "ana@example", "a b@example.com", "ana@example.com,b@example.com"),
+    *("ana@example.com\nbcc: x@example.com", "Ana <ana@example.com>", "ana@exa mple.com", "ana@example..com"),
+    *("ana@localhost", "ana@127.0.0.1", "a\u202e@example.com", "a\u200b@example.com", ".ana@example.com"),
+)
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    """Lists, headers, names, blanks, hidden characters and reserved hosts are not addresses."""
+    assert not is_email(address)
+
+
+def test_one_line_has_single_spaces() -> None:
+    """Every run of white space is one space."""
+    assert one_line(" a\n\n b\t\u00a0c ") == "a b c"
+
+
+@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize("around", ["{}", "pagué 500 con {} ayer", "CBU 0070 {} 1234", "({})", "tarjeta:{}."])
+def test_a_card_number_is_masked_wherever_it_stands(card: str, around: str) -> None:
+    """All but the last four digits become stars, whatever stands around."""
+    masked = mask_cards(around.format(card))
+    assert masked == around.format(re.sub(r"\d", "*", card[:-4]) + card[-4:])
+
+
+@pytest.mark.parametrize("between", [" ", "-", ".", "/", "\u00a0", "\t", "  ", " - ", "\u2013"])
+def test_a_card_number_is_masked_however_it_is_written(between: str) -> None:
+    """Blanks, dots, slashes and dashes between its groups do not hide it."""
+    assert mask_cards(between.join(["4111", "1111", "1111", "1111"])) == between.join(["****", "****", "****", "1111"])
+
+
+def test_every_card_of_many_is_masked() -> None:
+    """Several numbers in a row, and digits after them, do not hide each other."""
+    assert mask_cards("4111 1111 1111 1111 5500 0000 0000 0004 777") == "**** **** **** 1111 **** **** **** 0004 777"
+
+
+def test_the_end_of_a_card_is_not_the_beginning_of_another() -> None:
+    """4008 0000 0000 2000 would pass for a card, but its first group is the first card's last."""
+    assert mask_cards("4111 1111 1111 4008 0000 0000 2000") == "**** **** **** 4008 0000 0000 2000"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(
+            "4111 1111 1111 1112",
+            "1111111111111117",
+            "41111111",
+            "411111111111111111111",
+            "+54 9 11 5555-7391",
+            "30-71",
+        ),
+        *("422222222222", "41111111111111111115"),  # these pass the check
+    ],
+)
+def test_other_numbers_stay_as_they_are(number: str) -> None:
+    """A wrong check digit, another beginning or another length is no card."""
+    assert mask_cards(number) == number
+
+
+@given(TEXTS)
+def test_masking_any_text_changes_digits_only(text: str) -> None:
+    """Masking keeps the length and everything that is not a digit."""
+    masked = mask_cards(text)
+    assert len(masked) == len(text)
+    assert all(new == old or (new == "*" and old.isdigit()) for new, old in zip(masked, text, strict=True))
+
+
+@given(st.lists(st.integers(0, 9), min_size=12, max_size=18), st.sampled_from("23456"))
+def test_any_number_that_passes_the_check_is_masked(digits: list[int], first: str) -> None:
+    """The check digit is computed here another way: from the right, over a table."""
+    number = first + "".join(map(str, digits))[:-1]
+    doubled = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+    total = sum(doubled[int(d)] if place % 2 == 0 else int(d) for place, d in enumerate(reversed(number)))
+    card = number + str(-total % 10)
+    assert mask_cards(card) == "*" * (len(card) - 4) + card[-4:] if len(card) >= 13 else mask_cards(card) == card

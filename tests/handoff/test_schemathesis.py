@@ -1,0 +1,46 @@
+"""Schemathesis against the running function, over `schemas/openapi.yaml`, with every check it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from dev.local_freshdesk import LocalFreshdesk
+from tests.factories import API_KEY, SECRET
+from tests.handoff.test_contract import FILE
+from tests.serving import serve
+
+EXAMPLES = 430  # about a thousand requests in all
+
+# What the schema calls an e-mail address is any that could get mail; the tool's own draws have reserved names in them.
+schemathesis.openapi.format("email", st.from_regex(r"\A[a-z]{1,20}[0-9]{0,3}@example\.(?:com|org)\Z"))
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run the function before a stand-in that allows as many tickets as the tool makes."""
+    with LocalFreshdesk(api_key=API_KEY) as desk:
+        desk.limit(create_per_minute=1_000_000, total_per_minute=1_000_000)
+        with serve(desk.url, tmp_path_factory.mktemp("served")) as served:
+            yield served.url
+
+
+CHECKS = {
+    "not_a_server_error": {"expected-statuses": ["2xx", "4xx"]},
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "404"]},  # 404: a reference that is one, and nobody's
+    "negative_data_rejection": {"expected-statuses": ["400", "401", "404", "405", "413", "415", "422"]},
+}
+CONTRACT = schemathesis.openapi.from_path(FILE, config=schemathesis.Config.from_dict({"checks": CHECKS}))
+
+
+@pytest.mark.timeout(600)  # a busy machine, and `make fuzz`
+@CONTRACT.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_function_keeps_its_contract(case: Any, url: str) -> None:
+    """Whatever fits the document is answered as the document says, and whatever does not is refused."""
+    case.call_and_validate(base_url=url, headers={"Authorization": f"Bearer {SECRET}"})

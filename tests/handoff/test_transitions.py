@@ -1,0 +1,225 @@
+"""How a row begins, and what each attempt makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handoff import transitions
+from handoff.helpdesk import BadAddress, InDoubt, Made, NotMade
+from handoff.inbound import Handoff
+from handoff.ledger import ROW_LIFETIME_S, Entry, State
+from handoff.routing import Route
+from handoff.transitions import BACKOFF_MAX_S, Policy
+from tests.factories import EMAIL, PHONE, handoff, route
+from tests.ledger_factories import NOW, entry
+
+POLICY = Policy()
+LATER = NOW + 1000.0
+
+
+def settled(row: Entry, attempt: Any, *, jitter: float = 0.0) -> Entry:
+    """Settle a row a while after it was claimed."""
+    return transitions.settled(row, attempt, now=LATER, jitter=jitter, policy=POLICY)
+
+
+def claimed(**overrides: Any) -> Entry:
+    """Return the row of a handoff at its claim."""
+    return transitions.claimed(handoff(**overrides), route(), owner="one", now=NOW, policy=POLICY)
+
+
+def test_a_claimed_row_holds_all_that_is_needed_later() -> None:
+    """The sweep can finish a row whose caller died: the handoff, its times, and where it goes."""
+    made = handoff(language="es-AR", conversation_id="c")
+    assert transitions.claimed(made, route(desk="norte"), owner="one", now=NOW, policy=POLICY) == Entry(
+        reference="BF-7K3QX2AB",
+        entry=made.key,
+        state=State.CREATING,
+        owner="one",
+        created_at=NOW,
+        due_at=NOW + 60.0,
+        give_up_at=NOW + 72 * 3600.0,
+        expires_at=NOW + 30 * 86_400.0,
+        lifetime_s=30 * 86_400.0,
+        handoff=made.to_json(),
+        fingerprint=made.fingerprint,
+        person=made.person,
+        conversation=made.conversation,
+        bot="betsur",
+        category="retiros",
+        desk="norte",
+        group="Retiros",
+        priority="high",
+        language="es",
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [({"group": "", "group_id": 7}, "7"), ({"group": "", "group_id": None}, ""), ({"group": "G"}, "G")],
+)
+def test_a_group_is_called_by_its_name_or_its_number(named: dict[str, Any], shown: str) -> None:
+    """The operator reads the group's name where the routing file gives one."""
+    assert transitions.claimed(handoff(), route(**named), owner="one", now=NOW, policy=POLICY).group == shown
+
+
+def test_a_quarantined_row_waits_to_be_corrected() -> None:
+    """A refused handoff is due after a quarter of an hour."""
+    row = transitions.quarantined(claimed(), now=NOW, policy=POLICY)
+    assert (row.state, row.refused, row.due_at, row.error) == (State.REJECTED, True, NOW + 900.0, "invalid-handoff")
+
+
+def test_a_note_is_a_row_of_its_own() -> None:
+    """New words stand beside their handoff, go where its ticket is, and count for no person and no conversation."""
+    row = transitions.noted(claimed(), replace(claimed(), desk="otra"))
+    assert row.entry == f"{handoff().key}#{handoff().fingerprint}"
+    assert (row.is_note, row.person, row.conversation, row.reference) == (True, "", "", handoff().reference)
+    assert row.desk == "otra"
+    assert not claimed().is_note
+
+
+def test_a_ticket_ends_the_waiting_and_the_data() -> None:
+    """With the ticket there, the person's data goes, and the row lives as long as its key holds."""
+    row = settled(replace(claimed(), doubt_since=NOW, attempts=2, lifetime_s=50.0), Made(7))
+    assert (row.state, row.ticket_id, row.error, row.attempts) == (State.CREATED, 7, "", 3)
+    assert (row.handoff, row.due_at, row.doubt_since, row.expires_at) == ("", None, None, LATER + 50.0)
+    assert row.version == claimed().version + 1
+    assert not row.waiting
+    assert claimed().waiting
+
+
+def test_a_ticket_remembers_what_it_went_without() -> None:
+    """The fields that Freshdesk would not take are named, in order."""
+    assert settled(claimed(), Made(7, frozenset({"type", "group_id"}))).error == "without: group_id, type"
+
+
+def test_what_was_not_made_is_tried_again() -> None:
+    """Certainly no ticket: due after the back-off, and no doubt is left."""
+    row = settled(entry(doubt_since=NOW, attempts=3), NotMade("unreachable"))
+    assert (row.state, row.due_at, row.doubt_since) == (State.NOT_CREATED, LATER + 120.0, None)
+    assert (row.error, row.attempts) == ("unreachable", 4)
+
+
+@pytest.mark.parametrize(("wait", "due"), [(34.0, 34.0), (0.0, 0.0), (3600.0, 3600.0)])
+def test_what_freshdesk_asks_for_is_what_it_gets(wait: float, due: float) -> None:
+    """`Retry-After` rules over the back-off, spread a little."""
+    assert settled(entry(attempts=9), NotMade("busy", wait)).due_at == LATER + due
+    assert settled(entry(attempts=9), NotMade("busy", wait), jitter=0.5).due_at == LATER + due + 2.5
+
+
+def test_doubt_is_dated() -> None:
+    """There may be a ticket: the doubt begins at the end of the call that may have written it."""
+    row = settled(entry(), InDoubt("status 500"))
+    assert (row.state, row.doubt_since, row.due_at) == (State.IN_DOUBT, LATER, LATER + 15.0)
+    assert (row.error, row.attempts) == ("status 500", 1)
+
+
+def test_a_refused_address_moves_where_the_agent_reads_it() -> None:
+    """The person may correct it; if not, the ticket goes out without it, and the agent still sees it."""
+    row = settled(replace(claimed(user_phone=PHONE), doubt_since=NOW), BadAddress("email"))
+    kept = Handoff.from_json(row.handoff)
+    assert (row.state, row.refused, row.due_at, row.doubt_since) == (State.REJECTED, True, LATER + 900.0, None)
+    assert (row.error, row.attempts) == ("refused: email", 1)
+    assert (kept.user_email, kept.user_phone, kept.other) == ("", PHONE, (("user_email (?)", EMAIL),))
+
+
+def test_an_inconclusive_look_leaves_the_doubt_as_old_as_it_was() -> None:
+    """Waiting on never makes a doubt younger: else it would never end."""
+    row = transitions.postponed(entry(doubt_since=NOW, state=State.CREATING), until=LATER, error="waiting")
+    assert (row.state, row.doubt_since, row.due_at, row.error) == (State.IN_DOUBT, NOW, LATER, "waiting")
+    assert (row.attempts, row.version) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("told", "refused"),
+    [
+        ({"state": State.REJECTED}, True),
+        ({"state": State.FAILED, "refused": True}, True),
+        ({"state": State.FAILED, "refused": True, "doubt_since": NOW}, False),
+        ({"state": State.FAILED}, False),
+        ({"state": State.NOT_CREATED, "refused": True}, False),
+    ],
+)
+def test_a_refused_row_is_one_that_certainly_has_no_ticket(told: dict[str, Any], *, refused: bool) -> None:
+    """Given up in doubt, it may have one; given up without, it has none."""
+    assert transitions.is_refused(entry(**told)) is refused
+
+
+def test_a_row_tells_the_way_of_its_ticket() -> None:
+    """Bot, category, account, group (its number, where it has no name) and priority."""
+    way = Route(bot="b", bot_name="B", desk="otra", category="c", label="C", priority="low", group_id=7)
+    told = {"bot": "b", "category": "c", "desk": "otra", "group": "7", "priority": "low"}
+    assert transitions.routed_to(way) == told
+    assert transitions.routed_to(replace(way, group="Pagos"))["group"] == "Pagos"
+    assert transitions.routed_to(replace(way, group_id=None))["group"] == ""
+
+
+def test_a_correction_takes_the_refused_ones_place() -> None:
+    """The row is the new handoff's, one version on."""
+    new = claimed(reason="corrected")
+    assert transitions.corrected(entry(version=4, refused=True), new) == replace(new, version=5)
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "doubt"),
+    [
+        ({"state": State.FAILED}, State.NOT_CREATED, None),
+        ({"state": State.FAILED, "doubt_since": NOW}, State.IN_DOUBT, NOW),
+        ({"state": State.NOT_CREATED}, State.NOT_CREATED, None),
+        ({"state": State.IN_DOUBT, "doubt_since": NOW}, State.IN_DOUBT, NOW),
+        ({"state": State.CREATING, "due_at": NOW + 60}, State.IN_DOUBT, NOW + 60),
+        ({"state": State.REJECTED, "refused": True}, State.REJECTED, None),
+        ({"state": State.FAILED, "refused": True}, State.REJECTED, None),
+        ({"state": State.FAILED, "refused": True, "doubt_since": NOW}, State.IN_DOUBT, NOW),
+    ],
+)
+def test_what_is_reopened_is_due_at_once(before: dict[str, Any], state: State, doubt: float | None) -> None:
+    """Doubt stays doubt, however often a row is taken up again: what may exist is looked for first."""
+    row = transitions.reopened(entry(**before), now=LATER, policy=POLICY)
+    assert (row.state, row.doubt_since, row.due_at) == (state, doubt, LATER)
+    assert row.give_up_at == LATER + 72 * 3600.0
+
+
+@pytest.mark.parametrize(
+    ("before", "doubt"),
+    [
+        ({"state": State.NOT_CREATED}, None),
+        ({"state": State.IN_DOUBT, "doubt_since": NOW}, NOW),
+        ({"state": State.CREATING, "due_at": NOW + 60}, NOW + 60),
+    ],
+)
+def test_what_is_given_up_keeps_its_doubt(before: dict[str, Any], doubt: float | None) -> None:
+    """A row whose caller died may have its ticket: whoever reopens it later must look first."""
+    row = transitions.given_up(entry(handoff="kept", **before), owner="two")
+    assert (row.state, row.due_at, row.doubt_since, row.handoff) == (State.FAILED, None, doubt, "kept")
+    reopened = transitions.reopened(row, now=LATER, policy=POLICY)
+    assert reopened.state == (State.NOT_CREATED if doubt is None else State.IN_DOUBT)
+
+
+def test_the_back_off_doubles_up_to_its_end() -> None:
+    """15 s, doubling to 15 minutes; jitter takes up to half, and many attempts break nothing."""
+    assert [transitions.backoff_s(n, 0.0) for n in range(8)] == [15, 30, 60, 120, 240, 480, 900, 900]
+    assert transitions.backoff_s(10_000, 0.0) == BACKOFF_MAX_S
+    assert transitions.backoff_s(1, 0.5) == 22.5
+    assert transitions.backoff_s(1, 1.0) == 15.0
+
+
+def test_a_rows_life_is_thirty_days() -> None:
+    """What the privacy notice says."""
+    assert ROW_LIFETIME_S == 30 * 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("state", "after"),
+    [
+        (State.CREATING, State.NOT_CREATED),
+        (State.NOT_CREATED, State.NOT_CREATED),
+        (State.REJECTED, State.REJECTED),
+    ],
+)
+def test_words_that_could_not_be_added_are_tried_again(state: State, after: State) -> None:
+    """The row stays what it is, one attempt older; it never turns into one that is posted as a ticket by mistake."""
+    row = transitions.unmade(entry(state=state, attempts=3), until=LATER, error="note: time-out")
+    assert (row.state, row.attempts, row.due_at, row.error) == (after, 4, LATER, "note: time-out")

@@ -1,0 +1,133 @@
+"""What the client says on the wire to an account of Freshdesk's, and how it reads what comes back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+import requests
+import responses
+
+from freshdesk_client import (
+    FreshdeskBusy,
+    FreshdeskClient,
+    FreshdeskRefused,
+    FreshdeskUnreachable,
+    OutcomeUnknown,
+)
+from handoff.transport import RequestsTransport
+
+ACCOUNT = "https://betsur.freshdesk.com"
+TICKETS = f"{ACCOUNT}/api/v2/tickets"
+FIELDS = {"email": "ana@example.com", "subject": "Retiros: ñandú [BF-AAAAAAAA]", "description": "<p>x</p>", "status": 2}
+
+
+@pytest.fixture
+def wire() -> Iterator[responses.RequestsMock]:
+    """Stand between the client and the network; a request nobody expects fails."""
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def client() -> FreshdeskClient:
+    """Return a client of a real account's address."""
+    return FreshdeskClient(RequestsTransport(ACCOUNT, "the-key"))
+
+
+def test_a_ticket_is_one_post_of_json(wire: responses.RequestsMock, client: FreshdeskClient) -> None:
+    """Method, address, key, media type and body are those of Freshdesk's API."""
+    wire.post(TICKETS, json={"id": 7}, status=201)
+    assert client.create_ticket(FIELDS, 5) == 7
+    [call] = wire.calls
+    assert call.request.headers["Authorization"] == "Basic " + base64.b64encode(b"the-key:X").decode()
+    assert call.request.headers["Content-Type"] == "application/json"
+    assert call.request.headers["Accept"] == "application/json"
+    assert json.loads(call.request.body or "") == FIELDS
+
+
+def test_a_list_asks_for_one_persons_newest(wire: responses.RequestsMock, client: FreshdeskClient) -> None:
+    """The address is quoted, the moment is UTC, and no body goes along."""
+    asked = {
+        "email": "ana+bot@example.com",
+        "updated_since": "2025-08-20T01:21:15Z",
+        "order_by": "created_at",
+        "order_type": "desc",
+        "per_page": "100",
+        "page": "1",
+    }
+    wire.get(TICKETS, json=[], match=[responses.matchers.query_param_matcher(asked)])
+    page = client.list_tickets(5, since=1_755_652_875.0, email="ana+bot@example.com")
+    assert (page.rows, page.more, wire.calls[0].request.body) == ([], False, None)
+
+
+def test_a_note_is_private(wire: responses.RequestsMock, client: FreshdeskClient) -> None:
+    """The person never sees what is added for the agent."""
+    wire.post(f"{TICKETS}/7/notes", json={"id": 1}, status=201)
+    client.add_note(7, "<p>más</p>", 5)
+    assert json.loads(wire.calls[0].request.body or "") == {"body": "<p>más</p>", "private": True}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(status: int, wire: responses.RequestsMock, client: FreshdeskClient) -> None:
+    """Neither the key nor the person's words go to another address."""
+    wire.post(TICKETS, status=status, headers={"Location": "https://elsewhere.example.com/"})
+    with pytest.raises(OutcomeUnknown):
+        client.create_ticket(FIELDS, 5)
+    assert [call.request.url for call in wire.calls] == [TICKETS]
+
+
+def test_decimal_rate_limits_are_read(wire: responses.RequestsMock, client: FreshdeskClient) -> None:
+    """Live accounts write `50.0` where the documentation shows `50`."""
+    told = {"X-RateLimit-Total": "50.0", "X-RateLimit-Remaining": "8.0"}
+    wire.get(f"{ACCOUNT}/api/v2/agents/me", json={"id": 1}, headers=told)
+    assert client.get("agents/me", 5) == {"id": 1}
+    assert client.meter.limit == (50.0, 8.0)
+
+
+def test_a_full_minute_says_when_to_come_again(wire: responses.RequestsMock, client: FreshdeskClient) -> None:
+    """A 429 has no dependable body; its header counts."""
+    wire.post(TICKETS, body="", status=429, headers={"Retry-After": "34"})
+    with pytest.raises(FreshdeskBusy) as caught:
+        client.create_ticket(FIELDS, 5)
+    assert caught.value.retry_after_s == 34.0
+
+
+def test_a_refusal_names_its_fields(wire: responses.RequestsMock, client: FreshdeskClient) -> None:
+    """Fields and codes are read, never Freshdesk's wording."""
+    errors = [{"field": "group_id", "message": "There is no group matching", "code": "invalid_value"}]
+    wire.post(TICKETS, json={"description": "Validation failed", "errors": errors}, status=400)
+    with pytest.raises(FreshdeskRefused) as caught:
+        client.create_ticket(FIELDS, 5)
+    assert (caught.value.status, caught.value.fields, caught.value.codes) == (400, ("group_id",), ("invalid_value",))
+
+
+@pytest.mark.parametrize(
+    ("end", "meaning"),
+    [
+        (requests.ConnectionError(ConnectionResetError("reset")), OutcomeUnknown),
+        (requests.ReadTimeout("slow"), OutcomeUnknown),
+        (requests.ConnectTimeout("nobody"), FreshdeskUnreachable),
+    ],
+)
+def test_each_bad_end_has_its_meaning(
+    end: Exception, meaning: type[Exception], wire: responses.RequestsMock, client: FreshdeskClient
+) -> None:
+    """Whether a ticket may exist is told by the class."""
+    wire.post(TICKETS, body=end)
+    with pytest.raises(meaning):
+        client.create_ticket(FIELDS, 5)
+
+
+def test_what_the_caller_was_handling_does_not_colour_the_answer(
+    wire: responses.RequestsMock, client: FreshdeskClient
+) -> None:
+    """A refused connection to somebody else must not make a lost answer of Freshdesk's look like "never sent"."""
+    wire.post(TICKETS, body=requests.ConnectionError(ConnectionResetError("reset")))
+    try:
+        raise requests.ConnectTimeout("the ledger")  # noqa: TRY301 -- to be handling it is the point
+    except requests.ConnectTimeout:
+        with pytest.raises(OutcomeUnknown):
+            client.create_ticket(FIELDS, 5)

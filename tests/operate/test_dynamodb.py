@@ -1,0 +1,75 @@
+"""The same commands on DynamoDB: only LEDGER_URL differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from handoff.ledger import State
+from handoff.ledger.dynamodb import DynamoDBLedger
+from handoff.transitions import changed
+from tests.factories import EMAIL
+from tests.ledger_factories import REGION, dynamodb_table
+from tests.operate.operating import Station
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """Return the address of moto's server."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "local")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
+@pytest.fixture
+def on_dynamodb(station: Station, moto: str) -> Station:
+    """Return the machine with its ledger in a table of its own."""
+    table = dynamodb_table(moto)
+    ledger = DynamoDBLedger(table, region=REGION, endpoint=moto)
+    url = f"dynamodb://{table}?region={REGION}&endpoint={moto}"
+    return replace(station, environ=station.environ | {"LEDGER_URL": url}, ledger=ledger)
+
+
+def test_a_handoff_is_listed_shown_retried_audited_and_forgotten(on_dynamodb: Station) -> None:
+    """The whole life of one that was given up."""
+    station = on_dynamodb
+    station.desk.weather("rate-limited")
+    reference = station.deliver().reference
+    station.desk.weather("healthy")
+    [row] = station.rows()
+    station.ledger.replace(row, changed(row, due_at=station.clock.now(), give_up_at=station.clock.now()))
+    assert station.run("sweep").out.startswith("Swept: 1 given up")
+    assert [one["reference"] for one in station.run("list", "--state", "failed", "--json").json] == [reference]
+    assert "Given up" in station.run("show", reference).out
+    assert station.run("audit").status == 1
+    assert station.run("retry", "--all", "--now").status == 0
+    assert station.run("audit", "--json").json["tickets_per_handoff"] == 1.0
+    assert station.run("forget", EMAIL).status == 0
+    [left] = station.rows()
+    assert (left.state, left.person, left.ticket_id) == (State.CREATED, "", 1)
+
+
+def test_check_reads_the_table_and_its_indexes(on_dynamodb: Station) -> None:
+    """A table that is not there is a fault."""
+    assert "the dynamodb ledger answers" in on_dynamodb.run("check").out
+    gone = on_dynamodb.environ["LEDGER_URL"].replace("dynamodb://", "dynamodb://gone-")
+    ran = on_dynamodb.run("check", LEDGER_URL=gone)
+    assert ran.status == 1
+    assert "ResourceNotFoundException" in ran.out
+
+
+def test_a_table_that_is_not_there_ends_with_3(on_dynamodb: Station) -> None:
+    """In one line."""
+    gone = on_dynamodb.environ["LEDGER_URL"].replace("dynamodb://", "dynamodb://gone-")
+    ran = on_dynamodb.run("list", LEDGER_URL=gone)
+    assert ran.status == 3
+    assert ran.err.startswith("LEDGER_URL: the ledger does not answer (ResourceNotFoundException)")

@@ -1,0 +1,126 @@
+"""S5: bodies that are too long, lie about their length, come in pieces, compressed, slowly or never."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+import requests
+
+from dev.local_freshdesk import LocalFreshdesk
+from handoff.strict_json import BODY_MAX
+from tests.factories import API_KEY, SECRET, body
+from tests.serving import Served, serve
+
+HEAD = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
+MEMORY_MAX = 64 * 1024 * 1024
+SOUND = json.dumps(body()).encode()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Run the function in its own server, with few threads."""
+    folder = tmp_path_factory.mktemp("served")
+    with LocalFreshdesk(api_key=API_KEY) as desk, serve(desk.url, folder, THREADS="32") as running:
+        yield running
+
+
+def padded(size: int, message_id: str) -> bytes:
+    """Return a sound body of exactly size bytes."""
+    raw = json.dumps(body(message_id=message_id, user_email=f"{message_id}@example.com")).encode()[:-1] + b', "x": "'
+    return raw + b"x" * (size - len(raw) - 2) + b'"}'
+
+
+def head(*lines: str) -> bytes:
+    """Return the head of a POST with these lines."""
+    told = [f"{name}: {value}" for name, value in HEAD.items()]
+    return "\r\n".join(["POST / HTTP/1.1", "Host: x", *told, *lines, "", ""]).encode()
+
+
+def told(served: Served, raw: bytes, *, hang_up: bool = False) -> int:
+    """Send raw bytes and return the status that comes back; 0 where the server only closes."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as wire:
+        wire.sendall(raw)
+        if hang_up:
+            wire.shutdown(socket.SHUT_WR)
+        line = wire.makefile("rb").readline().split()
+        return int(line[1]) if line else 0
+
+
+def well(served: Served, message_id: str) -> bool:
+    """Tell whether an ordinary handoff becomes a ticket."""
+    sent = body(message_id=message_id, user_email=f"{message_id}@example.com")
+    return requests.post(served.url, json=sent, headers=HEAD, timeout=20).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("size", "status"),
+    [(BODY_MAX - 1, 201), (BODY_MAX, 201), (BODY_MAX + 1, 413), (3_000_000, 413), (11_000_000, 413)],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_bound_holds_however_the_body_comes(served: Served, size: int, status: int, chunked: bool) -> None:  # noqa: FBT001 -- a table's column
+    """To the byte, with Content-Length and in chunks; past the framework's own bound as well."""
+    raw = padded(size, f"m{size}{chunked}".lower())
+    data = (raw[at : at + 65_536] for at in range(0, size, 65_536)) if chunked else raw
+    try:
+        assert requests.post(served.url, data=data, headers=HEAD, timeout=30).status_code == status
+    except requests.ConnectionError:
+        assert size > 10_000_000  # the server closed while we were still sending what it had refused
+
+
+LIES = (
+    ((f"Content-Length: {len(SOUND) + 500}",), SOUND, {0, 400, 503}),
+    (("Content-Length: 10",), SOUND, {400}),
+    (("Content-Length: -1",), SOUND, {400}),
+    (("Content-Length: ten",), SOUND, {400}),
+    (("Content-Length: 1e3",), SOUND, {400}),
+    (("Content-Length: 99999999999999999999",), SOUND, {0, 413, 503}),
+    (("Content-Length: 10", "Content-Length: 20"), SOUND, {400}),
+    ((f"Content-Length: {len(SOUND)}", "Transfer-Encoding: chunked"), SOUND, {400, 503}),
+    (("Transfer-Encoding: chunked",), b"zz\r\n" + SOUND, {0, 400, 503}),
+    (("Transfer-Encoding: chunked",), b'5\r\n{"a', {0, 400, 503}),
+    (("Transfer-Encoding: chunked",), b"ffffffffffffffff\r\n{", {0, 400, 503}),
+    (("Transfer-Encoding: gzip",), SOUND, {400, 501}),
+    (("Transfer-Encoding: chunked, identity",), SOUND, {400}),
+    ((), b"", {400}),
+)
+
+
+@pytest.mark.parametrize(("lines", "rest", "allowed"), LIES, ids=range(len(LIES)))
+def test_a_length_that_lies_harms_nobody(
+    served: Served, lines: tuple[str, ...], rest: bytes, allowed: set[int]
+) -> None:
+    """Refused by the server, or by the function, or cut off; the next caller is answered as ever."""
+    assert told(served, head(*lines) + rest, hang_up=True) in allowed
+    assert well(served, f"after-lie-{LIES.index((lines, rest, allowed))}")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip"])
+def test_a_compressed_body_is_never_unpacked(served: Served, encoding: str) -> None:
+    """415, so no bomb goes off: 100 MB in 100 kB."""
+    bomb = gzip.compress(b"0" * 100_000_000, compresslevel=1)[:BODY_MAX]
+    answer = requests.post(served.url, data=bomb, headers={**HEAD, "Content-Encoding": encoding}, timeout=20)
+    assert answer.status_code == 415
+
+
+def test_slow_bodies_do_not_hold_up_the_others(served: Served) -> None:
+    """Twenty callers who never finish their body, and an ordinary one in between is answered."""
+    with ExitStack() as open_wires:
+        for _ in range(20):
+            wire = open_wires.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=20))
+            wire.sendall(head(f"Content-Length: {len(SOUND)}") + SOUND[:50])
+        assert well(served, "between-slow-ones")
+    assert well(served, "after-slow-ones")
+
+
+def test_memory_stays_bounded(served: Served) -> None:
+    """Bodies of 8 MB, one after the other, and none kept in memory whole."""
+    assert well(served, "before-large-ones")
+    before = served.resident_bytes
+    for _ in range(12):
+        assert requests.post(served.url, data=b"x" * 8_000_000, headers=HEAD, timeout=20).status_code == 413
+    assert served.resident_bytes - before < MEMORY_MAX

@@ -1,0 +1,70 @@
+"""S6: a corpus of JSON and what looks like it. Every invalid body is a 400 that is kept; no body is ever a 5xx."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from handoff.inbound import InvalidHandoff, read_handoff
+from handoff.strict_json import MalformedJSON, parse_body
+from tests.corpora import JSON_FILES
+from tests.edge import Function
+from tests.factories import request
+
+REFUSED = [file for file in JSON_FILES if file.name.startswith("refused_")]
+READ = [file for file in JSON_FILES if file.name.startswith("read_")]
+
+
+def by_name(file: Path) -> str:
+    """Return what the corpus calls a file."""
+    return file.stem
+
+
+def test_the_corpus_is_large_enough_to_mean_something() -> None:
+    """A hundred ways to be refused, and some that only look like it."""
+    assert len(REFUSED) >= 100
+    assert len(READ) >= 25
+    assert len(REFUSED) + len(READ) == len(JSON_FILES)
+
+
+@pytest.mark.parametrize("file", REFUSED, ids=by_name)
+def test_what_is_no_json_is_malformed(file: Path) -> None:
+    """One error class, whose text holds nothing of the body."""
+    with pytest.raises(MalformedJSON) as caught:
+        parse_body(file.read_bytes())
+    assert str(caught.value) in {"JSONDecodeError", "UnicodeDecodeError", "UnicodeEncodeError"} | {
+        *("ValueError", "RecursionError", "not an object"),
+    }
+
+
+@pytest.mark.parametrize("file", READ, ids=by_name)
+def test_what_is_json_is_read(file: Path) -> None:
+    """As a handoff, or as one with faults."""
+    try:
+        assert read_handoff(parse_body(file.read_bytes())).key
+    except InvalidHandoff as error:
+        assert error.faults  # noqa: PT017 -- either end is right, and each has its own promise
+
+
+def test_every_file_gets_the_right_answer(function: Function) -> None:
+    """Over the whole edge: 400 with a reference, or 201 or 422; nothing else."""
+    wrong = []
+    for file in JSON_FILES:
+        reply = function(request(raw=file.read_bytes()))
+        allowed = {400} if file in REFUSED else {201, 200, 202, 422}
+        if reply.status not in allowed or "reference" not in json.loads(reply.body):
+            wrong.append((file.name, reply.status))
+    assert wrong == []
+
+
+def test_pythons_own_reader_takes_what_we_refuse() -> None:
+    """The control: without the strict reader a good part of the corpus would come in."""
+    taken = 0
+    for file in REFUSED:
+        try:
+            taken += isinstance(json.loads(file.read_bytes()), dict)
+        except (ValueError, RecursionError):
+            continue
+    assert taken >= 20

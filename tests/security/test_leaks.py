@@ -1,0 +1,136 @@
+"""S13, S14: whatever happens, no log line tells of a person or a secret, and each is one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from dev.local_freshdesk import LocalFreshdesk
+from handoff import sweep
+from handoff.log import JSONLines, log_as_json
+from handoff.responses import Reply
+from tests.corpora import TEXTS
+from tests.edge import Function, open_function
+from tests.factories import API_KEY, CANARIES, EMAIL, NAME, PHONE, SECRET, body, request
+from tests.handoff.test_transport import Start, answering, start
+from tests.leaks import LEAKS, canaries_in
+from tests.serving import serve
+
+__all__ = ["start"]  # the fixture
+
+WEATHERS = ("slow", "rate-limited", "broken", "html-502", "down", "answer-lost", "late-write")
+
+
+class Lines(logging.Handler):
+    """Keeps every record as the line it becomes."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one, with its traceback if it has one."""
+        told = JSONLines().format(record)
+        self.lines.append(told + (logging.Formatter().formatException(record.exc_info) if record.exc_info else ""))
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """Give every line that is logged from here on, down to DEBUG, by whomever."""
+    handler, loggers = Lines(), (logging.getLogger(), logging.getLogger("handoff"), logging.getLogger("urllib3"))
+    before = [logger.level for logger in loggers]
+    for logger in loggers[:2]:
+        logger.addHandler(handler)
+    loggers[0].setLevel(logging.INFO)
+    try:
+        yield handler.lines
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
+def everything(function: Function, desk: LocalFreshdesk) -> Iterator[Reply]:
+    """Do what can be done: good, repeated, refused, in every weather, with a sweep after each."""
+    for number, weather in enumerate(WEATHERS):
+        desk.weather(weather, times=3, seconds=0.05)
+        fresh = {"message_id": f"w{number}", "user_email": EMAIL if number < 3 else f"{number}{EMAIL}"}
+        yield function(request(raw=json.dumps(body(**fresh, user_phone=PHONE, otro=NAME)).encode()))
+        desk.weather("healthy")
+        sweep.sweep(function.delivery, budget_s=13.0)
+    yield function(request(reason=f"otras palabras de {NAME}"))
+    yield function(request(reason=f"más palabras de {NAME}"))
+    for name, wrong in (("user_email", f"{NAME}@"), ("user_phone", NAME), ("category", [NAME]), ("reason", {NAME: 1})):
+        yield function(request(raw=json.dumps(body(**{name: wrong}, message_id=name)).encode()))
+    for raw in (f'{{"user_name": "{NAME}", '.encode(), b"\xff" + NAME.encode(), NAME.encode() * 30_000):
+        yield function(request(raw=raw))
+    yield function(request(content_type=f"text/{NAME}"))
+    yield function(request(authorization=f"Bearer {SECRET}{NAME}"))
+    yield function(request(method="GET", path=f"/?reference={EMAIL}"))
+    yield function(request(method=NAME.upper().replace(" ", "")))
+    yield function(request(headers={"Idempotency-Key": EMAIL, "X-Forwarded-For": NAME, "User-Agent": EMAIL}))
+
+
+def test_nothing_that_happens_leaks(function: Function, desk: LocalFreshdesk) -> None:
+    """Logs and answers hold no secret, no name, no address and no words."""
+    with listening() as lines:
+        told = [reply.body for reply in everything(function, desk)]
+    assert len(told) >= 20
+    assert len(lines) >= 30
+    assert [(line, found) for line in lines if (found := canaries_in(line))] == []
+    assert [(text, found) for text in told if (found := canaries_in(text))] == []
+    assert [line for line in lines if not isinstance(json.loads(line), dict)] == []
+
+
+@pytest.mark.parametrize("platform_formats", [False, True])
+def test_a_header_nobody_can_read_leaks_nothing(start: Start, tmp_path: Path, *, platform_formats: bool) -> None:
+    """urllib3 would warn of it, and tell the address of the call: whose tickets are looked for."""
+    host = start(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\nX-A: 1\r\n\r\n[]"))
+    with listening() as lines, open_function(f"http://127.0.0.1:{host.port}", tmp_path) as function:
+        log_as_json(platform_formats=platform_formats)
+        assert function(request()).status == 202
+    assert len(lines) >= 1
+    assert [(line, found) for line in lines if (found := canaries_in(line))] == []
+
+
+def test_the_search_would_find_a_leak() -> None:
+    """The control: one careless line is enough."""
+    with listening() as lines:
+        logging.getLogger("handoff.edge").info("refused", extra={"sent": {"name": NAME}})
+        assert [canaries_in(line) for line in lines if "refused" in line] != [[]]
+    assert LEAKS.found  # the search that runs after every test has seen it, too
+    LEAKS.found.clear()
+
+
+def test_no_page_of_an_error_leaks(tmp_path: Path) -> None:
+    """What the server itself says when everything is down: our problem, and no traceback."""
+    with open_function("http://127.0.0.1:9", tmp_path) as function:
+        function.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
+        (tmp_path / "handoffs.db").unlink(missing_ok=True)
+        (tmp_path / "handoffs.db").mkdir()
+        reply = function(request())
+    assert reply.status == 503
+    assert canaries_in(reply.body) == []
+    assert "Traceback" not in reply.body
+
+
+def test_every_line_of_the_running_function_is_json(tmp_path: Path) -> None:
+    """Control characters in every field and header make no line of their own, and no line tells of anybody."""
+    with LocalFreshdesk(api_key=API_KEY) as desk, serve(desk.url, tmp_path) as served:
+        for number, text in enumerate([*TEXTS.values()][::4]):
+            fields = dict.fromkeys(("reason", "bot", "category", "user_name", "language", f"n{text}"), f"{NAME}{text}")
+            sent = body(**fields, message_id=f"m{number}{text}", user_email=f"{number}{EMAIL}")
+            headers = {"Authorization": f"Bearer {SECRET}", "Idempotency-Key": f"{EMAIL}{number}"}
+            requests.post(served.url, json=sent, headers=headers, timeout=20)
+            requests.post(served.url, data=text.encode("utf-8", "replace"), headers=headers, timeout=20)
+            requests.get(served.url, params={"reference": text[:2000]}, headers=headers, timeout=20)
+    lines = served.log.read_text(encoding="utf-8").splitlines()
+    assert len(lines) >= 60
+    assert [line for line in lines if not line.startswith("{") or "timestamp" not in json.loads(line)] == []
+    assert [canary for canary in CANARIES for line in lines if canary in line] == []

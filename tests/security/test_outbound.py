@@ -1,0 +1,122 @@
+"""S11: nothing a caller sends changes where a request to Freshdesk goes or what its head says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import requests
+
+from handoff.inbound import schema
+from tests.corpora import TEXTS
+from tests.edge import Function, open_function
+from tests.factories import request
+
+ESCAPES = (
+    *("x\r\nX-Injected: 1", "x\nHost: e.example", "../../../evil", "/../admin", "@e.example", "e.example:80/x"),
+    *("https://e.example/", "?x=1", "#x", "%0d%0aX: 1", "%2e%2e%2f", "\\\\e.example", "x HTTP/1.1\r\n\r\nGET /x"),
+    *("x\u2028X: 1", "x\u560d\u560aX: 1", "//e.example", "file:///etc/passwd", ";x", "&email=x", "\x00", "0\r\n\r\n"),
+)
+FIELDS = sorted(schema()["properties"].keys() - {"user_email", "user_phone"})
+
+
+Head = tuple[str, tuple[tuple[str, str], ...]]  # request line, headers
+
+
+class Recorder(BaseHTTPRequestHandler):
+    """Notes each request line and head, and answers what it is told."""
+
+    heads: ClassVar[list[Head]]
+    answer: ClassVar[tuple[int, dict[str, str]]]
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
+
+    def do_POST(self) -> None:
+        """Note and answer."""
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        told = tuple((name, value) for name, value in self.headers.items() if name != "Content-Length")
+        self.heads.append((self.requestline, told))
+        status, headers = self.answer
+        raw = json.dumps({"id": len(self.heads)}).encode()
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(raw))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def do_GET(self) -> None:
+        """Note and answer."""
+        self.do_POST()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def recording(status: int = 201, **headers: str) -> Iterator[tuple[str, list[Head]]]:
+    """Run a server that answers everything so; give its address and what came."""
+
+    class Handler(Recorder):
+        heads: ClassVar[list[Head]] = []
+        answer = (status, headers)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", Handler.heads
+        finally:
+            server.shutdown()
+
+
+def send(function: Function, number: int, text: str) -> int:
+    """Send text in every field, as an unknown field's name and in the header; return the status."""
+    fields: dict[str, Any] = dict.fromkeys(FIELDS, f"x{text}")
+    fields |= {f"n{text}": text, "user_email": f"p{number}@example.com"}
+    header = "".join(one for one in text if one.isprintable() and one.isascii())
+    return function(request(**fields, headers={"Idempotency-Key": f"k{number}{header}"})).status
+
+
+def test_where_and_how_we_ask_never_changes(tmp_path: Path) -> None:
+    """One request line and one set of headers, for every escape and every hostile text in every field."""
+    with recording() as (url, heads), open_function(url, tmp_path) as function:
+        told = [send(function, number, text) for number, text in enumerate((*ESCAPES, *TEXTS.values()))]
+    assert set(told) == {201}
+    assert len(heads) == len(told)
+    assert len(set(heads)) == 1
+    line, names = heads[0]
+    assert line == "POST /api/v2/tickets HTTP/1.1"
+    assert {name for name, _ in names} <= {
+        *("Host", "Authorization", "Accept", "Accept-Encoding", "User-Agent", "Content-Type", "Connection"),
+    }
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_no_redirect_is_ever_followed(tmp_path: Path, status: int) -> None:
+    """The handoff is kept and the alarm raised; the place the answer points to is never asked."""
+    with recording() as (elsewhere, visits), recording(status, Location=elsewhere) as (url, heads):
+        with open_function(url, tmp_path) as function:
+            assert function(request()).status == 202
+        assert heads
+        assert visits == []
+
+
+@pytest.mark.parametrize("status", [302, 308])
+def test_no_redirect_within_freshdesk_is_followed_either(tmp_path: Path, status: int) -> None:
+    """What looks like another page of the same account is not asked for."""
+    with recording(status, Location="/elsewhere") as (url, heads), open_function(url, tmp_path) as function:
+        assert function(request()).status == 202
+    assert heads
+    assert [line for line, _ in heads if "elsewhere" in line] == []
+
+
+def test_the_recorder_would_see_a_visit() -> None:
+    """The control: a client that follows redirects is seen at the other place."""
+    with recording() as (elsewhere, visits), recording(307, Location=elsewhere) as (url, _):
+        requests.post(url, json={}, timeout=5)
+    assert len(visits) == 1

@@ -1,0 +1,204 @@
+"""S1, S2, S3: strangers get nothing, secrets are compared in constant time, and changed without an outage."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import itertools
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hmac import compare_digest
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Request
+
+from dev.local_freshdesk import LocalFreshdesk
+from tests.edge import Function, main, open_function
+from tests.factories import API_KEY, SECRET, request
+from tests.serving import Served, serve
+
+SCHEMES = (
+    *("", "Bearer", "bearer ", "Basic", "Digest", "Token", "Bearer:", "Bearer=", "Bearer,", "Negotiate", "Bearer\t"),
+    *("Bearer\u00a0", "B\u00e9arer", "\x00Bearer", "Bearer Bearer", "null", "AWS4-HMAC-SHA256", "Bea\x00rer"),
+)
+TOKENS = (
+    *("", SECRET[:-1], SECRET[1:], SECRET + "x", "x" + SECRET, SECRET.upper(), SECRET[::-1], SECRET * 2),
+    *(f"{SECRET},", f"{SECRET},{SECRET}", f"{SECRET} {SECRET}", f'"{SECRET}"', f"<{SECRET}>", f"{SECRET}\x00"),
+    *(f"\x00{SECRET}", f"{SECRET};", f"{SECRET}\u00a0x", f"\u00fe{SECRET}", f"{SECRET[:-1]}\u00b2"),
+    *(base64.b64encode(SECRET.encode()).decode(), base64.b64encode(f"x:{SECRET}".encode()).decode(), "====", "null"),
+    *(
+        "undefined",
+        "true",
+        "0",
+        "[object Object]",
+        "{{secret}}",
+        "${WEBHOOK_SECRET}",
+        "%s%n",
+        "' OR '1'='1",
+        "../secret",
+    ),
+    *("\u00ff" * 100, "\u00e9", "\x00", "\x01\x02\x7f", "\x80\x81", "?" * len(SECRET), "*", "a" * 65_536, " " * 9_000),
+    "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.",
+)
+HEADERS = [f"{scheme} {token}" for scheme, token in itertools.product(SCHEMES, TOKENS)]
+
+
+class Untouchable:
+    """A body that must not be read."""
+
+    def read(self, *_: int) -> bytes:
+        """Fail the test."""
+        raise AssertionError("the body of a stranger was read")
+
+    readline = read
+
+
+def from_stranger(header: str | None, method: str = "POST") -> Request:
+    """Return a request with this Authorization, exactly as WSGI would hand it over."""
+    wsgi: dict[str, Any] = {**request(authorization=None, method=method).environ, "wsgi.input": Untouchable()}
+    return Request(wsgi if header is None else {**wsgi, "HTTP_AUTHORIZATION": header})
+
+
+def test_strangers_get_nothing(function: Function, desk: LocalFreshdesk) -> None:
+    """More than 500 headers: 401 each, no body read, nothing kept, nobody called."""
+    assert len(set(HEADERS)) >= 500
+    told = {header: function(from_stranger(header)).status for header in (*HEADERS, None)}
+    assert {header for header, status in told.items() if status != 401} == set()
+    assert {function(from_stranger(header, "GET")).status for header in HEADERS[::7]} == {401}
+    assert (desk.calls, list(function.delivery.ledger.each())) == ([], [])
+
+
+def test_the_right_header_would_read_the_body(function: Function) -> None:
+    """The control: with the secret the same request does touch its body."""
+    assert function(from_stranger(f"Bearer {SECRET}")).status == 503
+
+
+def test_comparing_text_breaks_on_half_of_them() -> None:
+    """The control: a comparison of str, as many libraries do, raises on anything that is not ASCII."""
+    strange = [header for header in HEADERS if not header.isascii()]
+    assert len(strange) >= 50
+    with pytest.raises(TypeError):
+        compare_digest(strange[0], SECRET)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, LocalFreshdesk]]:
+    """Run the function in its own server."""
+    with LocalFreshdesk(api_key=API_KEY) as desk, serve(desk.url, tmp_path_factory.mktemp("served")) as running:
+        yield running, desk
+
+
+WIRE = (
+    b"Authorization: Bearer wrong\r\nAuthorization: Bearer " + SECRET.encode(),
+    b"Authorization: Bearer " + SECRET.encode() + b"\r\nAuthorization: Bearer wrong",
+    b"Authorization:Bearer\x00" + SECRET.encode(),
+    b"Authorization : Bearer " + SECRET.encode(),
+    b"Authorization: Bearer\r\n " + SECRET.encode(),
+    b"Authorization: Bearer " + b"a" * 8_000,
+    b"Authorization: Bearer " + b"a" * 65_536,
+    b"Authorization: Bearer \xff\xfe\xf0",
+    b"Authorization: Bearer " + "ñ".encode() * 50,
+    b"authorization: bearer",
+    b"Proxy-Authorization: Bearer " + SECRET.encode(),
+    b"X-Authorization: Bearer " + SECRET.encode(),
+    b"Cookie: Authorization=Bearer " + SECRET.encode(),
+    b"Authorization: Bearer \x01\x02",
+    b"X: y\nAuthorization: Bearer " + SECRET.encode(),
+    b"X-HTTP-Method-Override: GET",
+    b"\r\n".join(b"X-%d: y" % number for number in range(500)),
+)
+
+
+@pytest.mark.parametrize("header", WIRE, ids=range(len(WIRE)))
+def test_strangers_get_nothing_on_the_wire(served: tuple[Served, LocalFreshdesk], header: bytes) -> None:
+    """What is no HTTP the server refuses itself, the rest is 401; nobody is called."""
+    running, desk = served
+    lines = (
+        b"POST / HTTP/1.1",
+        b"Host: x",
+        b"Content-Type: application/json",
+        b"Content-Length: 2",
+        header,
+        b"",
+        b"{}",
+    )
+    assert status_of(running, b"\r\n".join(lines)) in {400, 401, 431}
+    assert desk.calls == []
+
+
+def status_of(running: Served, raw: bytes) -> int:
+    """Send raw bytes and return the status of the first answer."""
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as wire:
+        wire.sendall(raw)
+        return int(wire.makefile("rb").readline().split()[1])
+
+
+SOURCE = Path(main.__file__).read_text(encoding="utf-8")
+NAIVE = """
+class Function:
+    def __init__(self, secrets):
+        self._secrets = secrets
+    def _authorised(self, header):
+        return header.removeprefix("Bearer ") in self._secrets
+"""
+
+
+def secrets_outside_compare_digest(source: str) -> list[int]:
+    """Return the lines where a secret is used in another way than to keep it or to give it to compare_digest."""
+    tree = ast.parse(source)
+    safe: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ListComp) and "_secrets" in ast.unparse(node.generators[0].iter):
+            call = node.elt
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "compare_digest":
+                safe |= {*ast.walk(node)}
+    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "_secrets"]
+    return [node.lineno for node in uses if node not in safe and isinstance(node.ctx, ast.Load)]
+
+
+def test_secrets_only_ever_reach_compare_digest() -> None:
+    """S2: one place compares, in constant time, with every secret and no way out early."""
+    assert secrets_outside_compare_digest(SOURCE) == []
+    assert SOURCE.count("compare_digest(") == 1
+    assert [f for f in Path(main.__file__).parent.glob("*.py") if "compare_digest" in f.read_text("utf-8")] == [
+        Path(main.__file__),
+    ]
+
+
+def test_the_search_for_other_uses_bites() -> None:
+    """The control: a plain `in` is found, and so is a loop that stops at the first match."""
+    assert secrets_outside_compare_digest(NAIVE) == [6]
+    early = SOURCE.replace(
+        "matches = [compare_digest(given, secret) for secret in self._secrets]", "matches = self._secrets"
+    )
+    assert early != SOURCE
+    assert secrets_outside_compare_digest(early) != []
+
+
+def refused_while_changing(deployed: list[Function], sent: list[str], each: int) -> int:
+    """Return how many of the requests are refused while deployments and senders follow each other."""
+    steps = [(function, secret) for function, secret in zip(deployed, sent, strict=True) for _ in range(each)]
+
+    def ask(step: tuple[Function, str]) -> bool:
+        function, secret = step
+        asked = request(method="GET", path="/?reference=BF-AAAAAAAA", authorization=f"Bearer {secret}")
+        return function(asked).status == 401
+
+    with ThreadPoolExecutor(8) as pool:
+        return sum(pool.map(ask, steps))
+
+
+def test_a_secret_is_changed_without_an_outage(desk: LocalFreshdesk, tmp_path: Path) -> None:
+    """S3: add the new one, change the bots, take the old one out: 1,000 requests, none refused; then the old is 401."""
+    old, new = "o" * 32, "n" * 32
+    with (
+        open_function(desk.url, tmp_path, WEBHOOK_SECRET=old) as before,
+        open_function(desk.url, tmp_path, WEBHOOK_SECRET=f"{old},{new}") as during,
+        open_function(desk.url, tmp_path, WEBHOOK_SECRET=new) as after,
+    ):
+        assert refused_while_changing([before, during, during, after], [old, old, new, new], 250) == 0
+        assert refused_while_changing([after], [old], 10) == 10
+        assert refused_while_changing([before, after, after], [old, old, new], 10) == 10  # control: without the middle

@@ -1,0 +1,67 @@
+"""S17: little is taken from others, and what is taken is pinned to the byte."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.edge import main
+
+ROOT = Path(main.__file__).parent
+# Imported beside the library that brings it: not one more to choose or to watch.
+BROUGHT_BY = {"werkzeug": "flask", "markupsafe": "jinja2", "urllib3": "requests"}
+PLATFORM = {"lambda_handler.py", "handoff/ledger/dynamodb.py"}  # AWS's own libraries, on AWS only
+DIRECT_MAX = 5
+
+
+def rooms() -> list[Path]:
+    """Return the files that are the function, without the operator's commands."""
+    return [file for file in [*ROOT.glob("*.py"), *ROOT.glob("handoff/**/*.py")] if file.name != "ops.py"]
+
+
+def third_party(source: str) -> set[str]:
+    """Return the libraries that source imports and that are neither Python's nor ours."""
+    tree = ast.parse(source)
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    ours = {file.stem for file in ROOT.glob("*.py")} | {file.name for file in ROOT.iterdir() if file.is_dir()}
+    roots = {name.partition(".")[0] for name in names} - {"", "__future__"}
+    return {BROUGHT_BY.get(name, name) for name in roots - ours - sys.stdlib_module_names}
+
+
+def test_the_function_stands_on_five_libraries() -> None:
+    """Everything else is Python's own; AWS's libraries are imported on AWS only."""
+    files = [file for file in rooms() if str(file.relative_to(ROOT)) not in PLATFORM]
+    used = set[str]().union(*(third_party(file.read_text(encoding="utf-8")) for file in files))
+    assert used == {"flask", "requests", "jsonschema", "email_validator", "jinja2"}
+    assert len(used) <= DIRECT_MAX
+
+
+def test_the_count_sees_a_new_library() -> None:
+    """The control: one more import, wherever in a file, is one more."""
+    assert third_party("def f():\n    import numpy.linalg\nfrom flask import Request\nimport os") == {"numpy", "flask"}
+
+
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-lambda.txt", "requirements-dev.txt", "requirements-proof.txt"]
+)
+def test_every_requirement_is_pinned_by_hash(name: str) -> None:
+    """One version each, and only the files that were looked at."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert len(lines) >= 10
+    assert [
+        line[:60] for line in lines if not re.match(r"[A-Za-z0-9._\[\],-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line)
+    ] == []
+
+
+def test_vulnerabilities_can_be_looked_up() -> None:
+    """`make audit` asks for both ways of deploying and for the packages of Node; it needs the network."""
+    made = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = made[made.index("\naudit:") :].split("\n\n")[0]
+    for told in ("requirements.txt", "requirements-lambda.txt", "npm audit"):
+        assert told in recipe
