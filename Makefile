@@ -27,7 +27,7 @@ format: $(VENV)/dev.stamp  ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-COVERED := handoff freshdesk_client freshdesk_url rate_limit main
+COVERED := handoff freshdesk_client main
 
 coverage: $(VENV)/dev.stamp  ## every line and branch of the function's own rooms is run by its tests
 	$(BIN)/python -m pytest -q -n 2 -m "not node" $(COVERED:%=--cov=%) --cov-report=term-missing --cov-fail-under=100 \

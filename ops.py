@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from freshdesk_client import FreshdeskError
-from handoff.clock import SystemClock
-from handoff.deadline import Clock
+from handoff.deadline import Clock, SystemClock
 from handoff.ledger import LedgerUnavailable
 from handoff.settings import SettingsError
 from operate.arguments import parser

@@ -1,17 +1,24 @@
-"""Puts the rooms together: `Settings` → a `Delivery` that works."""
+"""Builds the parts from the settings and connects them."""
 
 from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import TemplateError
 
 from freshdesk_client import FreshdeskClient
-from handoff.clock import SystemClock
-from handoff.deadline import Clock
+from handoff.deadline import Clock, SystemClock
 from handoff.delivery import Delivery
+from handoff.endpoint import Endpoint
 from handoff.helpdesk import Desk
 from handoff.ledger import Ledger
-from handoff.settings import DeliverySettings, LedgerAddress
+from handoff.log import log_as_json
+from handoff.responses import MESSAGES_FILE, Messages, MessagesError
+from handoff.settings import DeliverySettings, LedgerAddress, Settings, SettingsError
+from handoff.ticket import try_templates
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
 
@@ -43,3 +50,19 @@ def open_delivery(settings: DeliverySettings, clock: Clock | None = None) -> Del
         jitter=random.SystemRandom().random,
         policy=Policy(deadline_s=settings.deadline_s, in_doubt_wait_s=settings.in_doubt_wait_s),
     )
+
+
+def open_endpoint(environ: Mapping[str, str], messages_file: Path = MESSAGES_FILE) -> Endpoint:
+    """Return the endpoint that environ describes.
+
+    Raises:
+        SettingsError: with every fault of the settings and of the routing file, or the first of the templates.
+    """
+    log_as_json(platform_formats=environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON")
+    settings = Settings.read(environ)
+    try:
+        messages = Messages(messages_file.read_text(encoding="utf-8"))
+        try_templates()
+    except (MessagesError, TemplateError) as error:
+        raise SettingsError(f"- templates: {error}") from error
+    return Endpoint(open_delivery(settings), settings.secrets, messages)

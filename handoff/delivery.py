@@ -13,9 +13,9 @@ from handoff import transitions
 from handoff.deadline import Clock, Turn
 from handoff.helpdesk import LOOK_PAUSE_S, Attempt, BadAddress, Desk, InDoubt, Made, NotMade
 from handoff.inbound import Handoff
-from handoff.journal import log_entry
 from handoff.ledger import Claim, Entry, Ledger, LedgerUnavailable, State
-from handoff.outcome import Outcome, Status
+from handoff.log import log_entry
+from handoff.responses import Outcome, Status
 from handoff.routing import MAIN_DESK, Route, Routing
 from handoff.ticket import to_note, to_ticket
 from handoff.transitions import Policy

@@ -17,11 +17,11 @@ from freshdesk_client import (
     Listed,
     OutcomeUnknown,
     Page,
+    RateMeter,
 )
 from handoff.deadline import Clock, Turn
 from handoff.pagination import TooManyPages, every_ticket, page_of
 from handoff.ticket import droppable
-from rate_limit import RateMeter
 
 POST_MIN_S: Final = 1.0  # less than this is not worth starting a POST with
 LOOK_RESERVE_S: Final = 2.5  # kept back so that a POST that times out can still be looked for

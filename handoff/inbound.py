@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple, cast
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from handoff.plain_check import PlainCheck
 from handoff.sanitize import Keep, clean, cut, is_email, mask_cards
 from handoff.strict_json import JSONObject
 
@@ -134,11 +133,6 @@ def _validator() -> Draft202012Validator:
 
 
 @cache
-def _plain() -> PlainCheck:
-    return PlainCheck(schema())
-
-
-@cache
 def _properties() -> dict[str, _Property]:
     return {
         name: _Property(rule.get("x-cut-at"), rule.get("x-keep", "head"))
@@ -195,7 +189,7 @@ def _cleaned(name: str, value: Any) -> Any:
 
 
 def _faults(given: JSONObject) -> tuple[Fault, ...]:
-    errors = () if _plain().takes(given) else _validator().iter_errors(given)
+    errors = _validator().iter_errors(given)
     found = dict.fromkeys(fault for error in errors for fault in _read_error(error))
     address = given.get("user_email")
     if isinstance(address, str) and not is_email(address):  # the schema's format is a hint; this is the check

@@ -8,6 +8,11 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+from handoff.deadline import Turn
+from handoff.ledger import Entry
+
+logger: Final = logging.getLogger("handoff.delivery")
+
 # What every record has; the rest came in by extra=.
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
@@ -45,3 +50,24 @@ def log_as_json(*, platform_formats: bool) -> None:
     handler.setFormatter(JSONLines())
     logger.addHandler(handler)
     logger.propagate = False
+
+
+def log_entry(entry: Entry, outcome: str, turn: Turn) -> None:
+    """Write what became of a handoff: nothing the person wrote, nothing that names them."""
+    level = logging.WARNING if entry.error.startswith("without: ") else logging.INFO
+    logger.log(
+        level,
+        "handoff",
+        extra={
+            "reference": entry.reference,
+            "bot": entry.bot,
+            "category": entry.category or "sin-categoria",
+            "group": entry.group,
+            "outcome": str(outcome),
+            "state": str(entry.state),
+            "attempts": entry.attempts,
+            "error": entry.error,
+            "freshdesk_ms": round(turn.freshdesk_s * 1000, 1),
+            "total_ms": round(turn.spent_s * 1000, 1),
+        },
+    )

@@ -12,8 +12,8 @@ from handoff.deadline import Turn
 from handoff.delivery import NEW_WORDS, ONE_OF_MANY, REFUSED_BEFORE, Delivery
 from handoff.helpdesk import Made
 from handoff.inbound import Handoff
-from handoff.journal import log_entry
 from handoff.ledger import Entry, State
+from handoff.log import log_entry
 
 logger = logging.getLogger("handoff.recovery")
 

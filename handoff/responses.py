@@ -6,11 +6,13 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from handoff.inbound import Fault
-from handoff.outcome import Outcome, Status
+from handoff.ledger import Entry, State
 
 MESSAGES_FILE: Final = Path(__file__).parent.parent / "config" / "messages.toml"
 DEFAULT_LANGUAGE: Final = "es"
@@ -25,6 +27,42 @@ _FILLED_IN: Final = {
     "failed": {"{reference}"},
 }
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Status(StrEnum):
+    """How a handoff stands, for the caller."""
+
+    CREATED = "created"
+    DUPLICATE = "duplicate"
+    QUEUED = "queued"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+    @staticmethod
+    def of(entry: Entry) -> Status:
+        """Return how to call a row's state; a refused request that nobody can answer any more has failed."""
+        if entry.state is State.CREATED:
+            return Status.CREATED
+        parked = entry.state is State.REJECTED and entry.due_at is None
+        return Status.FAILED if parked or entry.state is State.FAILED else Status.QUEUED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a handoff, without any of the person's data."""
+
+    status: Status
+    reference: str
+    ticket_id: int | None = None
+    ticket_url: str = ""
+    group: str = ""
+    priority: str = ""
+    language: str = ""
+    dropped: tuple[str, ...] = ()
+    new_words: bool = False
+    bad_field: str = ""
+
+
 _OUTCOME_STATUS: Final = {Status.CREATED: 201, Status.DUPLICATE: 200, Status.QUEUED: 202, Status.FAILED: 202}
 
 

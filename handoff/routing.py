@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from freshdesk_url import is_freshdesk_url
-from handoff.routing_errors import RoutingError, RoutingFault, line_of, parsed
-from handoff.routing_faults import Found, schema_faults
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import ValidationError
+
+from freshdesk_client import is_freshdesk_url
 from handoff.sanitize import is_email
 
 SCHEMA_FILE: Final = Path(__file__).parent.parent / "schemas" / "routing.schema.json"
@@ -22,11 +25,48 @@ PRIORITIES: Final = MappingProxyType({"low": 1, "medium": 2, "high": 3, "urgent"
 DEFAULT_SOURCE: Final = 2
 
 # Numbers and choices belong to one Freshdesk account: a bot in another one must not inherit them.
+Found = tuple[tuple[str, ...], str]  # the path of a key, and what is wrong there
 _ACCOUNT_FIELDS: Final = frozenset(
     {"group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "custom_fields"},
 )
 _UNSEEN: Final = frozenset({"Mn", "Cf"})  # accents, and characters of no width
 _SEPARATORS: Final = re.compile(r"[\s_-]+")
+
+
+class RoutingFault(NamedTuple):
+    """One thing wrong in the routing file: the line (None where no single one is to blame), the key, what to do."""
+
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"línea {self.line}: " if self.line else ""
+        return f"{where}{self.key}: {self.message}" if self.key else f"{where}{self.message}"
+
+
+class RoutingError(Exception):
+    """The routing file is broken; `faults` name every fault by line and key."""
+
+    def __init__(self, faults: tuple[RoutingFault, ...]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+def _is_integer(_: object, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: object, value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# To jsonschema 1.07e12 is an integer; Freshdesk would be sent 1070000000000.0. JSON has no inf and no nan.
+_extend: Any = validators.extend  # jsonschema gives it no types
+_Validator: Any = _extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,19 +128,37 @@ def plain(name: str) -> str:
     return _SEPARATORS.sub("", seen.casefold())
 
 
-def load_routing(text: str) -> Routing:
+def load_routing(content: bytes | str) -> Routing:
     """Read a routing file.
 
     Raises:
         RoutingError: with every fault, by line and key.
     """
-    table = parsed(text)
+    try:
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
+        table = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        from handoff import routing_errors  # noqa: PLC0415 -- only for a file with mistakes
+
+        raise RoutingError((RoutingFault(*routing_errors.explain_encoding(error)),)) from error
+    except tomllib.TOMLDecodeError as error:
+        from handoff import routing_errors  # noqa: PLC0415 -- as above
+
+        raise RoutingError((RoutingFault(*routing_errors.explain_syntax(text, str(error))),)) from error
+    errors = schema_errors(table)
+    if not errors and not (found := [*_sense_faults(table)]):
+        return _routing(table)
+    from handoff import routing_errors  # noqa: PLC0415 -- as above
+
+    found = [*routing_errors.explain_schema(errors)] if errors else found
+    faults = [RoutingFault(routing_errors.line_of(text, path), ".".join(path), message) for path, message in found]
+    raise RoutingError(tuple(sorted(faults, key=lambda fault: fault.line or 0)))
+
+
+def schema_errors(table: Mapping[str, Any]) -> list[ValidationError]:
+    """Return what `schemas/routing.schema.json` finds wrong with a table."""
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    found = [*schema_faults(table, schema)] or [*_sense_faults(table)]
-    faults = [RoutingFault(line_of(text, path), ".".join(path), told) for path, told in found]
-    if faults:
-        raise RoutingError(tuple(sorted(faults, key=lambda fault: fault.line or 0)))
-    return _routing(table)
+    return [*_Validator(schema).iter_errors(table)]
 
 
 def _sense_faults(table: Mapping[str, Any]) -> Iterator[Found]:

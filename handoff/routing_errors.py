@@ -1,7 +1,7 @@
-"""Pure: what `routing.toml` says line by line; where it is not TOML, the line to mend and what to write there.
+"""Pure: explains every mistake in `routing.toml` in plain Spanish: the line to correct and what to write there.
 
-People who do not program edit the file. tomllib tells programmers what it expected; so the line it stumbles over is
-looked at once more, for what people really get wrong, and told in plain Spanish.
+People who do not program edit the file; what tomllib and jsonschema say is for programmers. `routing` imports this
+module only when the file has a mistake.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final
+
+from jsonschema.exceptions import ValidationError
+
+Fault = tuple[int | None, str, str]  # the line, from 1 (None: no single one), the key, what to do
+Found = tuple[tuple[str, ...], str]  # the path of a key, and what is wrong there
 
 NOT_UTF8: Final = (
     "el archivo no está guardado en UTF-8: abrilo en el editor, elegí «Guardar como» y, donde dice «Codificación», "
@@ -36,50 +43,12 @@ _LIST: Final = (
 )
 
 
-class RoutingFault(NamedTuple):
-    """One thing wrong in the routing file: the line (None where no single one is to blame), the key, what to do."""
-
-    line: int | None
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        where = f"línea {self.line}: " if self.line else ""
-        return f"{where}{self.key}: {self.message}" if self.key else f"{where}{self.message}"
-
-
-class RoutingError(Exception):
-    """The routing file is broken; `faults` name every fault by line and key."""
-
-    def __init__(self, faults: tuple[RoutingFault, ...]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = faults
-
-
-def decoded(content: bytes) -> str:
-    """Return the text of a routing file. The mark that Windows' Notepad puts before it is no part of it.
-
-    Raises:
-        RoutingError: it is not UTF-8.
-    """
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        line = None if wide else content.removeprefix(codecs.BOM_UTF8).count(b"\n", 0, error.start) + 1
-        raise RoutingError((RoutingFault(line, "", NOT_UTF8),)) from error
-
-
-def parsed(text: str) -> dict[str, Any]:
-    """Return the tables of a routing file.
-
-    Raises:
-        RoutingError: it is not TOML.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RoutingError((_fault(text, str(error)),)) from error
+def explain_encoding(error: UnicodeDecodeError) -> Fault:
+    """Return what is wrong with a file that is not UTF-8."""
+    content = error.object
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    line = None if wide else content.removeprefix(codecs.BOM_UTF8).count(b"\n", 0, error.start) + 1
+    return line, "", NOT_UTF8
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:
@@ -118,7 +87,8 @@ def _written(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
             yield number, (*table, line.partition("=")[0].strip(" \t\"'"))
 
 
-def _fault(text: str, error: str) -> RoutingFault:
+def explain_syntax(text: str, error: str) -> Fault:
+    """Return what is wrong with a file that is not TOML, where tomllib says error."""
     number = _number(text, error)
     if error.startswith("Cannot"):
         return _twice(text, number)
@@ -126,7 +96,7 @@ def _fault(text: str, error: str) -> RoutingFault:
     advice = _hidden(line) or _curly(line) or _table(line) or _quotes(line) or _name(line, error) or _value(line, error)
     path = next((path for written, path in _written(text) if written == number), ())
     key = ".".join(path) if all(map(_BARE.fullmatch, path)) else ""
-    return RoutingFault(number, key, advice)
+    return (number, key, advice)
 
 
 def _number(text: str, error: str) -> int:
@@ -144,20 +114,20 @@ def _number(text: str, error: str) -> int:
     return number
 
 
-def _twice(text: str, number: int) -> RoutingFault:
+def _twice(text: str, number: int) -> Fault:
     first: dict[tuple[str, ...], int] = {}
     found: tuple[int, tuple[str, ...]] | None = None
     for line, path in _written(text):
         if line <= number and first.setdefault(path, line) != line:
             found = (line, path)
     if found is None:
-        return RoutingFault(number, "", "este nombre ya está escrito más arriba con otro contenido: dejá uno solo")
+        return (number, "", "este nombre ya está escrito más arriba con otro contenido: dejá uno solo")
     line, path = found
     if _HEADER.match(_lines(text)[line - 1]):
         told = f"la tabla [{'.'.join(path)}] ya está en la línea {first[path]}: juntá las dos en una sola"
     else:
         told = f"«{path[-1]}» ya está escrito en la línea {first[path]}, en la misma tabla: dejá uno solo"
-    return RoutingFault(line, ".".join(path), told)
+    return (line, ".".join(path), told)
 
 
 def _unquoted(line: str) -> str:
@@ -250,3 +220,186 @@ def _if_right(line: str) -> str:
     except tomllib.TOMLDecodeError:
         right = False
     return f": escribí {line.strip()}" if right and len(line) <= _LONGEST else ""
+
+
+_SHORT: Final = 40
+_AT_THE_TOP: Final = ("default_bot", "fallback_requester")
+_EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "default_bot": 'default_bot = "betsur"',
+        "fallback_requester": 'fallback_requester = "pedidos@tuempresa.com"',
+        "default": "[default]",
+        "bots": "[bots.betsur]",
+        "categories": "[categories.retiros]",
+        "desks": "[desks.corporativo]",
+        "group_id": "group_id = 1070000000109",
+        "group": 'group = "Pagos"',
+        "priority": 'priority = "medium"',
+        "name": 'name = "Betsur"',
+        "label": 'label = "Retiros"',
+        "aliases": 'aliases = ["retiro", "cobro"]',
+        "type": 'type = "Consulta"',
+        "tags": 'tags = ["sensible"]',
+        "subject": 'subject = "{category}: {reason}"',
+        "source": "source = 2",
+        "product_id": "product_id = 1070000000201",
+        "responder_id": "responder_id = 1070000000301",
+        "email_config_id": "email_config_id = 1070000000401",
+        "custom_fields": 'custom_fields = { cf_pais = "Argentina" }',
+        "desk": 'desk = "corporativo"',
+        "url": 'url = "https://corporativo.freshdesk.com"',
+    },
+)
+# What people write where the file wants Freshdesk's English word; the first that may stand there is proposed.
+_MEANT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "alias": ("aliases",),
+        "agente": ("responder_id",),
+        "asunto": ("subject",),
+        "categorias": ("categories",),
+        "etiqueta": ("tags",),
+        "etiquetas": ("tags",),
+        "grupo": ("group",),
+        "nombre": ("name", "label"),
+        "origen": ("source",),
+        "prioridad": ("priority",),
+        "producto": ("product_id",),
+        "tipo": ("type",),
+    },
+)
+_PRIORITIES: Final = MappingProxyType(
+    {"baja": "low", "media": "medium", "normal": "medium", "alta": "high", "urgente": "urgent"}
+)
+_FIELDS: Final = "{category}, {reason}, {bot} y {name}"
+
+
+def explain_schema(errors: Iterable[ValidationError]) -> Iterator[Found]:
+    """Yield what the schema finds wrong, each thing once."""
+    yield from dict.fromkeys(found for error in errors for found in _explained(error))
+
+
+def _explained(error: ValidationError) -> Iterator[Found]:
+    path = tuple(part for part in error.path if isinstance(part, str))
+    value: Any = error.instance
+    told = str(error.validator)
+    if "propertyNames" in error.schema_path:
+        yield (*path, value), _wrong_name(error)
+    elif told == "required":
+        rule: Any = error.validator_value
+        yield from ((path, f"falta «{name}»: agregá {_EXAMPLES[name]}") for name in rule if name not in value)
+    elif told == "additionalProperties":
+        yield from (((*path, name), _unknown(name, error)) for name in value if name not in _allowed(error))
+    elif not _told_already(error):
+        places = [part for part in error.path if isinstance(part, int)]
+        where = f"el valor {places[0] + 1} de la lista " if places else ""
+        yield path, where + _wrong_value(error, path[-1] if path and not places else "")
+
+
+def _told_already(error: ValidationError) -> bool:
+    """Tell whether it is the second fault of a text that is empty, or of a number that is not whole."""
+    schema: Any = error.schema
+    empty = error.validator == "pattern" and error.instance == "" and "minLength" in schema
+    return empty or (error.validator in {"minimum", "maximum"} and isinstance(error.instance, float))
+
+
+def _allowed(error: ValidationError) -> list[str]:
+    schema: Any = error.schema
+    return list(schema["properties"])
+
+
+def _unknown(name: str, error: ValidationError) -> str:
+    allowed = _allowed(error)
+    if name in _AT_THE_TOP:
+        return f"«{name}» va al principio del archivo, antes de la primera línea con corchetes"
+    meant = [word for word in _MEANT.get(slug(name), ()) if word in allowed] or get_close_matches(
+        slug(name), allowed, 1
+    )
+    mend = f"quizás quisiste escribir «{meant[0]}»" if meant else "borrá la línea"
+    return f"«{_cut(name)}» no se conoce acá; {mend}. Se puede poner: {', '.join(allowed)}"
+
+
+def _wrong_name(error: ValidationError) -> str:
+    name: Any = error.instance
+    rule: Any = error.validator_value
+    if error.validator == "maxLength":
+        return f"el nombre es demasiado largo: hasta {rule} caracteres"
+    better = slug(name).replace(".", "_")
+    told = "el nombre va en minúsculas, sin acentos, eñes ni espacios"
+    return f"{told}: escribí {better}" if better and _is_short(better) else told
+
+
+def _wrong_value(error: ValidationError, key: str) -> str:
+    """Say what is wrong and what to write instead; a long value is not repeated."""
+    value: Any = error.instance
+    rule: Any = error.validator_value
+    told: dict[str, Callable[[], str]] = {
+        "enum": lambda: _choice(value, rule, key),
+        "type": lambda: _kind(value, rule, key),
+        "pattern": lambda: _pattern(value, key),
+        "minimum": lambda: f"tiene que ser {rule} o más; escribí el número que muestra Freshdesk",
+        "maximum": lambda: f"es un número demasiado grande (hasta {rule}); escribí el que muestra Freshdesk",
+        "minLength": lambda: "está vacío: escribí el texto entre las comillas, o borrá la línea",
+        "maxLength": lambda: f"es demasiado largo: tiene {len(value)} caracteres y van hasta {rule}; acortalo",
+        "minProperties": lambda: f"falta al menos uno: agregá {_EXAMPLES.get(key, '')}",
+    }
+    return told.get(str(error.validator), lambda: f"hay {len(value)} y van hasta {rule}; borrá los que sobran")()
+
+
+def _choice(value: object, choices: list[str], key: str) -> str:
+    word = slug(value) if isinstance(value, str) else ""
+    meant = _PRIORITIES.get(word, word)
+    listed = ", ".join(map(_toml, choices))
+    if meant in choices:
+        return f"{_toml(value)} no vale: escribí {key} = {_toml(meant)}. Las opciones son {listed}"
+    return f"{_toml(value)} no vale: escribí una de estas opciones: {listed}"
+
+
+def _kind(value: object, kind: str | list[str], key: str) -> str:
+    assigned = f"{key} = " if key else ""
+    simple = isinstance(value, str | int | float) and _is_short(str(value))
+    if kind == "integer":
+        return _whole_number(value, assigned, key)
+    if kind == "string":
+        mended = assigned + _toml(str(value)) if simple else _EXAMPLES.get(key, '"…"')
+        return f"tiene que ser un texto entre comillas: {mended}"
+    if kind == "array":
+        mended = f"{assigned}[{_toml(value)}]" if simple else _EXAMPLES[key]
+        return f"tiene que ser una lista entre corchetes: {mended}"
+    if kind == "object":
+        mended = _EXAMPLES.get(key, f"una línea entre corchetes que termina en .{key}]")
+        return f"tiene que ser una tabla, no un valor suelto; se escribe así: {mended}"
+    return "tiene que ser un texto entre comillas, un número, true o false"
+
+
+def _whole_number(value: object, assigned: str, key: str) -> str:
+    digits = value.strip() if isinstance(value, str) else ""
+    if digits.isdecimal() and _is_short(digits):
+        return f"el número va sin comillas: {assigned}{digits}"
+    if isinstance(value, float) and value.is_integer() and _is_short(str(int(value))):
+        return f"el número va sin punto ni exponente: {assigned}{int(value)}"
+    return f"tiene que ser un número entero, sin comillas ni punto: {_EXAMPLES[key]}"
+
+
+def _pattern(value: str, key: str) -> str:
+    if key == "fallback_requester":
+        return f"{_toml(value)} no es una dirección de correo: escribí, por ejemplo, {_EXAMPLES[key]}"
+    if key == "subject":
+        return f"entre llaves puede llevar sólo {_FIELDS}, tal cual; por ejemplo {_EXAMPLES[key]}"
+    better = slug(value).replace(".", "_")
+    told = "va en minúsculas, sin acentos, eñes ni espacios"
+    return f"{told}: escribí {key} = {_toml(better)}" if better else f"{told}, como {_EXAMPLES[key]}"
+
+
+def _toml(value: object) -> str:
+    """Return a value as the file writes it, the end of a long one left out."""
+    if isinstance(value, str):
+        return json.dumps(_cut(value), ensure_ascii=False)
+    return _cut(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= _SHORT
+
+
+def _cut(text: str) -> str:
+    return text if _is_short(text) else f"{text[:_SHORT]}…"

@@ -10,9 +10,8 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from freshdesk_url import is_freshdesk_url, is_loopback
-from handoff.routing import Routing, load_routing
-from handoff.routing_errors import RoutingError, decoded
+from freshdesk_client import is_freshdesk_url, is_loopback
+from handoff.routing import Routing, RoutingError, load_routing
 
 SECRET_MIN: Final = 32
 DEADLINES_S: Final = (4.0, 50.0)  # below, a POST and a look do not fit; above, Botpress has given up
@@ -178,7 +177,7 @@ class _Reader:
     def routing(self) -> Routing | None:
         path = routing_file(self._environ)
         try:
-            return load_routing(decoded(path.read_bytes()))
+            return load_routing(path.read_bytes())
         except RoutingError as error:
             self.faults += [f"{path.name}: {fault}" for fault in error.faults]
         except OSError as error:

@@ -11,7 +11,7 @@ from handoff.bootstrap import open_delivery, open_ledger
 from handoff.helpdesk import Desk
 from handoff.ledger import LedgerUnavailable
 from handoff.routing import MAIN_DESK, Routing
-from handoff.routing_errors import decoded, line_of
+from handoff.routing_errors import line_of
 from handoff.settings import DeliverySettings, routing_file
 from operate.operator import OK, TO_MEND, Operator
 from operate.preflight import Finding, Preflight, read_form
@@ -32,7 +32,7 @@ def check(args: Namespace, operator: Operator) -> int:
     del args
     settings = DeliverySettings.read(operator.environ)
     path = routing_file(operator.environ)
-    text = decoded(read_file(path, "ROUTING_FILE"))
+    text = read_file(path, "ROUTING_FILE").decode("utf-8-sig")
     delivery = open_delivery(settings, operator.clock)
     found: list[tuple[str, Finding]] = []
     with operator.screen.bar("Asking Freshdesk", len(delivery.desks) + 1) as bar:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from freshdesk_client import FreshdeskBusy, FreshdeskRefused, FreshdeskUnreachable, Listed, OutcomeUnknown
+from freshdesk_client import (
+    RATE_WINDOW_S,
+    FreshdeskBusy,
+    FreshdeskRefused,
+    FreshdeskUnreachable,
+    Listed,
+    OutcomeUnknown,
+)
 from handoff.helpdesk import CLOCK_SKEW_S, HEAD_ROOM, Desk
 from handoff.pagination import LAST_PAGE
 from operate.operator import TO_MEND, Halt
-from rate_limit import RATE_WINDOW_S
 
 T = TypeVar("T")
 

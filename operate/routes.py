@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff.inbound import Handoff
-from handoff.routing import MAIN_DESK, Route, Routing, load_routing
-from handoff.routing_errors import RoutingError, decoded
+from handoff.routing import MAIN_DESK, Route, Routing, RoutingError, load_routing
 from handoff.settings import routing_file
 from handoff.ticket import to_ticket
 from operate.operator import OK, TO_MEND, Halt, Operator
@@ -24,7 +23,7 @@ def show_routes(args: Namespace, operator: Operator) -> int:
     path = Path(args.file) if args.file else routing_file(operator.environ)
     content = read_file(path, "FILE" if args.file else "ROUTING_FILE")
     try:
-        routing = load_routing(decoded(content))
+        routing = load_routing(content)
     except RoutingError as error:
         return _broken(operator, path, error)
     remarks = [*remarks_on(routing)]

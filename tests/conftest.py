@@ -11,7 +11,8 @@ import pytest
 from hypothesis import settings
 
 from dev.local_freshdesk import LocalFreshdesk
-from tests.edge import Function, open_function
+from handoff.log import log_as_json
+from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import API_KEY
 from tests.leaks import LEAKS
 
@@ -24,7 +25,8 @@ LOGGERS = (logging.getLogger(), logging.getLogger("handoff"))
 
 
 def pytest_configure() -> None:
-    """Listen to everything that is logged."""
+    """Listen to everything that is logged, by the function's own handler."""
+    log_as_json(platform_formats=False)
     for logger in LOGGERS:
         logger.addHandler(LEAKS)
 
@@ -52,7 +54,7 @@ def desk() -> Iterator[LocalFreshdesk]:
 
 
 @pytest.fixture
-def function(desk: LocalFreshdesk, tmp_path: Path) -> Iterator[Function]:
+def endpoint(desk: LocalFreshdesk, tmp_path: Path) -> Iterator[Endpoint]:
     """Return the function, with a ledger of its own, talking to the stand-in."""
-    with open_function(desk.url, tmp_path) as opened:
+    with open_endpoint(desk.url, tmp_path) as opened:
         yield opened

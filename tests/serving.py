@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.edge import environ, main
+from tests.endpoints import ROOT, environ
 
-ROOT = Path(main.__file__).parent
 START_S = 20.0
 
 

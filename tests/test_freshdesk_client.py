@@ -20,6 +20,7 @@ from freshdesk_client import (
     FreshdeskUnreachable,
     Listed,
     OutcomeUnknown,
+    RateLimit,
     Request,
     build_create,
     build_get,
@@ -28,9 +29,10 @@ from freshdesk_client import (
     decipher_create,
     decipher_json,
     decipher_list,
+    is_freshdesk_url,
+    is_loopback,
+    retry_after_s,
 )
-from freshdesk_url import is_freshdesk_url, is_loopback
-from rate_limit import RateLimit, retry_after_s
 from tests.ledger_factories import answer, refusal
 
 SAMPLES: Final = Path(__file__).parent / "data" / "samples"

@@ -73,7 +73,9 @@ def memory_gb() -> float:
 def write_units() -> int:
     """Return the write units of the bench's handoff: DynamoDB counts each KB begun, in the table and each index."""
     asked = read_handoff(json.loads(handoff("cost", 1)))
-    route = load_routing((ROOT / "config" / "routing.toml").read_text(encoding="utf-8")).route(asked.bot, asked.category)
+    route = load_routing((ROOT / "config" / "routing.toml").read_text(encoding="utf-8")).route(
+        asked.bot, asked.category
+    )
     row = claimed(asked, route, owner="0" * 16, now=0.0, policy=Policy())
     units = math.ceil((len(row.to_json().encode()) + _KEYS_BYTES) / 1024)
     return _WRITES_OF_A_ROW * units + _WRITES_OF_A_PLACE

@@ -19,11 +19,11 @@ import requests
 
 from dev.local_freshdesk import LocalFreshdesk
 from dev.simulation.controls import LedgerWithoutClaim
-from dev.simulation.edge import ROUTING, open_function, post, silence
+from dev.simulation.endpoints import ROUTING, open_endpoint, post, silence
 from dev.simulation.stories import body_of, json_of
 from dev.simulation.town import KEY, open_town, send
 from freshdesk_client import FreshdeskClient
-from handoff.clock import SystemClock
+from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.helpdesk import Desk
 from handoff.ledger import Ledger
@@ -59,8 +59,8 @@ def over_threads(*, rounds: int, folder: Path, seed: int = 1, without_claim: boo
     ledger: Ledger = SQLiteLedger(folder / "handoffs.db")
     with LocalFreshdesk(api_key=KEY) as stand_in:
         stand_in.limit(1_000_000, 1_000_000)
-        function = open_function(_delivery(stand_in.url, LedgerWithoutClaim(ledger) if without_claim else ledger))
-        tally = run_rounds(lambda _, body: post(function, body), rounds=rounds, seed=seed)
+        endpoint = open_endpoint(_delivery(stand_in.url, LedgerWithoutClaim(ledger) if without_claim else ledger))
+        tally = run_rounds(lambda _, body: post(endpoint, body), rounds=rounds, seed=seed)
         tally.tickets = len(stand_in.tickets())
     return tally
 
@@ -69,7 +69,7 @@ def over_processes(*, rounds: int, folder: Path, seed: int = 1, without_ledger: 
     """Run rounds over real HTTP against processes that share nothing but the ledger's file."""
     with open_town(folder, functions=PROCESSES, sweeps=0, forgetful=without_ledger) as town, requests.Session() as http:
         http.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=MOST))
-        ports = [function.port for function in town.functions]
+        ports = [endpoint.port for endpoint in town.functions]
         tally = run_rounds(lambda copy, body: send(http, ports[copy % PROCESSES], body), rounds=rounds, seed=seed)
         tally.tickets = town.tickets().total()
     return tally

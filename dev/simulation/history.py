@@ -10,7 +10,7 @@ from typing import Final
 
 from dev.simulation.controls import Rig
 from dev.simulation.desk_model import DeskModel, Limits
-from dev.simulation.edge import ROUTING, open_function, post, silence
+from dev.simulation.endpoints import ROUTING, open_endpoint, post, silence
 from dev.simulation.faults import Fate, Faults, FaultyLedger, FaultyTransport
 from dev.simulation.memory_ledger import MemoryLedger
 from dev.simulation.naive import post_once
@@ -126,7 +126,7 @@ class History:
     def _answer(self, delivery: Delivery, sending: Sending) -> tuple[int, dict[str, object]]:
         if self.plan.rig.naive:
             return post_once(delivery, sending.body)
-        return post(open_function(delivery), sending.body, sending.idempotency_key)
+        return post(open_endpoint(delivery), sending.body, sending.idempotency_key)
 
     def _delivery(self) -> Delivery:
         """Start a process: nothing of the one before is left but the ledger."""

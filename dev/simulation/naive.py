@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dev.simulation.edge import ROUTING
+from dev.simulation.endpoints import ROUTING
 from freshdesk_client import FreshdeskError
 from handoff.delivery import Delivery
 from handoff.inbound import InvalidHandoff, read_handoff

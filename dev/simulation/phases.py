@@ -17,11 +17,11 @@ from random import Random
 from typing import Any, Final
 
 from dev.local_freshdesk import LocalFreshdesk
-from dev.simulation.edge import ROUTING, silence
+from dev.simulation.endpoints import ROUTING, silence
 from dev.simulation.stories import body_of
 from dev.simulation.town import KEY
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
-from handoff.clock import SystemClock
+from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.helpdesk import Desk
 from handoff.inbound import read_handoff

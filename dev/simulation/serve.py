@@ -21,7 +21,7 @@ from flask import Request
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from dev.simulation.edge import open_function
+from dev.simulation.endpoints import open_endpoint
 from handoff.bootstrap import open_delivery
 from handoff.delivery import Delivery
 from handoff.ledger import LedgerUnavailable
@@ -68,14 +68,14 @@ _LISTENING: Final[list[socket.socket]] = []
 
 def _serving(delivery: Delivery, listening: socket.socket | None = None) -> Callable[[], None]:
     """Return what serves delivery on a socket that outlives the one who serves."""
-    function = open_function(delivery)
+    endpoint = open_endpoint(delivery)
     if listening is None:
         listening = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         _LISTENING.append(listening)
         print(listening.getsockname()[1], flush=True)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        reply = function(Request(environ))
+        reply = endpoint(Request(environ))
         return Response(reply.body, reply.status, reply.headers)(environ, start_response)
 
     def serve() -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import requests
 
-from dev.simulation.edge import SECRET
+from dev.simulation.endpoints import SECRET
 from dev.simulation.stories import number_in
 from handoff.ledger.sqlite import SQLiteLedger
 

@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 ROOMS = (
-    "freshdesk_url",
+    "freshdesk_client",
     "handoff.inbound",
     "handoff.pagination",
     "handoff.routing",

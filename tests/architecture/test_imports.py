@@ -14,26 +14,25 @@ ROOT = Path(__file__).parent.parent.parent
 FLOORS = (
     "lambda_handler",
     "main",
-    "handoff.sweep",
+    "handoff.bootstrap",
+    "handoff.endpoint handoff.sweep",
     "handoff.recovery",
-    "handoff.bootstrap handoff.responses",
     "handoff.delivery",
-    "handoff.transitions",
+    "handoff.log handoff.responses handoff.transitions",
     "handoff.helpdesk",
     "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport",
-    "handoff.journal handoff.outcome handoff.pagination",
-    "freshdesk_client handoff.inbound handoff.ledger handoff.routing handoff.log handoff.clock handoff.deadline",
-    "handoff.sanitize handoff.strict_json handoff.plain_check rate_limit freshdesk_url handoff.routing_faults",
-    "handoff.routing_errors",
+    "handoff.pagination",
+    "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
+    "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 PURE = (
-    *("freshdesk_client", "rate_limit", "freshdesk_url"),
+    "freshdesk_client",
     *(
         f"handoff.{name}"
         for name in (
-            *("sanitize", "strict_json", "plain_check", "inbound", "routing", "ticket", "routing_errors"),
-            *("routing_faults", "transitions", "responses", "outcome", "pagination"),
+            *("sanitize", "strict_json", "inbound", "routing", "routing_errors", "ticket", "transitions"),
+            *("responses", "pagination"),
         )
     ),
 )

@@ -30,10 +30,10 @@ RETRYABLE = problem("unavailable", retryable=True)
 
 def sent(card: Card, scene: dict[str, Any]) -> dict[str, Any]:
     """Return the handoff that the card makes of scene."""
-    with ScriptedFunction(reply(201, created())) as function:
-        card.run(function.url, scene)
-        assert all(len(body) <= LIMIT for body in function.bodies)
-        return function.handoffs[0]
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        card.run(endpoint.url, scene)
+        assert all(len(body) <= LIMIT for body in endpoint.bodies)
+        return endpoint.handoffs[0]
 
 
 def test_the_handoff_of_a_cloud_conversation(cloud: Card) -> None:
@@ -175,20 +175,20 @@ def test_what_is_sent_is_always_a_handoff(text: str, cloud: Card) -> None:
     """The function's reader takes what the card makes of any text: no lone surrogate, no missing field."""
     scene = conversation(category=text, user_name=text, reason=text)
     scene["conversation"]["SummaryAgent"] = {"summary": text, "transcript": text}
-    with ScriptedFunction(reply(201, created())) as function:
-        cloud.run(function.url, scene)
-        assert read_handoff(parse_body(function.bodies[0])).user_email == "ana@example.com"
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        cloud.run(endpoint.url, scene)
+        assert read_handoff(parse_body(endpoint.bodies[0])).user_email == "ana@example.com"
 
 
 def keys(card: Card, *turns: dict[str, Any], answers: tuple[Any, ...]) -> list[str]:
     """Run the card turn after turn, keeping the workflow's variables, and return the key of each call."""
     kept: dict[str, Any] = {}
-    with ScriptedFunction(*answers) as function:
+    with ScriptedFunction(*answers) as endpoint:
         for event in turns:
             scene = conversation(**kept)
             scene["event"].update(event)
-            kept = card.run(function.url, scene).workflow
-        return [headers["Idempotency-Key"] for headers in function.headers]
+            kept = card.run(endpoint.url, scene).workflow
+        return [headers["Idempotency-Key"] for headers in endpoint.headers]
 
 
 def test_the_persons_retry_is_the_same_handoff(cloud: Card) -> None:
@@ -241,11 +241,11 @@ def test_the_flow_can_count_how_often_a_request_was_sent(plain: Card) -> None:
     tries: list[int] = []
     kept: dict[str, Any] = {}
     answers = (reply(404, b"no"), reply(404, b"no"), reply(201, created()))
-    with ScriptedFunction(*answers) as function:
+    with ScriptedFunction(*answers) as endpoint:
         for message in ("m1", "m2", "m3", "m4"):
             scene = conversation(**kept)
             scene["event"]["messageId"] = message
-            kept = plain.run(function.url, scene).workflow
+            kept = plain.run(endpoint.url, scene).workflow
             tries.append(kept["contactTries"])
     assert tries == [1, 2, 3, 1]
 
@@ -253,9 +253,9 @@ def test_the_flow_can_count_how_often_a_request_was_sent(plain: Card) -> None:
 def test_a_request_without_ids_carries_no_key(plain: Card) -> None:
     """Without ids there is nothing stable to build a key of; the function then takes the body's hash."""
     scene = conversation() | {"event": {}}
-    with ScriptedFunction(reply(201, created())) as function:
-        run: Run = plain.run(function.url, scene)
-        assert "Idempotency-Key" not in function.headers[0]
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run: Run = plain.run(endpoint.url, scene)
+        assert "Idempotency-Key" not in endpoint.headers[0]
     assert run.workflow["ticketOk"]
 
 
@@ -265,8 +265,8 @@ def test_odd_ids_stay_apart_and_fit_a_header(plain: Card) -> None:
     for conversation_id, message_id in [("a:b", "c"), ("a", "b:c"), ("a|b", "c"), ("á\r\nX-Y: 1", "c")]:
         scene = conversation()
         scene["event"] |= {"conversationId": conversation_id, "messageId": message_id}
-        with ScriptedFunction(reply(201, created())) as function:
-            plain.run(function.url, scene)
-            made.add(function.headers[0]["Idempotency-Key"])
+        with ScriptedFunction(reply(201, created())) as endpoint:
+            plain.run(endpoint.url, scene)
+            made.add(endpoint.headers[0]["Idempotency-Key"])
     assert len(made) == 4
     assert all(key.isascii() and key.isprintable() for key in made)

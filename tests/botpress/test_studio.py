@@ -72,9 +72,9 @@ def hostile(rng: random.Random, mode: str) -> dict[str, Any]:
 def test_hostile_surroundings_never_throw(seed: int, card: Card) -> None:
     """Missing, null and misshapen globals end in variables the flow can branch on, not in a throw."""
     rng = random.Random(seed)
-    with ScriptedFunction(reply(201, created())) as function:
-        run = card.run(function.url, hostile(rng, card.mode))
-        assert all(handoff["category"] for handoff in function.handoffs)
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = card.run(endpoint.url, hostile(rng, card.mode))
+        assert all(handoff["category"] for handoff in endpoint.handoffs)
     assert run.error is None
     assert not run.workflow or run.workflow.get("ticketMessage") is not None
 
@@ -84,8 +84,8 @@ def test_globals_that_throw_when_touched(name: str, plain: Card) -> None:
     """An object that throws whenever it is read or written stops neither the card nor its answer."""
     thrower = "new Proxy({}, { get () { throw new Error('no') }, set () { throw new Error('no') } })"
     bad = Card(mode="cloud", text=f"const {name} = {thrower}\n{plain.text}", folder=plain.folder, axios="built-in")
-    with ScriptedFunction(reply(201, created())) as function:
-        run = bad.run(function.url)
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = bad.run(endpoint.url)
     assert run.error is None
     assert name == "workflow" or well_ended(run)
     assert run.workflow.get("ticketOk", False) == (name not in {"workflow", "env", "axios"})
@@ -103,9 +103,9 @@ def test_no_globals_at_all(card: Card) -> None:
 )
 def test_a_variable_nobody_declared_is_named_in_the_log(name: str, plain: Card) -> None:
     """A forgotten variable throws in Studio; the card goes on, and the log says what to declare."""
-    with ScriptedFunction(reply(201, created())) as function:
-        run = plain.run(function.url, undeclared=[name])
-        assert len(function.bodies) == 1
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = plain.run(endpoint.url, undeclared=[name])
+        assert len(endpoint.bodies) == 1
     assert run.error is None
     told = [line for line in run.logs if "declare" in line and name in line]
     assert bool(told) == (name in {*OUTPUTS, "contactKey", "contactTries"})
@@ -146,8 +146,8 @@ def test_a_turn_cut_short_leaves_no_old_outcome(card: Card) -> None:
     """Where the platform ends the turn in the middle, the variables tell of no success, and there is a sentence."""
     old = {"ticketOk": True, "ticketId": "1", "ticketMessage": "Listo."}
     scene = v12_conversation(**old) if card.mode == "v12" else conversation(**old)
-    with ScriptedFunction(slow(30, reply(201, created()))) as function:
-        run = card.run(function.url, scene, turn_s=0.5)
+    with ScriptedFunction(slow(30, reply(201, created()))) as endpoint:
+        run = card.run(endpoint.url, scene, turn_s=0.5)
     assert "longer than 0.5 s" in str(run.error)
     assert (run.workflow["ticketOk"], run.workflow["ticketId"]) == (False, "")
     assert run.workflow["ticketMessage"] == "No pude confirmar el registro de tu pedido."
@@ -156,8 +156,8 @@ def test_a_turn_cut_short_leaves_no_old_outcome(card: Card) -> None:
 def test_without_lodash_the_card_still_delivers(plain: Card) -> None:
     """Where even the timers are missing, axios' own time-out is left, and the second call comes at once."""
     bare = plain.edited({"_.debounce(ring, ms)": "noLodash.debounce(ring, ms)"})
-    with ScriptedFunction(reply(502, b"x"), reply(201, created())) as function:
-        run = bare.run(function.url)
+    with ScriptedFunction(reply(502, b"x"), reply(201, created())) as endpoint:
+        run = bare.run(endpoint.url)
     assert (run.workflow["ticketOk"], run.statuses) == (True, [502, 201])
 
 
@@ -175,8 +175,8 @@ def test_the_worst_case_fits_into_a_turn() -> None:
 def test_the_second_call_keeps_to_the_budget(plain: Card) -> None:
     """What the first call and the pause have used up, the second no longer gets."""
     short = plain.edited({"TIMEOUT_MS = 1500": "TIMEOUT_MS = 2000", "BUDGET_MS = 9000": "BUDGET_MS = 3300"})
-    with ScriptedFunction(slow(30, reply(201, created()))) as function:
-        run = short.run(function.url)
+    with ScriptedFunction(slow(30, reply(201, created()))) as endpoint:
+        run = short.run(endpoint.url)
     assert (len(run.calls), run.ms < 3_900) == (2, True)
 
 
@@ -185,8 +185,8 @@ def test_on_an_action_server_one_call_fits_five_seconds(tmp_path: Any) -> None:
     card = Card(mode="v12", text=CARDS["v12"].read_text(encoding="utf-8"), folder=tmp_path, axios="built-in")
     scene = v12_conversation()
     scene["env"]["EXPOSED_CONTACT_TIMEOUT_MS"] = "4000"
-    with ScriptedFunction(slow(30, reply(201, created()))) as function:
-        run = card.run(function.url, scene, turn_s=5)
+    with ScriptedFunction(slow(30, reply(201, created()))) as endpoint:
+        run = card.run(endpoint.url, scene, turn_s=5)
     assert (run.error, run.workflow["ticketError"], len(run.calls)) == (None, "timeout", 1)
 
 
@@ -238,8 +238,8 @@ def test_the_harness_is_as_strict_as_studio(line: str, complaint: str | None, tm
 
 def test_the_harness_answers_as_its_callers_expect(plain: Card) -> None:
     """The chat page reads workflow, logs, error, calls with status and body, and which axios ran."""
-    with ScriptedFunction(reply(201, created())) as function:
-        run = plain.run(function.url)
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = plain.run(endpoint.url)
     assert run.calls[0]["status"] == 201
     assert run.calls[0]["body"] == created()
     assert (run.axios, run.error, run.logs) == ("built-in", None, ["log: contacto: kept  BF-7K3QX2AB"])

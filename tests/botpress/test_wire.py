@@ -96,8 +96,8 @@ CASES: dict[str, tuple[list[Any], list[int | None], bool, str, str]] = {
 def test_every_answer_ends_well(case: str, card: Card) -> None:
     """Whatever comes back, the card sets its variables, throws nothing and has something to say."""
     answers, statuses, ok, ticket_id, error = CASES[case]
-    with ScriptedFunction(*answers) as function:
-        run = card.run(function.url)
+    with ScriptedFunction(*answers) as endpoint:
+        run = card.run(endpoint.url)
     assert well_ended(run), run
     assert (run.workflow["ticketOk"], run.workflow["ticketId"], run.workflow["ticketError"]) == (
         ok,
@@ -109,8 +109,8 @@ def test_every_answer_ends_well(case: str, card: Card) -> None:
 
 def test_never_answered_is_a_timeout(card: Card) -> None:
     """Two calls that wait in vain end as `timeout`, within the time the card allows itself."""
-    with ScriptedFunction(slow(30, reply(201, created()))) as function:
-        run = card.run(function.url)
+    with ScriptedFunction(slow(30, reply(201, created()))) as endpoint:
+        run = card.run(endpoint.url)
     assert well_ended(run)
     assert (run.workflow["ticketError"], run.statuses) == ("timeout", [None, None])
     assert run.ms < 6_000
@@ -139,8 +139,8 @@ def test_a_connection_nobody_accepts_is_a_timeout(cloud: Card) -> None:
 
 def test_the_function_speaks_for_itself(card: Card) -> None:
     """Its `message`, reference and faulty field reach the flow as they are."""
-    with ScriptedFunction(reply(422, INVALID_EMAIL)) as function:
-        run = card.run(function.url)
+    with ScriptedFunction(reply(422, INVALID_EMAIL)) as endpoint:
+        run = card.run(endpoint.url)
     assert run.workflow["ticketMessage"] == "Frase de la función: invalid-handoff."
     assert run.workflow["ticketField"] == "user_email"
     assert run.workflow["ticketReference"] == "BF-7K3QX2AB"
@@ -148,8 +148,8 @@ def test_the_function_speaks_for_itself(card: Card) -> None:
 
 def test_a_strangers_message_is_not_shown(card: Card) -> None:
     """What a gateway or the platform says in JSON is not for the person."""
-    with ScriptedFunction(reply(429, LAMBDA_BUSY)) as function:
-        run = card.run(function.url)
+    with ScriptedFunction(reply(429, LAMBDA_BUSY)) as endpoint:
+        run = card.run(endpoint.url)
     assert run.workflow["ticketMessage"] == "No pude confirmar el registro de tu pedido."
 
 
@@ -165,14 +165,14 @@ def test_a_strangers_message_is_not_shown(card: Card) -> None:
 def test_its_own_sentences_are_in_the_persons_language(language: str, sentence: str, plain: Card) -> None:
     """Where the function is silent the card speaks es, en or pt, and never claims failure."""
     scene = conversation() | {"user": {"TranslatorAgent": {"language": language}}}
-    with ScriptedFunction(reply(404, b"no")) as function:
-        assert plain.run(function.url, scene).workflow["ticketMessage"] == sentence
+    with ScriptedFunction(reply(404, b"no")) as endpoint:
+        assert plain.run(endpoint.url, scene).workflow["ticketMessage"] == sentence
 
 
 def test_a_duplicate_without_a_sentence_tells_the_number(plain: Card) -> None:
     """A kept request has its number told even if the answer's sentence is missing."""
-    with ScriptedFunction(reply(201, created(message=None))) as function:
-        message = plain.run(function.url).workflow["ticketMessage"]
+    with ScriptedFunction(reply(201, created(message=None))) as endpoint:
+        message = plain.run(endpoint.url).workflow["ticketMessage"]
     assert message == "Listo. Tu pedido quedó registrado con el número 1234."
 
 
@@ -182,18 +182,18 @@ def test_a_duplicate_without_a_sentence_tells_the_number(plain: Card) -> None:
 def test_retry_after_is_obeyed_when_small(header: str, least_ms: int, most_ms: int, plain: Card) -> None:
     """A short Retry-After is waited out, a long one only up to the card's own bound, nonsense is ignored."""
     answer = reply(503, problem("unavailable", retryable=True), headers={"Retry-After": header})
-    with ScriptedFunction(answer, reply(201, created())) as function:
-        run = plain.edited({"LONGEST_PAUSE_MS = 5000": "LONGEST_PAUSE_MS = 1500"}).run(function.url)
+    with ScriptedFunction(answer, reply(201, created())) as endpoint:
+        run = plain.edited({"LONGEST_PAUSE_MS = 5000": "LONGEST_PAUSE_MS = 1500"}).run(endpoint.url)
     assert run.workflow["ticketOk"]
     assert least_ms <= run.ms <= most_ms
 
 
 def test_both_calls_share_one_key_and_one_body(card: Card) -> None:
     """The second call is the same handoff as the first, word for word."""
-    with ScriptedFunction(reset, reply(201, created())) as function:
-        card.run(function.url)
-    assert [headers["Idempotency-Key"] for headers in function.headers] == ["conv_1:" + _message(card)] * 2
-    assert function.bodies[0] == function.bodies[1]
+    with ScriptedFunction(reset, reply(201, created())) as endpoint:
+        card.run(endpoint.url)
+    assert [headers["Idempotency-Key"] for headers in endpoint.headers] == ["conv_1:" + _message(card)] * 2
+    assert endpoint.bodies[0] == endpoint.bodies[1]
 
 
 def _message(card: Card) -> str:
@@ -202,10 +202,10 @@ def _message(card: Card) -> str:
 
 def test_the_secret_goes_in_the_header_only(card: Card) -> None:
     """The token travels as bearer, and neither it nor the person's words reach a log."""
-    with ScriptedFunction(reset, reply(401, problem("unauthorized", retryable=False))) as function:
-        run = card.run(function.url)
-    assert function.headers[0]["Authorization"] == "Bearer local-secret"
-    assert b"local-secret" not in function.bodies[0]
+    with ScriptedFunction(reset, reply(401, problem("unauthorized", retryable=False))) as endpoint:
+        run = card.run(endpoint.url)
+    assert endpoint.headers[0]["Authorization"] == "Bearer local-secret"
+    assert b"local-secret" not in endpoint.bodies[0]
     logged = "\n".join(run.logs)
     assert "unauthorized" in logged
     assert not any(word in logged for word in ("local-secret", "ana@example.com", "Ana", "retiro"))
@@ -214,8 +214,8 @@ def test_the_secret_goes_in_the_header_only(card: Card) -> None:
 def test_the_harness_own_axios_behaves_as_the_real_one(plain: Card) -> None:
     """Without npm packages every case ends the same."""
     for case, (answers, statuses, ok, ticket_id, error) in CASES.items():
-        with ScriptedFunction(*answers) as function:
-            run = plain.run(function.url)
+        with ScriptedFunction(*answers) as endpoint:
+            run = plain.run(endpoint.url)
         assert run.axios == "built-in"
         assert (case, run.statuses, run.workflow["ticketOk"]) == (case, statuses, ok)
         assert (case, run.workflow["ticketId"], run.workflow["ticketError"]) == (case, ticket_id, error)

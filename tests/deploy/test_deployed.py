@@ -127,7 +127,7 @@ class Cloud:
     desk: LocalFreshdesk
 
     @contextmanager
-    def function(self, name: str, *, freshdesk_url: str = "", key: str = KEY) -> Iterator[LambdaRuntime]:
+    def endpoint(self, name: str, *, freshdesk_url: str = "", key: str = KEY) -> Iterator[LambdaRuntime]:
         """Start a copy of one function, with its own settings and with the secrets filled in."""
         config = self.deployed.functions[f"{STACK}-{name}"]
         secrets = {
@@ -160,7 +160,7 @@ def cloud(deployed: Deployed, lambda_python: Path, tmp_path: Path) -> Iterator[C
         yield Cloud(deployed, lambda_python, tmp_path, desk)
 
 
-def send(function: LambdaRuntime, conversation: str, **fields: str) -> Answer:
+def send(endpoint: LambdaRuntime, conversation: str, **fields: str) -> Answer:
     """Send one handoff, as the bot does."""
     handoff = {
         "bot": "betsur",
@@ -172,12 +172,12 @@ def send(function: LambdaRuntime, conversation: str, **fields: str) -> Answer:
         **fields,
     }
     headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
-    return function.call("POST", "/", headers, json.dumps(handoff).encode())
+    return endpoint.call("POST", "/", headers, json.dumps(handoff).encode())
 
 
-def log_lines(function: LambdaRuntime, message: str) -> list[dict[str, Any]]:
+def log_lines(endpoint: LambdaRuntime, message: str) -> list[dict[str, Any]]:
     """Give the log's JSON lines with this message."""
-    lines = [json.loads(line) for line in function.log().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in endpoint.log().splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("message") == message]
 
 
@@ -193,8 +193,8 @@ def test_two_machines_make_the_same_zip(deployed: Deployed, package: Package) ->
 
 def test_a_handoff_becomes_a_ticket_and_the_same_again_is_a_duplicate(cloud: Cloud) -> None:
     """The promise, on what was deployed: one handoff, sent twice, one ticket."""
-    with cloud.function("createTicket") as function:
-        first, second = send(function, "c-once"), send(function, "c-once")
+    with cloud.endpoint("createTicket") as endpoint:
+        first, second = send(endpoint, "c-once"), send(endpoint, "c-once")
     [ticket] = cloud.desk.tickets()
     assert (first.status, first.json["ticket_id"]) == (201, ticket["id"])
     assert (second.status, second.json["status"], second.json["ticket_id"]) == (
@@ -206,26 +206,26 @@ def test_a_handoff_becomes_a_ticket_and_the_same_again_is_a_duplicate(cloud: Clo
 
 def test_a_copy_started_later_knows_the_handoff(cloud: Cloud) -> None:
     """The ledger is the table, not the process: another copy of the function answers alike."""
-    with cloud.function("createTicket") as function:
-        first = send(function, "c-copies")
-    with cloud.function("createTicket") as function:
-        assert send(function, "c-copies").json["ticket_id"] == first.json["ticket_id"]
+    with cloud.endpoint("createTicket") as endpoint:
+        first = send(endpoint, "c-copies")
+    with cloud.endpoint("createTicket") as endpoint:
+        assert send(endpoint, "c-copies").json["ticket_id"] == first.json["ticket_id"]
 
 
 def test_what_freshdesk_could_not_take_the_schedule_delivers(cloud: Cloud) -> None:
     """Freshdesk refuses connections: the bot hears that it is kept; the schedule's sweep makes the ticket."""
-    with cloud.function("createTicket", freshdesk_url=NOBODY) as function:
-        kept = send(function, "c-later")
+    with cloud.endpoint("createTicket", freshdesk_url=NOBODY) as endpoint:
+        kept = send(endpoint, "c-later")
     assert (kept.status, kept.json["status"]) == (202, "queued")
-    with cloud.function("sweep") as function:
-        subjects = sweep_until_done(function, cloud.desk, kept.json["reference"])
-        swept = log_lines(function, "swept")
+    with cloud.endpoint("sweep") as endpoint:
+        subjects = sweep_until_done(endpoint, cloud.desk, kept.json["reference"])
+        swept = log_lines(endpoint, "swept")
     assert len(subjects) == 1
     assert all(isinstance(line["oldest_waiting_s"], float) for line in swept)
     assert {line["level"] for line in swept} == {"INFO"}
 
 
-def sweep_until_done(function: LambdaRuntime, desk: LocalFreshdesk, reference: str) -> list[str]:
+def sweep_until_done(endpoint: LambdaRuntime, desk: LocalFreshdesk, reference: str) -> list[str]:
     """Send the schedule's event as the schedule does, but faster, until the ticket is there; give such subjects.
 
     A failed pass is not minded, the next one is the retry. What other tests left in the ledger is delivered as well.
@@ -234,7 +234,7 @@ def sweep_until_done(function: LambdaRuntime, desk: LocalFreshdesk, reference: s
     subjects: list[str] = []
     while not subjects and time.monotonic() < ends:
         with suppress(FunctionFailedError):
-            function.invoke(SCHEDULE)
+            endpoint.invoke(SCHEDULE)
         time.sleep(1.0)
         subjects = [ticket["subject"] for ticket in desk.tickets() if reference in ticket["subject"]]
     return subjects
@@ -242,9 +242,9 @@ def sweep_until_done(function: LambdaRuntime, desk: LocalFreshdesk, reference: s
 
 def test_an_error_is_logged_as_the_alarm_expects(cloud: Cloud) -> None:
     """A key that Freshdesk does not know is for a person to mend: a line of level ERROR, which the filter counts."""
-    with cloud.function("createTicket", key="not-the-key") as function:
-        kept = send(function, "c-error")
-        errors = [line for line in log_lines(function, "refused") if line["level"] == "ERROR"]
+    with cloud.endpoint("createTicket", key="not-the-key") as endpoint:
+        kept = send(endpoint, "c-error")
+        errors = [line for line in log_lines(endpoint, "refused") if line["level"] == "ERROR"]
     assert kept.status == 202
     assert [line["reference"] for line in errors] == [kept.json["reference"]]
 
@@ -263,8 +263,8 @@ def test_an_operator_gets_the_deployed_settings(cloud: Cloud) -> None:
 
 def test_a_wrong_secret_is_refused_and_reaches_nobody(cloud: Cloud) -> None:
     """The URL is public; the secret is what keeps strangers out."""
-    with cloud.function("createTicket") as function:
-        answer = function.call("POST", "/", {"Authorization": "Bearer guessed"}, b"{}")
+    with cloud.endpoint("createTicket") as endpoint:
+        answer = endpoint.call("POST", "/", {"Authorization": "Bearer guessed"}, b"{}")
     assert (answer.status, answer.json["code"]) == (401, "unauthorized")
     assert answer.headers["content-type"] == "application/problem+json"
     assert cloud.desk.calls == []
@@ -272,8 +272,8 @@ def test_a_wrong_secret_is_refused_and_reaches_nobody(cloud: Cloud) -> None:
 
 def test_nothing_personal_stays_once_there_is_a_ticket(cloud: Cloud) -> None:
     """The row of a made ticket holds no address and no words."""
-    with cloud.function("createTicket") as function:
-        send(function, "c-erased")
+    with cloud.endpoint("createTicket") as endpoint:
+        send(endpoint, "c-erased")
     kept = json.dumps([row for row in cloud.rows() if row["state"] == "created"])
     assert "c-erased@example.com" not in kept
     assert "retiro hace" not in kept
@@ -281,9 +281,9 @@ def test_nothing_personal_stays_once_there_is_a_ticket(cloud: Cloud) -> None:
 
 def test_the_log_names_no_person(cloud: Cloud) -> None:
     """What the function writes to CloudWatch has neither the address nor the words."""
-    with cloud.function("createTicket") as function:
-        send(function, "c-logged")
-        log = function.log()
+    with cloud.endpoint("createTicket") as endpoint:
+        send(endpoint, "c-logged")
+        log = endpoint.log()
     assert log
     assert "c-logged@example.com" not in log
     assert "retiro hace" not in log
@@ -292,6 +292,6 @@ def test_the_log_names_no_person(cloud: Cloud) -> None:
 def test_a_copy_answers_soon_after_it_is_started(cloud: Cloud) -> None:
     """A cold start is part of the person's wait; 3 s would be wrong on any machine, 0.5 s is usual."""
     started = time.monotonic()
-    with cloud.function("createTicket") as function:
-        function.call("POST", "/", {}, b"")
+    with cloud.endpoint("createTicket") as endpoint:
+        endpoint.call("POST", "/", {}, b"")
     assert time.monotonic() - started < 3

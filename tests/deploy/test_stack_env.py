@@ -21,7 +21,7 @@ def template(**environment: str) -> str:
     key = {"AttributeName": "reference"}
     table = {"KeySchema": [{**key, "KeyType": "HASH"}], "AttributeDefinitions": [{**key, "AttributeType": "S"}]}
     role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}}
-    function = {
+    endpoint = {
         "FunctionName": "handoff-test-sweep",
         "Handler": "lambda_handler.sweep",
         "Runtime": "python3.13",
@@ -32,7 +32,7 @@ def template(**environment: str) -> str:
     resources = {
         "Ledger": {"Type": "AWS::DynamoDB::Table", "Properties": {"BillingMode": "PAY_PER_REQUEST", **table}},
         "Role": {"Type": "AWS::IAM::Role", "Properties": role},
-        "Sweep": {"Type": "AWS::Lambda::Function", "Properties": function},
+        "Sweep": {"Type": "AWS::Lambda::Function", "Properties": endpoint},
     }
     return json.dumps({"Resources": resources, "Outputs": {"LedgerTable": {"Value": {"Ref": "Ledger"}}}})
 

@@ -45,7 +45,7 @@ def properties(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
 def environment(resources: Resources) -> dict[str, Any]:
     """Give the functions' environment; it is one for both."""
     functions = properties(resources, "AWS::Lambda::Function").values()
-    found = [function["Environment"]["Variables"] for function in functions]
+    found = [endpoint["Environment"]["Variables"] for endpoint in functions]
     assert len(found) == 2
     assert found[0] == found[1]
     first: dict[str, Any] = found[0]
@@ -232,9 +232,9 @@ def test_a_handoff_may_wait_half_an_hour(resources: Resources) -> None:
 
 def test_the_bill_is_bounded(resources: Resources) -> None:
     """Time, memory, the ledger's units: each has a ceiling, and the account's bill a mail."""
-    for function in properties(resources, "AWS::Lambda::Function").values():
-        assert function["Timeout"] <= 60
-        assert function["MemorySize"] <= 1024
+    for endpoint in properties(resources, "AWS::Lambda::Function").values():
+        assert endpoint["Timeout"] <= 60
+        assert endpoint["MemorySize"] <= 1024
     assert resources["CreateTicketLambdaFunction"]["Properties"]["Timeout"] <= 25
     table = resources["Ledger"]["Properties"]
     for part in [table, *table["GlobalSecondaryIndexes"]]:

@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 from dev.local_freshdesk import LocalFreshdesk
 from handoff.inbound import SCHEMA_FILE, Handoff, InvalidHandoff, read_handoff, schema
 from handoff.responses import PROBLEMS, Reply
-from tests.edge import NOWHERE, Function, open_function
+from tests.endpoints import NOWHERE, Endpoint, open_endpoint
 from tests.factories import SECRET, request
 
 FILE = SCHEMA_FILE.with_name("openapi.yaml")
@@ -48,27 +48,27 @@ def answers() -> Iterator[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
 EXAMPLES = [pytest.param(*example, id="-".join(example[:3])) for example in answers()]
 
 
-def post(function: Function, name: str, change: dict[str, Any] | None = None) -> Reply:
+def post(endpoint: Endpoint, name: str, change: dict[str, Any] | None = None) -> Reply:
     """Send the request example of that name."""
-    return function(request(raw=json.dumps({**BODIES[name]["value"], **(change or {})}).encode()))
+    return endpoint(request(raw=json.dumps({**BODIES[name]["value"], **(change or {})}).encode()))
 
 
-def play(function: Function, desk: LocalFreshdesk, method: str, name: str, told: dict[str, Any]) -> Reply:
+def play(endpoint: Endpoint, desk: LocalFreshdesk, method: str, name: str, told: dict[str, Any]) -> Reply:
     """Do what an example's `x-request` says, or send the request example of its name."""
     reference = told.get("reference")
     if "first" in told:
-        reference = json.loads(post(function, told["first"]).body)["reference"]
+        reference = json.loads(post(endpoint, told["first"]).body)["reference"]
     if "weather" in told:
         desk.weather(told["weather"], seconds=30)
     if method == "get" or "method" in told:
         sent = {"method": told.get("method", "GET"), "path": f"/?reference={reference or ''}"}
-        return function(request(**sent, authorization=told.get("authorization", f"Bearer {SECRET}")))
+        return endpoint(request(**sent, authorization=told.get("authorization", f"Bearer {SECRET}")))
     if "raw" in told or "bytes" in told or "authorization" in told:
         raw = told.get("raw", "x" * told.get("bytes", 0)).encode()
         media_type = told.get("content_type", "application/json")
         bearer = told.get("authorization", f"Bearer {SECRET}")
-        return function(request(raw=raw, content_type=media_type, authorization=bearer))
-    return post(function, told.get("body", name), told.get("change"))
+        return endpoint(request(raw=raw, content_type=media_type, authorization=bearer))
+    return post(endpoint, told.get("body", name), told.get("change"))
 
 
 def test_the_document_is_sound_openapi() -> None:
@@ -127,11 +127,11 @@ def test_every_example_is_what_happens(
     """Sent to the function, each has the example's status, fields, sentence and headers; numbers apart."""
     told = example.get("x-request", {})
     url = NOWHERE if "everything" in told else desk.url
-    with open_function(url, tmp_path) as function:
+    with open_endpoint(url, tmp_path) as endpoint:
         if "everything" in told:
-            function.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
+            endpoint.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
             shutil.rmtree(tmp_path)
-        reply = play(function, desk, method, name, told)
+        reply = play(endpoint, desk, method, name, told)
     got, shown = json.loads(reply.body), example["value"]
     assert (str(reply.status), reply.headers["Content-Type"]) == (status, next(iter(answer["content"])))
     assert got.keys() == shown.keys()

@@ -19,8 +19,7 @@ from freshdesk_client import (
     OutcomeUnknown,
     Request,
 )
-from handoff.clock import SystemClock
-from handoff.deadline import Turn
+from handoff.deadline import SystemClock, Turn
 from handoff.helpdesk import Attempt, Desk, Made, NotMade, bears
 from tests.ledger_factories import NOW, FakeFreshdesk, VirtualClock, answer, busy
 

@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from handoff.deadline import Turn
-from handoff.journal import log_entry
 from handoff.ledger import State
+from handoff.log import log_entry
 from tests.ledger_factories import VirtualClock, entry
 
 

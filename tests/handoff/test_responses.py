@@ -10,8 +10,18 @@ from typing import Any
 import pytest
 
 from handoff.inbound import Fault, schema
-from handoff.outcome import Outcome, Status
-from handoff.responses import MESSAGES_FILE, NAMES, PROBLEMS, Messages, MessagesError, Reply, problem, tell
+from handoff.responses import (
+    MESSAGES_FILE,
+    NAMES,
+    PROBLEMS,
+    Messages,
+    MessagesError,
+    Outcome,
+    Reply,
+    Status,
+    problem,
+    tell,
+)
 from tests.factories import REFERENCE
 
 SHIPPED = MESSAGES_FILE.read_text(encoding="utf-8")

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.routing import DEFAULT_SOURCE, PRIORITIES, SCHEMA_FILE, load_routing, plain
-from handoff.routing_errors import RoutingError, RoutingFault
+from handoff.routing import DEFAULT_SOURCE, PRIORITIES, SCHEMA_FILE, RoutingError, RoutingFault, load_routing, plain
 from handoff.settings import DEFAULT_ROUTING
 from tests.factories import SMALL_ROUTING as SMALL
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.routing_errors import NOT_UTF8, RoutingError, RoutingFault, decoded, line_of, parsed
+from handoff.routing import RoutingError, RoutingFault, load_routing
+from handoff.routing_errors import NOT_UTF8, line_of
 from handoff.settings import DEFAULT_ROUTING
 
 SHIPPED = DEFAULT_ROUTING.read_bytes()
@@ -29,7 +30,7 @@ FIRST_OF_TWO = 'aliases = ["c"]\ntags = ["a", "b"'
 def fault(text: str) -> RoutingFault:
     """Return the one thing wrong in a text that is not TOML."""
     with pytest.raises(RoutingError) as caught:
-        parsed(text)
+        load_routing(text)
     [found] = caught.value.faults
     return found
 
@@ -172,7 +173,7 @@ def test_a_list_that_begins_nowhere_is_told_where_it_is() -> None:
 
 def test_the_mark_of_windows_is_no_part_of_the_text() -> None:
     """Notepad puts it before the first letter."""
-    assert decoded("\ufeff".encode() + SHIPPED) == SHIPPED.decode()
+    assert load_routing("\ufeff".encode() + SHIPPED) == load_routing(SHIPPED)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_the_mark_of_windows_is_no_part_of_the_text() -> None:
 def test_another_encoding_is_told_as_such(content: bytes, line: int | None) -> None:
     """With the line of the first letter that cannot be read, and how to save the file."""
     with pytest.raises(RoutingError) as caught:
-        decoded(content)
+        load_routing(content)
     assert caught.value.faults == (RoutingFault(line, "", NOT_UTF8),)
     assert NOT_UTF8.endswith("guardalo como UTF-8")
 

@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 
-from handoff.routing import SCHEMA_FILE
-from handoff.routing_faults import schema_faults
+from handoff.routing import SCHEMA_FILE, schema_errors
+from handoff.routing_errors import explain_schema
 from tests.factories import SMALL_ROUTING as TEXT
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
@@ -16,7 +16,7 @@ SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 def told(text: str) -> dict[str, str]:
     """Return what the schema finds wrong, by key."""
-    found = list(schema_faults(tomllib.loads(text), SCHEMA))
+    found = list(explain_schema(schema_errors(tomllib.loads(text))))
     assert len({path for path, _ in found}) == len(found)
     return {".".join(path): message for path, message in found}
 
@@ -76,7 +76,7 @@ def test_a_priority_is_one_of_four(value: str, message: str) -> None:
 def test_a_long_value_is_not_repeated(line: str) -> None:
     """Nobody needs to read it again."""
     text = f"{TEXT}[categories.a]\n{line.format('x' * 500)}\n"
-    messages = [message for _, message in schema_faults(tomllib.loads(text), SCHEMA)]
+    messages = [message for _, message in explain_schema(schema_errors(tomllib.loads(text)))]
     assert messages
     assert not any("x" * 41 in message for message in messages)
 

@@ -14,7 +14,7 @@ from handoff.bootstrap import open_delivery
 from handoff.delivery import Delivery
 from handoff.inbound import read_handoff
 from handoff.ledger import ROW_LIFETIME_S, Entry, Ledger, State
-from handoff.outcome import Outcome
+from handoff.responses import Outcome
 from handoff.settings import DeliverySettings
 from tests.factories import body
 from tests.ledger_factories import VirtualClock, entry

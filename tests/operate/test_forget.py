@@ -8,7 +8,7 @@ import pytest
 
 from handoff.inbound import person_of
 from handoff.ledger import State
-from handoff.outcome import Status
+from handoff.responses import Status
 from handoff.transitions import changed
 from operate.forgetting import BLANKED, ERASED, erase
 from operate.operator import Halt

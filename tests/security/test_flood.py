@@ -10,50 +10,50 @@ import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
 from handoff import sweep
-from tests.edge import Function, open_function
+from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import EMAIL, request
 
 FLOOD = 60
 OTHERS = 10
 
 
-def flood(function: Function, size: int) -> list[str]:
+def flood(endpoint: Endpoint, size: int) -> list[str]:
     """Send size different handoffs of one person, others between them; return the references of the flood."""
     references = []
     for number in range(size):
-        reply = function(request(message_id=f"m{number}", reason=f"pedido número {number}"))
+        reply = endpoint(request(message_id=f"m{number}", reason=f"pedido número {number}"))
         references.append(json.loads(reply.body)["reference"])
         if number % (size // OTHERS) == 0:
-            other = function(request(message_id=f"o{number}", user_email=f"otra{number}@example.com"))
+            other = endpoint(request(message_id=f"o{number}", user_email=f"otra{number}@example.com"))
             assert other.status == 201
     return references
 
 
-def test_one_address_gets_five_tickets_an_hour(function: Function, desk: LocalFreshdesk) -> None:
+def test_one_address_gets_five_tickets_an_hour(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
     """The rest is told 202 and kept; the sweep adds each to the person's open ticket as a private note, once."""
-    references = flood(function, FLOOD)
+    references = flood(endpoint, FLOOD)
     person = {ticket["requester_id"] for ticket in desk.tickets() if references[0] in ticket["subject"]}.pop()
     mine = [ticket for ticket in desk.tickets() if ticket["requester_id"] == person]
     assert (len(mine), len(desk.tickets())) == (5, 5 + OTHERS)
-    sweep.sweep(function.delivery, budget_s=60.0)
+    sweep.sweep(endpoint.delivery, budget_s=60.0)
     notes = [note["body"] for ticket in mine for note in desk.notes(ticket["id"])]
     assert len(notes) == FLOOD - 5
     told = [ticket["subject"] for ticket in mine] + notes
     assert [reference for reference in references if sum(reference in text for text in told) != 1] == []
-    assert {str(entry.state) for entry in function.delivery.ledger.each()} == {"created"}
+    assert {str(entry.state) for entry in endpoint.delivery.ledger.each()} == {"created"}
 
 
 @pytest.mark.parametrize("address", [EMAIL.upper(), f"  {EMAIL} "])
-def test_another_spelling_is_the_same_address(function: Function, desk: LocalFreshdesk, address: str) -> None:
+def test_another_spelling_is_the_same_address(endpoint: Endpoint, desk: LocalFreshdesk, address: str) -> None:
     """Case and blanks do not make another person."""
     for number in range(6):
-        function(request(message_id=f"m{number}", user_email=address if number % 2 else EMAIL))
+        endpoint(request(message_id=f"m{number}", user_email=address if number % 2 else EMAIL))
     assert len(desk.tickets()) == 5
 
 
 def test_without_the_bound_every_handoff_is_a_ticket(desk: LocalFreshdesk, tmp_path: Path) -> None:
     """The control: with a bound of a thousand the flood makes a ticket each."""
-    with open_function(desk.url, tmp_path) as opened:
+    with open_endpoint(desk.url, tmp_path) as opened:
         open_door = replace(opened.delivery, policy=replace(opened.delivery.policy, tickets_an_hour=1000))
-        flood(Function(open_door, opened._secrets, opened._messages), 20)  # noqa: SLF001 -- the parts of a real one
+        flood(Endpoint(open_door, opened._secrets, opened._messages), 20)  # noqa: SLF001 -- the parts of a real one
     assert len(desk.tickets()) == 20 + OTHERS

@@ -10,7 +10,7 @@ import pytest
 from handoff.inbound import InvalidHandoff, read_handoff
 from handoff.strict_json import MalformedJSON, parse_body
 from tests.corpora import JSON_FILES
-from tests.edge import Function
+from tests.endpoints import Endpoint
 from tests.factories import request
 
 REFUSED = [file for file in JSON_FILES if file.name.startswith("refused_")]
@@ -48,11 +48,11 @@ def test_what_is_json_is_read(file: Path) -> None:
         assert error.faults  # noqa: PT017 -- either end is right, and each has its own promise
 
 
-def test_every_file_gets_the_right_answer(function: Function) -> None:
+def test_every_file_gets_the_right_answer(endpoint: Endpoint) -> None:
     """Over the whole edge: 400 with a reference, or 201 or 422; nothing else."""
     wrong = []
     for file in JSON_FILES:
-        reply = function(request(raw=file.read_bytes()))
+        reply = endpoint(request(raw=file.read_bytes()))
         allowed = {400} if file in REFUSED else {201, 200, 202, 422}
         if reply.status not in allowed or "reference" not in json.loads(reply.body):
             wrong.append((file.name, reply.status))

@@ -16,7 +16,7 @@ from handoff import sweep
 from handoff.log import JSONLines, log_as_json
 from handoff.responses import Reply
 from tests.corpora import TEXTS
-from tests.edge import Function, open_function
+from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import API_KEY, CANARIES, EMAIL, NAME, PHONE, SECRET, body, request
 from tests.handoff.test_transport import Start, answering, start
 from tests.leaks import LEAKS, canaries_in
@@ -56,31 +56,31 @@ def listening() -> Iterator[list[str]]:
             logger.setLevel(level)
 
 
-def everything(function: Function, desk: LocalFreshdesk) -> Iterator[Reply]:
+def everything(endpoint: Endpoint, desk: LocalFreshdesk) -> Iterator[Reply]:
     """Do what can be done: good, repeated, refused, in every weather, with a sweep after each."""
     for number, weather in enumerate(WEATHERS):
         desk.weather(weather, times=3, seconds=0.05)
         fresh = {"message_id": f"w{number}", "user_email": EMAIL if number < 3 else f"{number}{EMAIL}"}
-        yield function(request(raw=json.dumps(body(**fresh, user_phone=PHONE, otro=NAME)).encode()))
+        yield endpoint(request(raw=json.dumps(body(**fresh, user_phone=PHONE, otro=NAME)).encode()))
         desk.weather("healthy")
-        sweep.sweep(function.delivery, budget_s=13.0)
-    yield function(request(reason=f"otras palabras de {NAME}"))
-    yield function(request(reason=f"más palabras de {NAME}"))
+        sweep.sweep(endpoint.delivery, budget_s=13.0)
+    yield endpoint(request(reason=f"otras palabras de {NAME}"))
+    yield endpoint(request(reason=f"más palabras de {NAME}"))
     for name, wrong in (("user_email", f"{NAME}@"), ("user_phone", NAME), ("category", [NAME]), ("reason", {NAME: 1})):
-        yield function(request(raw=json.dumps(body(**{name: wrong}, message_id=name)).encode()))
+        yield endpoint(request(raw=json.dumps(body(**{name: wrong}, message_id=name)).encode()))
     for raw in (f'{{"user_name": "{NAME}", '.encode(), b"\xff" + NAME.encode(), NAME.encode() * 30_000):
-        yield function(request(raw=raw))
-    yield function(request(content_type=f"text/{NAME}"))
-    yield function(request(authorization=f"Bearer {SECRET}{NAME}"))
-    yield function(request(method="GET", path=f"/?reference={EMAIL}"))
-    yield function(request(method=NAME.upper().replace(" ", "")))
-    yield function(request(headers={"Idempotency-Key": EMAIL, "X-Forwarded-For": NAME, "User-Agent": EMAIL}))
+        yield endpoint(request(raw=raw))
+    yield endpoint(request(content_type=f"text/{NAME}"))
+    yield endpoint(request(authorization=f"Bearer {SECRET}{NAME}"))
+    yield endpoint(request(method="GET", path=f"/?reference={EMAIL}"))
+    yield endpoint(request(method=NAME.upper().replace(" ", "")))
+    yield endpoint(request(headers={"Idempotency-Key": EMAIL, "X-Forwarded-For": NAME, "User-Agent": EMAIL}))
 
 
-def test_nothing_that_happens_leaks(function: Function, desk: LocalFreshdesk) -> None:
+def test_nothing_that_happens_leaks(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
     """Logs and answers hold no secret, no name, no address and no words."""
     with listening() as lines:
-        told = [reply.body for reply in everything(function, desk)]
+        told = [reply.body for reply in everything(endpoint, desk)]
     assert len(told) >= 20
     assert len(lines) >= 30
     assert [(line, found) for line in lines if (found := canaries_in(line))] == []
@@ -92,9 +92,9 @@ def test_nothing_that_happens_leaks(function: Function, desk: LocalFreshdesk) ->
 def test_a_header_nobody_can_read_leaks_nothing(start: Start, tmp_path: Path, *, platform_formats: bool) -> None:
     """urllib3 would warn of it, and tell the address of the call: whose tickets are looked for."""
     host = start(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\nX-A: 1\r\n\r\n[]"))
-    with listening() as lines, open_function(f"http://127.0.0.1:{host.port}", tmp_path) as function:
+    with listening() as lines, open_endpoint(f"http://127.0.0.1:{host.port}", tmp_path) as endpoint:
         log_as_json(platform_formats=platform_formats)
-        assert function(request()).status == 202
+        assert endpoint(request()).status == 202
     assert len(lines) >= 1
     assert [(line, found) for line in lines if (found := canaries_in(line))] == []
 
@@ -110,11 +110,11 @@ def test_the_search_would_find_a_leak() -> None:
 
 def test_no_page_of_an_error_leaks(tmp_path: Path) -> None:
     """What the server itself says when everything is down: our problem, and no traceback."""
-    with open_function("http://127.0.0.1:9", tmp_path) as function:
-        function.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
+    with open_endpoint("http://127.0.0.1:9", tmp_path) as endpoint:
+        endpoint.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
         (tmp_path / "handoffs.db").unlink(missing_ok=True)
         (tmp_path / "handoffs.db").mkdir()
-        reply = function(request())
+        reply = endpoint(request())
     assert reply.status == 503
     assert canaries_in(reply.body) == []
     assert "Traceback" not in reply.body

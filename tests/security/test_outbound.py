@@ -15,7 +15,7 @@ import requests
 
 from handoff.inbound import schema
 from tests.corpora import TEXTS
-from tests.edge import Function, open_function
+from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import request
 
 ESCAPES = (
@@ -74,18 +74,18 @@ def recording(status: int = 201, **headers: str) -> Iterator[tuple[str, list[Hea
             server.shutdown()
 
 
-def send(function: Function, number: int, text: str) -> int:
+def send(endpoint: Endpoint, number: int, text: str) -> int:
     """Send text in every field, as an unknown field's name and in the header; return the status."""
     fields: dict[str, Any] = dict.fromkeys(FIELDS, f"x{text}")
     fields |= {f"n{text}": text, "user_email": f"p{number}@example.com"}
     header = "".join(one for one in text if one.isprintable() and one.isascii())
-    return function(request(**fields, headers={"Idempotency-Key": f"k{number}{header}"})).status
+    return endpoint(request(**fields, headers={"Idempotency-Key": f"k{number}{header}"})).status
 
 
 def test_where_and_how_we_ask_never_changes(tmp_path: Path) -> None:
     """One request line and one set of headers, for every escape and every hostile text in every field."""
-    with recording() as (url, heads), open_function(url, tmp_path) as function:
-        told = [send(function, number, text) for number, text in enumerate((*ESCAPES, *TEXTS.values()))]
+    with recording() as (url, heads), open_endpoint(url, tmp_path) as endpoint:
+        told = [send(endpoint, number, text) for number, text in enumerate((*ESCAPES, *TEXTS.values()))]
     assert set(told) == {201}
     assert len(heads) == len(told)
     assert len(set(heads)) == 1
@@ -100,8 +100,8 @@ def test_where_and_how_we_ask_never_changes(tmp_path: Path) -> None:
 def test_no_redirect_is_ever_followed(tmp_path: Path, status: int) -> None:
     """The handoff is kept and the alarm raised; the place the answer points to is never asked."""
     with recording() as (elsewhere, visits), recording(status, Location=elsewhere) as (url, heads):
-        with open_function(url, tmp_path) as function:
-            assert function(request()).status == 202
+        with open_endpoint(url, tmp_path) as endpoint:
+            assert endpoint(request()).status == 202
         assert heads
         assert visits == []
 
@@ -109,8 +109,8 @@ def test_no_redirect_is_ever_followed(tmp_path: Path, status: int) -> None:
 @pytest.mark.parametrize("status", [302, 308])
 def test_no_redirect_within_freshdesk_is_followed_either(tmp_path: Path, status: int) -> None:
     """What looks like another page of the same account is not asked for."""
-    with recording(status, Location="/elsewhere") as (url, heads), open_function(url, tmp_path) as function:
-        assert function(request()).status == 202
+    with recording(status, Location="/elsewhere") as (url, heads), open_endpoint(url, tmp_path) as endpoint:
+        assert endpoint(request()).status == 202
     assert heads
     assert [line for line, _ in heads if "elsewhere" in line] == []
 

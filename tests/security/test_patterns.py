@@ -88,7 +88,11 @@ def seconds(pattern: str, subject: str) -> float:
 def test_every_pattern_is_found() -> None:
     """Those of the schemas and those in the code."""
     assert len(PATTERNS) >= 20
-    assert {"handoff.sanitize._DIGIT_GROUPS", "handoff.routing_errors._HEADER", "handoff.ticket._PLACEHOLDER"} <= PATTERNS.keys()
+    assert {
+        "handoff.sanitize._DIGIT_GROUPS",
+        "handoff.routing_errors._HEADER",
+        "handoff.ticket._PLACEHOLDER",
+    } <= PATTERNS.keys()
 
 
 @pytest.mark.parametrize("path", sorted(PATTERNS))

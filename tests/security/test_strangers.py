@@ -16,7 +16,7 @@ import pytest
 from flask import Request
 
 from dev.local_freshdesk import LocalFreshdesk
-from tests.edge import Function, main, open_function
+from tests.endpoints import ROOT, Endpoint, open_endpoint
 from tests.factories import API_KEY, SECRET, request
 from tests.serving import Served, serve
 
@@ -62,18 +62,18 @@ def from_stranger(header: str | None, method: str = "POST") -> Request:
     return Request(wsgi if header is None else {**wsgi, "HTTP_AUTHORIZATION": header})
 
 
-def test_strangers_get_nothing(function: Function, desk: LocalFreshdesk) -> None:
+def test_strangers_get_nothing(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
     """More than 500 headers: 401 each, no body read, nothing kept, nobody called."""
     assert len(set(HEADERS)) >= 500
-    told = {header: function(from_stranger(header)).status for header in (*HEADERS, None)}
+    told = {header: endpoint(from_stranger(header)).status for header in (*HEADERS, None)}
     assert {header for header, status in told.items() if status != 401} == set()
-    assert {function(from_stranger(header, "GET")).status for header in HEADERS[::7]} == {401}
-    assert (desk.calls, list(function.delivery.ledger.each())) == ([], [])
+    assert {endpoint(from_stranger(header, "GET")).status for header in HEADERS[::7]} == {401}
+    assert (desk.calls, list(endpoint.delivery.ledger.each())) == ([], [])
 
 
-def test_the_right_header_would_read_the_body(function: Function) -> None:
+def test_the_right_header_would_read_the_body(endpoint: Endpoint) -> None:
     """The control: with the secret the same request does touch its body."""
-    assert function(from_stranger(f"Bearer {SECRET}")).status == 503
+    assert endpoint(from_stranger(f"Bearer {SECRET}")).status == 503
 
 
 def test_comparing_text_breaks_on_half_of_them() -> None:
@@ -136,7 +136,8 @@ def status_of(running: Served, raw: bytes) -> int:
         return int(wire.makefile("rb").readline().split()[1])
 
 
-SOURCE = Path(main.__file__).read_text(encoding="utf-8")
+ENDPOINT = ROOT / "handoff" / "endpoint.py"
+SOURCE = ENDPOINT.read_text(encoding="utf-8")
 NAIVE = """
 class Function:
     def __init__(self, secrets):
@@ -163,8 +164,8 @@ def test_secrets_only_ever_reach_compare_digest() -> None:
     """S2: one place compares, in constant time, with every secret and no way out early."""
     assert secrets_outside_compare_digest(SOURCE) == []
     assert SOURCE.count("compare_digest(") == 1
-    assert [f for f in Path(main.__file__).parent.glob("*.py") if "compare_digest" in f.read_text("utf-8")] == [
-        Path(main.__file__),
+    assert [f for f in ROOT.glob("**/handoff/**/*.py") if "compare_digest" in f.read_text("utf-8")] == [
+        ENDPOINT,
     ]
 
 
@@ -178,14 +179,14 @@ def test_the_search_for_other_uses_bites() -> None:
     assert secrets_outside_compare_digest(early) != []
 
 
-def refused_while_changing(deployed: list[Function], sent: list[str], each: int) -> int:
+def refused_while_changing(deployed: list[Endpoint], sent: list[str], each: int) -> int:
     """Return how many of the requests are refused while deployments and senders follow each other."""
-    steps = [(function, secret) for function, secret in zip(deployed, sent, strict=True) for _ in range(each)]
+    steps = [(endpoint, secret) for endpoint, secret in zip(deployed, sent, strict=True) for _ in range(each)]
 
-    def ask(step: tuple[Function, str]) -> bool:
-        function, secret = step
+    def ask(step: tuple[Endpoint, str]) -> bool:
+        endpoint, secret = step
         asked = request(method="GET", path="/?reference=BF-AAAAAAAA", authorization=f"Bearer {secret}")
-        return function(asked).status == 401
+        return endpoint(asked).status == 401
 
     with ThreadPoolExecutor(8) as pool:
         return sum(pool.map(ask, steps))
@@ -195,9 +196,9 @@ def test_a_secret_is_changed_without_an_outage(desk: LocalFreshdesk, tmp_path: P
     """S3: add the new one, change the bots, take the old one out: 1,000 requests, none refused; then the old is 401."""
     old, new = "o" * 32, "n" * 32
     with (
-        open_function(desk.url, tmp_path, WEBHOOK_SECRET=old) as before,
-        open_function(desk.url, tmp_path, WEBHOOK_SECRET=f"{old},{new}") as during,
-        open_function(desk.url, tmp_path, WEBHOOK_SECRET=new) as after,
+        open_endpoint(desk.url, tmp_path, WEBHOOK_SECRET=old) as before,
+        open_endpoint(desk.url, tmp_path, WEBHOOK_SECRET=f"{old},{new}") as during,
+        open_endpoint(desk.url, tmp_path, WEBHOOK_SECRET=new) as after,
     ):
         assert refused_while_changing([before, during, during, after], [old, old, new, new], 250) == 0
         assert refused_while_changing([after], [old], 10) == 10

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge import main
+from tests.endpoints import ROOT
 
-ROOT = Path(main.__file__).parent
 # Imported beside the library that brings it: not one more to choose or to watch.
 BROUGHT_BY = {"werkzeug": "flask", "markupsafe": "jinja2", "urllib3": "requests"}
 PLATFORM = {"lambda_handler.py", "handoff/ledger/dynamodb.py"}  # AWS's own libraries, on AWS only

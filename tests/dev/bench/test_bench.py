@@ -76,7 +76,7 @@ def test_a_price_is_told_in_medians_and_against_the_floor() -> None:
 
 def test_what_is_taken_out_for_its_price_is_out(tmp_path: Path) -> None:
     """Else the table would compare the function with itself: nothing waits for the disk, nothing is remembered."""
-    told = "from dev.bench.{} import SQLiteLedger as L; ledger = L({!r}); "
+    told = "from bench.{} import SQLiteLedger as L; ledger = L({!r}); "
     disk = 'print(ledger._open().execute("PRAGMA synchronous").fetchone())'
     rows = (
         "from tests.ledger_factories import entry, NOW; "

@@ -56,7 +56,7 @@ class ScriptedFunction:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        function = self
+        endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_told: object) -> None:
@@ -66,8 +66,8 @@ class ScriptedFunction:
                 """Answer."""
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                function.asked.append((self.command, self.path, headers, json.loads(body) if body else None))
-                status, told = function.answer(self.command)
+                endpoint.asked.append((self.command, self.path, headers, json.loads(body) if body else None))
+                status, told = endpoint.answer(self.command)
                 content = told.encode() if isinstance(told, str) else json.dumps(told).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))

@@ -17,9 +17,9 @@ from tests.dev.local_freshdesk.function import BAD_EMAIL, CREATED, QUEUED, UNAVA
 
 def test_python_sends_the_handoff_with_secret_and_key() -> None:
     """Bearer secret, a key of conversation and message, only fields that hold something."""
-    with ScriptedFunction(CREATED) as function:
-        reply = Bots(function.url, "s3cret").hand_over(said(reason=""))
-    _, _, headers, body = function.asked[0]
+    with ScriptedFunction(CREATED) as endpoint:
+        reply = Bots(endpoint.url, "s3cret").hand_over(said(reason=""))
+    _, _, headers, body = endpoint.asked[0]
     assert (headers["authorization"], headers["idempotency-key"]) == ("Bearer s3cret", "conv_1:msg_1")
     assert (body["bot"], body["user_email"], body["channel"]) == ("betsur", "ana@example.com", "webchat")
     assert "reason" not in body
@@ -28,39 +28,39 @@ def test_python_sends_the_handoff_with_secret_and_key() -> None:
 
 def test_bot_says_what_the_function_says() -> None:
     """The answer's message, as it is."""
-    with ScriptedFunction(QUEUED) as function:
-        reply = Bots(function.url, "s").hand_over(said())
+    with ScriptedFunction(QUEUED) as endpoint:
+        reply = Bots(endpoint.url, "s").hand_over(said())
     assert (reply.message, reply.ticket_id, reply.ran_in) == ("Tu referencia es BF-7K3QX2AB.", "", "Python")
 
 
 def test_bad_field_is_asked_again() -> None:
     """A 422 names the field."""
-    with ScriptedFunction(BAD_EMAIL) as function:
-        reply = Bots(function.url, "s").hand_over(said())
+    with ScriptedFunction(BAD_EMAIL) as endpoint:
+        reply = Bots(endpoint.url, "s").hand_over(said())
     assert (reply.asks_for, reply.error, reply.attempts) == ("user_email", "invalid-handoff", 1)
 
 
 def test_what_may_pass_is_tried_once_more() -> None:
     """A retryable problem, then a ticket: the same key both times."""
-    with ScriptedFunction(UNAVAILABLE, CREATED) as function:
-        reply = Bots(function.url, "s", pause_s=0).hand_over(said())
+    with ScriptedFunction(UNAVAILABLE, CREATED) as endpoint:
+        reply = Bots(endpoint.url, "s", pause_s=0).hand_over(said())
     assert (reply.status, reply.attempts) == (201, 2)
-    assert len({headers["idempotency-key"] for _, _, headers, _ in function.asked}) == 1
+    assert len({headers["idempotency-key"] for _, _, headers, _ in endpoint.asked}) == 1
 
 
 @pytest.mark.parametrize(("answer", "error"), [((502, "<html>"), "http_502"), ((500, []), "http_500")])
 def test_answer_that_is_none_gets_the_fixed_sentence(answer: tuple[int, Any], error: str) -> None:
     """HTML or a list: the bot does not claim that nothing was kept."""
-    with ScriptedFunction(answer) as function:
-        reply = Bots(function.url, "s", pause_s=0).hand_over(said())
+    with ScriptedFunction(answer) as endpoint:
+        reply = Bots(endpoint.url, "s", pause_s=0).hand_over(said())
     assert (reply.message, reply.error) == (CANNOT_CONFIRM, error)
 
 
 @pytest.mark.parametrize("errors", ["user_email", [], ["user_email"], {"field": "user_email"}, [{"field": None}]])
 def test_errors_of_another_shape_ask_for_nothing(errors: Any) -> None:
     """A body that only looks like the function's."""
-    with ScriptedFunction((422, {"errors": errors, "message": ["m"], "status": [1]})) as function:
-        assert Bots(function.url, "s").hand_over(said()).asks_for == ""
+    with ScriptedFunction((422, {"errors": errors, "message": ["m"], "status": [1]})) as endpoint:
+        assert Bots(endpoint.url, "s").hand_over(said()).asks_for == ""
 
 
 def test_function_that_is_away_gets_the_fixed_sentence() -> None:
@@ -71,9 +71,9 @@ def test_function_that_is_away_gets_the_fixed_sentence() -> None:
 
 def test_became_of_asks_for_the_reference() -> None:
     """GET with the same secret."""
-    with ScriptedFunction(QUEUED, became={"status": "created", "ticket_id": 7}) as function:
-        assert Bots(function.url, "s").became_of("BF-7K3QX2AB") == {"status": "created", "ticket_id": 7}
-    assert function.asked[0][1] == "/?reference=BF-7K3QX2AB"
+    with ScriptedFunction(QUEUED, became={"status": "created", "ticket_id": 7}) as endpoint:
+        assert Bots(endpoint.url, "s").became_of("BF-7K3QX2AB") == {"status": "created", "ticket_id": 7}
+    assert endpoint.asked[0][1] == "/?reference=BF-7K3QX2AB"
 
 
 def test_became_of_nothing_is_nothing() -> None:
@@ -138,21 +138,21 @@ def test_without_card_python_sends(tmp_path: Path) -> None:
 def test_real_card_makes_the_call() -> None:
     """The card of botpress/ in the Node of this machine, against a function that creates."""
     assert shutil.which("node"), "Node.js is needed for tests marked node"
-    with ScriptedFunction(CREATED) as function:
-        bots = Bots.found_here(function.url, "local-secret")
+    with ScriptedFunction(CREATED) as endpoint:
+        bots = Bots.found_here(endpoint.url, "local-secret")
         reply = bots.hand_over(said())
     assert bots.ran_in.startswith("Node ")
     assert (reply.status, reply.message, reply.ticket_id) == (201, CREATED[1]["message"], "1")
-    assert function.asked[0][3]["conversation_summary"] == said().conversation_summary
+    assert endpoint.asked[0][3]["conversation_summary"] == said().conversation_summary
 
 
 @pytest.mark.node
 def test_card_and_python_send_the_same() -> None:
     """Field by field the same handoff under the same key, but for what only Studio knows."""
-    with ScriptedFunction(CREATED) as function:
-        Bots(function.url, "s").hand_over(said())
-        Bots.found_here(function.url, "s").hand_over(said())
-    (_, _, of_python, python), (_, _, of_card, card) = function.asked
+    with ScriptedFunction(CREATED) as endpoint:
+        Bots(endpoint.url, "s").hand_over(said())
+        Bots.found_here(endpoint.url, "s").hand_over(said())
+    (_, _, of_python, python), (_, _, of_card, card) = endpoint.asked
     assert of_python["idempotency-key"] == of_card["idempotency-key"]
     assert {name: card[name] for name in python} == python
     assert set(card) - set(python) <= {"user_id", "bot_id"}

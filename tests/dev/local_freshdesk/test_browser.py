@@ -36,11 +36,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFreshdesk]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     with LocalFreshdesk(bots=Bots.found_here(url, "local-secret")) as running:
-        function = started(running, port, folder)
+        endpoint = started(running, port, folder)
         try:
             yield running
         finally:
-            end_all([function])
+            end_all([endpoint])
 
 
 def started(desk: LocalFreshdesk, port: int, folder: Path) -> Child:

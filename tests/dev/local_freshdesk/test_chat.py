@@ -25,10 +25,10 @@ FILLED = {
 @contextmanager
 def talking(*answers: Answer, became: Any = None) -> Iterator[tuple[ScriptedFunction, LocalFreshdesk, Browser]]:
     """A desk whose chat talks to a function that answers this, from Python; and a browser on it."""
-    with ScriptedFunction(*answers, became=became) as function:
-        bots = Bots(function.url, "s", pause_s=0)
+    with ScriptedFunction(*answers, became=became) as endpoint:
+        bots = Bots(endpoint.url, "s", pause_s=0)
         with LocalFreshdesk(bots=bots) as desk, Browser(desk) as browser:
-            yield function, desk, browser
+            yield endpoint, desk, browser
 
 
 def test_chat_shows_what_the_bot_says() -> None:
@@ -44,10 +44,10 @@ def test_chat_shows_what_the_bot_says() -> None:
 def test_sending_the_same_again_is_the_same_handoff() -> None:
     """The button repeats conversation and message, as Botpress does when it replays."""
     duplicate = (200, {**CREATED[1], "status": "duplicate", "message": "Ya lo teníamos."})
-    with talking(CREATED, duplicate) as (function, desk, browser):
+    with talking(CREATED, duplicate) as (endpoint, desk, browser):
         first = browser.submit("/chat", **FILLED)
         page = browser.submit(first.url.removeprefix(desk.url).partition("#")[0] + "/again").text
-    bodies = [body for _, _, _, body in function.asked]
+    bodies = [body for _, _, _, body in endpoint.asked]
     assert bodies[0] == bodies[1]
     assert "Ya lo teníamos." in page
     assert "repitió el mismo mensaje" in page
@@ -55,35 +55,35 @@ def test_sending_the_same_again_is_the_same_handoff() -> None:
 
 def test_bad_field_is_marked_and_corrected_under_the_same_key() -> None:
     """A 422 asks for the e-mail again; the correction is the same request."""
-    with talking(BAD_EMAIL, CREATED) as (function, desk, browser):
+    with talking(BAD_EMAIL, CREATED) as (endpoint, desk, browser):
         first = browser.submit("/chat", **{**FILLED, "user_email": "nope"})
         assert re.search(r'name="user_email"[^>]*aria-invalid="true"', first.text)
         assert "El correo no parece válido. ¿Me lo escribís de nuevo?" in first.text
         assert "<code>user_email: invalid</code>" in first.text
         assert "is not an e-mail address" not in first.text  # the page speaks Spanish
         browser.submit(first.url.removeprefix(desk.url).partition("#")[0], **FILLED)
-    keys = [headers["idempotency-key"] for _, _, headers, _ in function.asked]
+    keys = [headers["idempotency-key"] for _, _, headers, _ in endpoint.asked]
     assert keys[0] == keys[1]
 
 
 def test_further_message_is_a_new_request_in_the_same_conversation() -> None:
     """After a ticket, more words have a message of their own."""
-    with talking(CREATED) as (function, desk, browser):
+    with talking(CREATED) as (endpoint, desk, browser):
         first = browser.submit("/chat", **FILLED)
         browser.submit(first.url.removeprefix(desk.url).partition("#")[0], **FILLED)
-    ids = [(body["conversation_id"], body["message_id"]) for _, _, _, body in function.asked]
+    ids = [(body["conversation_id"], body["message_id"]) for _, _, _, body in endpoint.asked]
     assert ids[0][0] == ids[1][0]
     assert ids[0][1] != ids[1][1]
 
 
 def test_reference_is_followed_until_its_ticket_appears() -> None:
     """A 202 gets a line that asks the function, for the page and for its script."""
-    with talking(QUEUED, became={"status": "queued"}) as (function, desk, browser):
+    with talking(QUEUED, became={"status": "queued"}) as (endpoint, desk, browser):
         first = browser.submit("/chat", **FILLED)
         path = first.url.removeprefix(desk.url).partition("#")[0]
         assert "el ticket está en camino" in first.text
         assert browser.get(f"{desk.url}{path}/outcome", timeout=5).json() == {"waiting": 1}
-        function.became = {"status": "created", "ticket_id": 7}
+        endpoint.became = {"status": "created", "ticket_id": 7}
         assert browser.get(f"{desk.url}{path}/outcome", timeout=5).json() == {"waiting": 0}
         page = browser.see(path)
     assert 'Ya es el <a href="/inbox/tickets/7">ticket #7</a>' in page

@@ -13,19 +13,19 @@ from urllib3.exceptions import NewConnectionError
 from dev.local_freshdesk import LocalFreshdesk
 from dev.simulation.around import Around
 from dev.simulation.desk_model import DeskModel, Limits
-from dev.simulation.edge import ROUTING
+from dev.simulation.endpoints import ROUTING
 from dev.simulation.memory_ledger import MemoryLedger
 from dev.simulation.scheduler import Scheduler
 from dev.simulation.stories import body_of
 from freshdesk_client import Answer, FreshdeskClient, OutcomeUnknown, Request
-from handoff.clock import SystemClock
+from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.helpdesk import Desk
 from handoff.inbound import Handoff, read_handoff
 from handoff.ledger import Claim, Entry, LedgerUnavailable, State
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.outcome import Status
 from handoff.recovery import LookByAddress, Recovery
+from handoff.responses import Status
 from handoff.routing import MAIN_DESK
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
-from handoff.clock import SystemClock
+from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.transport import RequestsTransport

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
-from handoff.clock import SystemClock
+from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.ledger import Claim, Entry, State
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.outcome import Outcome, Status
+from handoff.responses import Outcome, Status
 from handoff.transport import RequestsTransport
 from tests.factories import PHONE, REFERENCE, handoff
 from tests.handoff.delivery.keeping import (

@@ -13,7 +13,7 @@ from handoff.helpdesk import Desk
 from handoff.inbound import Handoff
 from handoff.ledger import Entry, Ledger, State
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.outcome import Status
+from handoff.responses import Status
 from handoff.routing import Routing
 from handoff.sweep import sweep
 from tests.factories import EMAIL, handoff

@@ -11,8 +11,8 @@ from handoff.deadline import Turn
 from handoff.delivery import Delivery
 from handoff.helpdesk import CLOCK_SKEW_S
 from handoff.ledger import State
-from handoff.outcome import Status
 from handoff.recovery import LookByAddress
+from handoff.responses import Status
 from tests.factories import EMAIL, PHONE, REFERENCE, handoff
 from tests.handoff.delivery.keeping import (
     LEASE_S,

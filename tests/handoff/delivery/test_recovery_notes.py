@@ -9,8 +9,8 @@ import pytest
 
 from handoff.delivery import NEW_WORDS, ONE_OF_MANY, Delivery
 from handoff.ledger import State
-from handoff.outcome import Status
 from handoff.recovery import LookByAddress, Recovery
+from handoff.responses import Status
 from tests.factories import EMAIL, PHONE, handoff
 from tests.handoff.delivery.keeping import (
     LEASE_S,

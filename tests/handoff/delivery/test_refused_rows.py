@@ -10,7 +10,7 @@ from dev.simulation.around import Around
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.outcome import Status
+from handoff.responses import Status
 from handoff.sweep import sweep
 from tests.factories import handoff
 from tests.handoff.delivery.keeping import notes_in, only_row, pass_over

@@ -10,7 +10,7 @@ from handoff.delivery import NEW_WORDS, Delivery
 from handoff.inbound import Handoff
 from handoff.ledger import Entry, State
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.outcome import Outcome, Status
+from handoff.responses import Outcome, Status
 from tests.factories import REFERENCE, handoff
 from tests.handoff.delivery.keeping import (
     UNKNOWN,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
-from handoff.clock import SystemClock
+from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.ledger import State
 from handoff.ledger.sqlite import SQLiteLedger

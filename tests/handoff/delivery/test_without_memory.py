@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
-from handoff.clock import SystemClock
-from handoff.deadline import Turn
+from handoff.deadline import SystemClock, Turn
 from handoff.delivery import WITHOUT_MEMORY_S, Delivery, NothingKept
 from handoff.ledger import LedgerUnavailable, State
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.outcome import Status
+from handoff.responses import Status
 from handoff.ticket import REFUSED_REMARK
 from handoff.transport import RequestsTransport
 from tests.factories import REFERENCE, handoff

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rate_limit import RATE_WINDOW_S, RateLimit, RateMeter
+from freshdesk_client import RATE_WINDOW_S, RateLimit, RateMeter
 from tests.ledger_factories import VirtualClock
 
 
