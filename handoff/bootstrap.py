@@ -13,7 +13,7 @@ from freshdesk_client import FreshdeskClient
 from handoff.deadline import Clock, SystemClock
 from handoff.delivery import Delivery
 from handoff.endpoint import Endpoint
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.ledger import Ledger
 from handoff.log import log_as_json
 from handoff.responses import MESSAGES_FILE, Messages, MessagesError
@@ -37,10 +37,10 @@ def open_ledger(address: LedgerAddress) -> Ledger:
 def open_delivery(settings: DeliverySettings, clock: Clock | None = None) -> Delivery:
     """Return the delivery that settings describe, by the machine's clock if none is given. Opens no connection yet."""
     clock = clock or SystemClock()
-    urls = {"": settings.freshdesk_url, **settings.routing.desks}
+    urls = {"": settings.freshdesk_url, **settings.routing.accounts}
     return Delivery(
-        desks={
-            name: Desk(url.rstrip("/"), FreshdeskClient(RequestsTransport(url, settings.api_keys[name])), clock)
+        helpdesks={
+            name: HelpDesk(url.rstrip("/"), FreshdeskClient(RequestsTransport(url, settings.api_keys[name])), clock)
             for name, url in urls.items()
         },
         ledger=open_ledger(settings.ledger),

@@ -41,7 +41,7 @@ class SystemClock:
             time.sleep(seconds)
 
 
-class Turn:
+class Deadline:
     """The time one call has, and how much of it Freshdesk took."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:

@@ -19,7 +19,7 @@ from freshdesk_client import (
     Page,
     RateMeter,
 )
-from handoff.deadline import Clock, Turn
+from handoff.deadline import Clock, Deadline
 from handoff.pagination import TooManyPages, every_ticket, page_of
 from handoff.ticket import droppable
 
@@ -72,7 +72,7 @@ Render = Callable[[frozenset[str]], Mapping[str, Any]]  # the fields to leave ou
 
 
 @dataclass(slots=True)
-class Desk:
+class HelpDesk:
     """One Freshdesk account. `closed_until` is when its rate limit opens again, as far as this process knows."""
 
     url: str
@@ -90,7 +90,7 @@ class Desk:
         return max(self.closed_until - self.clock.now(), 0.0)
 
     @property
-    def has_head_room(self) -> bool:
+    def has_headroom(self) -> bool:
         """Tell whether the rate limit has room for calls that can wait."""
         limit = self.client.meter.limit
         return limit is None or limit.remaining > HEAD_ROOM * limit.total
@@ -105,24 +105,24 @@ class Desk:
         """Return the address where an agent sees the ticket."""
         return f"{self.url}/a/tickets/{ticket_id}"
 
-    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
+    def create(self, render: Render, deadline: Deadline, *, hold_back: bool = True) -> Attempt:
         """Make the ticket that render gives, trying again only where certainly nothing was written.
 
         With hold_back, only if tickets seem to be left in this minute: for what is kept, and can be made later.
         """
         dropped: frozenset[str] = frozenset()
         while True:
-            held_back = self._held_back(turn, hold_back=hold_back)
+            held_back = self._held_back(deadline, hold_back=hold_back)
             if held_back is not None:
                 return held_back
             fields = render(dropped)
             try:
-                with self._calling(turn):
-                    return Made(self.client.create_ticket(fields, turn.left_s - LOOK_RESERVE_S), dropped)
+                with self._calling(deadline):
+                    return Made(self.client.create_ticket(fields, deadline.left_s - LOOK_RESERVE_S), dropped)
             except FreshdeskBusy:
                 continue  # the next round waits, or gives up
             except FreshdeskUnreachable:
-                if not turn.pause(CONNECT_PAUSE_S, keep=POST_MIN_S + LOOK_RESERVE_S):
+                if not deadline.pause(CONNECT_PAUSE_S, keep=POST_MIN_S + LOOK_RESERVE_S):
                     return NotMade("unreachable")
             except FreshdeskRefused as error:
                 more = _without(fields, error) - dropped
@@ -132,20 +132,20 @@ class Desk:
             except OutcomeUnknown as error:
                 return InDoubt(str(error))
 
-    def _held_back(self, turn: Turn, *, hold_back: bool) -> NotMade | None:
+    def _held_back(self, deadline: Deadline, *, hold_back: bool) -> NotMade | None:
         """Return why no call is to be made now; None, if need be after waiting for the limit to open, where it is."""
-        if not turn.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
+        if not deadline.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
             return NotMade("busy" if self.closed_for_s else "no-time", self.closed_for_s or None)
         return NotMade("busy") if hold_back and self._has_no_ticket_left else None
 
     def look(
-        self, reference: str, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool
+        self, reference: str, deadline: Deadline, *, email: str, since: float, until: float = inf, everywhere: bool
     ) -> int | None:
         """Return the number of the ticket with this reference, made since then, or None.
 
         Args:
             reference: as it stands in the subject.
-            turn: the time there is.
+            deadline: of the call.
             email: the requester's address; "" looks through everybody's.
             since: epoch seconds; a ticket made before it belongs to an older handoff with the same words.
             until: epoch seconds; the ticket cannot have been made later.
@@ -155,72 +155,85 @@ class Desk:
             FreshdeskError: the look could not be completed, so nothing is known.
         """
         since_there, until_there = since - CLOCK_SKEW_S, until + CLOCK_SKEW_S
-        for row in self._rows(turn, email=email, since=since_there, until=until_there, everywhere=everywhere):
-            if bears(row, reference, since):
+        for row in self._rows(deadline, email=email, since=since_there, until=until_there, everywhere=everywhere):
+            if is_ticket_of(row, reference, since):
                 return row.ticket_id
         return None
 
-    def snapshot(self, turn: Turn, *, since: float) -> list[Listed] | None:
+    def snapshot(self, deadline: Deadline, *, since: float) -> list[Listed] | None:
         """Return every ticket touched since then, or None when there are too many to list."""
         try:
-            return list(self._rows(turn, email="", since=since - CLOCK_SKEW_S, everywhere=True, most=SNAPSHOT_PAGES))
+            return list(
+                self._rows(deadline, email="", since=since - CLOCK_SKEW_S, everywhere=True, most=SNAPSHOT_PAGES)
+            )
         except TooManyPages:
             return None
 
-    def open_ticket_of(self, email: str, turn: Turn, *, since: float) -> int | None:
+    def open_ticket_of(self, email: str, deadline: Deadline, *, since: float) -> int | None:
         """Return the person's newest ticket that is not closed, or None."""
-        rows = self._rows(turn, email=email, since=since, everywhere=False) if email else ()
+        rows = self._rows(deadline, email=email, since=since, everywhere=False) if email else ()
         return max((row.ticket_id for row in rows if row.status not in _CLOSED), default=None)
 
-    def add_note(self, ticket_id: int, html: str, turn: Turn) -> None:
+    def add_note(self, ticket_id: int, html: str, deadline: Deadline) -> None:
         """Add a private note.
 
         Raises:
             FreshdeskError: it was not added, or perhaps.
         """
-        with self._calling(turn):
-            self.client.add_note(ticket_id, html, turn.left_s - SETTLE_RESERVE_S)
+        with self._calling(deadline):
+            self.client.add_note(ticket_id, html, deadline.left_s - SETTLE_RESERVE_S)
 
     def _rows(
-        self, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool, most: int = LOOK_PAGES
+        self,
+        deadline: Deadline,
+        *,
+        email: str,
+        since: float,
+        until: float = inf,
+        everywhere: bool,
+        most: int = LOOK_PAGES,
     ) -> Iterator[Listed]:
-        read = partial(self._page, turn, since=since, email=email)
+        read = partial(self._page, deadline, since=since, email=email)
         first = page_of(until, read) if not email and until < self.clock.now() else 1
         yield from every_ticket(read, since=since, until=until, first=first, most=most)
         for only in _UNLISTED if everywhere else ():
             try:
-                yield from every_ticket(partial(self._page, turn, since=since, only=only), since=since, most=LOOK_PAGES)
+                yield from every_ticket(
+                    partial(self._page, deadline, since=since, only=only), since=since, most=LOOK_PAGES
+                )
             except FreshdeskRefused:  # whether every plan takes this filter is not documented; the plain list is
                 return
 
-    def _page(self, turn: Turn, number: int, size: int, *, since: float, email: str = "", only: str = "") -> Page:
+    def _page(
+        self, deadline: Deadline, number: int, size: int, *, since: float, email: str = "", only: str = ""
+    ) -> Page:
         """Return one page; reading is safe to repeat, and one miss would waste all the pages before it."""
-        listed = partial(self._listed, turn, since=since, email=email, only=only, page=number, size=size)
+        listed = partial(self._listed, deadline, since=since, email=email, only=only, page=number, size=size)
         try:
             return listed()
         except (FreshdeskUnreachable, FreshdeskBusy, OutcomeUnknown):
-            if not turn.pause(max(self.closed_for_s, LOOK_PAUSE_S), keep=SETTLE_RESERVE_S):
+            if not deadline.pause(max(self.closed_for_s, LOOK_PAUSE_S), keep=SETTLE_RESERVE_S):
                 raise
         return listed()
 
-    def _listed(self, turn: Turn, *, since: float, email: str, only: str, page: int, size: int) -> Page:
-        left_s = turn.left_s - SETTLE_RESERVE_S
+    def _listed(self, deadline: Deadline, *, since: float, email: str, only: str, page: int, size: int) -> Page:
+        left_s = deadline.left_s - SETTLE_RESERVE_S
         if left_s <= 0:
             raise OutcomeUnknown("no time left to look")
-        with self._calling(turn):
+        with self._calling(deadline):
             return self.client.list_tickets(left_s, since=since, email=email, only=only, page=page, size=size)
 
     @contextmanager
-    def _calling(self, turn: Turn) -> Iterator[None]:
+    def _calling(self, deadline: Deadline) -> Iterator[None]:
         try:
-            with turn.at_freshdesk():
+            with deadline.at_freshdesk():
                 yield
         except FreshdeskBusy as error:
             self.closed_until = self.clock.now() + error.retry_after_s
             raise
 
 
-def bears(row: Listed, reference: str, since: float) -> bool:
+def is_ticket_of(row: Listed, reference: str, since: float) -> bool:
     """Tell whether row is the ticket with this reference, made since then; a date that cannot be read counts.
 
     Only the subject's end is ours: before it, a person may have typed somebody else's reference.

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from handoff.deadline import Turn
+from handoff.deadline import Deadline
 from handoff.ledger import Entry
 
 logger: Final = logging.getLogger("handoff.delivery")
@@ -52,7 +52,7 @@ def log_as_json(*, platform_formats: bool) -> None:
     logger.propagate = False
 
 
-def log_entry(entry: Entry, outcome: str, turn: Turn) -> None:
+def log_entry(entry: Entry, outcome: str, deadline: Deadline) -> None:
     """Write what became of a handoff: nothing the person wrote, nothing that names them."""
     level = logging.WARNING if entry.error.startswith("without: ") else logging.INFO
     logger.log(
@@ -67,7 +67,7 @@ def log_entry(entry: Entry, outcome: str, turn: Turn) -> None:
             "state": str(entry.state),
             "attempts": entry.attempts,
             "error": entry.error,
-            "freshdesk_ms": round(turn.freshdesk_s * 1000, 1),
-            "total_ms": round(turn.spent_s * 1000, 1),
+            "freshdesk_ms": round(deadline.freshdesk_s * 1000, 1),
+            "total_ms": round(deadline.spent_s * 1000, 1),
         },
     )

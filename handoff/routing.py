@@ -20,7 +20,7 @@ from freshdesk_client import is_freshdesk_url
 from handoff.sanitize import is_email
 
 SCHEMA_FILE: Final = Path(__file__).parent.parent / "schemas" / "routing.schema.json"
-MAIN_DESK: Final = ""
+MAIN_ACCOUNT: Final = ""
 PRIORITIES: Final = MappingProxyType({"low": 1, "medium": 2, "high": 3, "urgent": 4})
 DEFAULT_SOURCE: Final = 2
 
@@ -75,7 +75,7 @@ class Route:
 
     bot: str
     bot_name: str
-    desk: str
+    account: str
     category: str  # the slug in routing.toml, "" for one it does not know
     label: str
     priority: str
@@ -99,7 +99,7 @@ class Routing:
     bots: Mapping[str, str]  # plain name → slug
     default_bot: str
     fallback_requester: str
-    desks: Mapping[str, str]  # name → address of the accounts besides the main one
+    accounts: Mapping[str, str]  # name → address of the accounts besides the main one
 
     def bot(self, told: str) -> str:
         """Return the slug of the bot that told names, or the default bot's."""
@@ -163,19 +163,19 @@ def schema_errors(table: Mapping[str, Any]) -> list[ValidationError]:
 
 def _sense_faults(table: Mapping[str, Any]) -> Iterator[Found]:
     """Yield what no schema can see: names that point nowhere, names given twice, addresses that lead nowhere."""
-    bots, desks = table["bots"], table.get("desks", {})
+    bots, accounts = table["bots"], table.get("desks", {})
     if table["default_bot"] not in bots:
         yield ("default_bot",), f"no hay ningún [bots.{table['default_bot']}]: escribí uno de {', '.join(bots)}"
     for slug, bot in bots.items():
-        if bot.get("desk", MAIN_DESK) not in {MAIN_DESK, *desks}:
+        if bot.get("desk", MAIN_ACCOUNT) not in {MAIN_ACCOUNT, *accounts}:
             yield ("bots", slug, "desk"), f"no hay ningún [desks.{bot['desk']}]: agregalo, o borrá esta línea"
         yield from _names_given_twice(("bots", slug, "categories"), bot.get("categories", {}))
     yield from _names_given_twice(("categories",), table.get("categories", {}))
     yield from _bots_called_alike(bots)
     if not is_email(table.get("fallback_requester", "a@example.com")):
         yield ("fallback_requester",), "no es una dirección de correo que pueda recibir mensajes: escribí una completa"
-    for name, desk in desks.items():
-        if not is_freshdesk_url(desk["url"]):
+    for name, account in accounts.items():
+        if not is_freshdesk_url(account["url"]):
             yield (
                 ("desks", name, "url"),
                 f'tiene que ser una dirección de Freshdesk: url = "https://{name}.freshdesk.com"',
@@ -207,7 +207,7 @@ def _routing(table: Mapping[str, Any]) -> Routing:
         bots={plain(slug): slug for slug in table["bots"]},
         default_bot=table["default_bot"],
         fallback_requester=table.get("fallback_requester", ""),
-        desks={name: desk["url"] for name, desk in table.get("desks", {}).items()},
+        accounts={name: account["url"] for name, account in table.get("desks", {}).items()},
     )
 
 
@@ -215,7 +215,7 @@ def _routes_of(table: Mapping[str, Any], slug: str) -> dict[str, Route]:
     """Return a bot's routes under every name they have, the bot's own under ""."""
     bot, shared = table["bots"][slug], table.get("categories", {})
     own = bot.get("categories", {})
-    foreign = bot.get("desk", MAIN_DESK) != MAIN_DESK
+    foreign = bot.get("desk", MAIN_ACCOUNT) != MAIN_ACCOUNT
     common = _portable(table["default"]) if foreign else table["default"]
     routes = {"": _route(slug, bot, "", common, bot)}
     for name in (*shared, *own):
@@ -240,7 +240,7 @@ def _route(slug: str, bot: Mapping[str, Any], category: str, *levels: Mapping[st
     return Route(
         bot=slug,
         bot_name=bot["name"],
-        desk=bot.get("desk", MAIN_DESK),
+        account=bot.get("desk", MAIN_ACCOUNT),
         category=category,
         label=next((level["label"] for level in reversed(levels) if "label" in level), category),
         tags=tuple(dict.fromkeys(tag for level in levels for tag in level.get("tags", ()))),

@@ -187,7 +187,7 @@ class _Reader:
     def _desk_keys(self, routing: Routing) -> dict[str, str]:
         return {
             name: self._needed(f"FRESHDESK_API_KEY_{name.upper()}", f"the key for [desks.{name}] of the routing file")
-            for name in routing.desks
+            for name in routing.accounts
         }
 
     def _seconds(self, name: str, default: float, within: tuple[float, float]) -> float:

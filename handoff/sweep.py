@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Any, Final
 
 from freshdesk_client import FreshdeskError, Listed
-from handoff.deadline import Turn
+from handoff.deadline import Deadline
 from handoff.delivery import Delivery
-from handoff.helpdesk import Desk, bears
+from handoff.helpdesk import HelpDesk, is_ticket_of
 from handoff.ledger import Entry, LedgerUnavailable, State
 from handoff.recovery import Found, Look, LookByAddress, Recovery
 from handoff.transitions import BACKOFF_MAX_S
@@ -24,7 +24,7 @@ BUDGET_S: Final = 55.0  # of the minute until the next pass; none begins a row t
 BATCH: Final = 100
 READ_MAX: Final = 1000  # so many are counted
 SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each
-DESK_FAILURES: Final = 3  # in a row: then the desk is down, and the rest of its rows can wait for the next pass
+ACCOUNT_FAILURES: Final = 3  # in a row: then the desk is down, and the rest of its rows can wait for the next pass
 _OF_ITSELF: Final = (
     *("refused: 400", "refused: fallback_requester", "crowded", "waiting", "invalid-handoff"),
     *("note: 400", "note: 404", "note: 405"),  # the ticket was deleted
@@ -71,28 +71,28 @@ class LookInSnapshot:
     since: float
     _taken: dict[str, tuple[float, list[Listed] | None]] = field(default_factory=dict)
 
-    def __call__(self, entry: Entry, turn: Turn) -> Found:
+    def __call__(self, entry: Entry, deadline: Deadline) -> Found:
         """Look for entry's ticket; see `recovery.Look`."""
         if not self.worth or entry.look_from < self.since:
-            return self.by_address(entry, turn)
+            return self.by_address(entry, deadline)
         looked_at, rows = self._snapshot(entry)
         if rows is None:
-            return self.by_address(entry, turn)
+            return self.by_address(entry, deadline)
         return Found(
-            next((row.ticket_id for row in rows if bears(row, entry.reference, entry.look_from)), None),
+            next((row.ticket_id for row in rows if is_ticket_of(row, entry.reference, entry.look_from)), None),
             looked_at,
         )
 
     def _snapshot(self, entry: Entry) -> tuple[float, list[Listed] | None]:
         delivery = self.by_address.delivery
-        desk = delivery.desk(entry)
-        if desk.url not in self._taken:
+        helpdesk = delivery.helpdesk(entry)
+        if helpdesk.url not in self._taken:
             looked_at = delivery.clock.now()
             try:
-                self._taken[desk.url] = (looked_at, desk.snapshot(delivery.turn(), since=self.since))
+                self._taken[helpdesk.url] = (looked_at, helpdesk.snapshot(delivery.deadline(), since=self.since))
             except FreshdeskError:  # many pages, and one was not to be had: an address needs only a few
-                self._taken[desk.url] = (looked_at, None)
-        return self._taken[desk.url]
+                self._taken[helpdesk.url] = (looked_at, None)
+        return self._taken[helpdesk.url]
 
 
 def sweep(delivery: Delivery, *, budget_s: float, told_to_stop: Callable[[], bool] = lambda: False) -> SweepReport:
@@ -106,22 +106,22 @@ def sweep(delivery: Delivery, *, budget_s: float, told_to_stop: Callable[[], boo
     Raises:
         LedgerUnavailable: the ledger did not answer.
     """
-    report, turn = SweepReport(), Turn(delivery.clock, budget_s)
+    report, deadline = SweepReport(), Deadline(delivery.clock, budget_s)
     recovery, failures, closed = Recovery(delivery), Counter[str](), set[str]()
     for entry, look in _due(delivery, report):
-        if told_to_stop() or turn.left_s < delivery.policy.deadline_s:
-            report.stopped = "budget" if turn.left_s < delivery.policy.deadline_s else "told to stop"
+        if told_to_stop() or deadline.left_s < delivery.policy.deadline_s:
+            report.stopped = "budget" if deadline.left_s < delivery.policy.deadline_s else "told to stop"
             break
-        desk = delivery.desk(entry)
-        if failures[desk.url] >= DESK_FAILURES or not _has_room(desk, turn, delivery.policy.deadline_s):
-            report.stopped = "desk-down" if failures[desk.url] >= DESK_FAILURES else "rate-limit"
-            closed.add(desk.url)
-            if len(closed) == len(delivery.desks):
+        helpdesk = delivery.helpdesk(entry)
+        if failures[helpdesk.url] >= ACCOUNT_FAILURES or not _has_room(helpdesk, deadline, delivery.policy.deadline_s):
+            report.stopped = "desk-down" if failures[helpdesk.url] >= ACCOUNT_FAILURES else "rate-limit"
+            closed.add(helpdesk.url)
+            if len(closed) == len(delivery.helpdesks):
                 break  # else rows behind these may be another desk's
             continue
         after = _advanced(recovery, entry, look)
         report.count(after)
-        failures[desk.url] = failures[desk.url] + 1 if after and desks_fault(after) else 0
+        failures[helpdesk.url] = failures[helpdesk.url] + 1 if after and is_account_fault(after) else 0
     delivery.ledger.tidy(delivery.clock.now())
     _measure_waiting(delivery, report)
     told = report.as_dict()
@@ -130,7 +130,7 @@ def sweep(delivery: Delivery, *, budget_s: float, told_to_stop: Callable[[], boo
     return report
 
 
-def desks_fault(entry: Entry) -> bool:
+def is_account_fault(entry: Entry) -> bool:
     """Tell whether the row waits because of its desk, not of itself: when the desk answers again, so can it."""
     return entry.state in {State.NOT_CREATED, State.IN_DOUBT} and not entry.error.startswith(_OF_ITSELF)
 
@@ -145,9 +145,9 @@ def _advanced(recovery: Recovery, entry: Entry, look: Look) -> Entry | None:
         return recovery.give_up(entry)
 
 
-def _has_room(desk: Desk, turn: Turn, keep_s: float) -> bool:
+def _has_room(helpdesk: HelpDesk, deadline: Deadline, keep_s: float) -> bool:
     """Tell whether the desk's rate limit allows a call that can wait, if need be after waiting for it to open."""
-    return desk.has_head_room and turn.pause(desk.closed_for_s, keep=keep_s)
+    return helpdesk.has_headroom and deadline.pause(helpdesk.closed_for_s, keep=keep_s)
 
 
 def _due(delivery: Delivery, report: SweepReport) -> Iterator[tuple[Entry, Look]]:
@@ -170,7 +170,7 @@ def _due(delivery: Delivery, report: SweepReport) -> Iterator[tuple[Entry, Look]
 
 def _read(delivery: Delivery, until: float, after: Entry | None = None) -> Iterator[Entry]:
     """Yield what is due by until, a batch in memory at a time, to the end: rows of a desk that is down hide nobody."""
-    while found := delivery.firmly(partial(delivery.ledger.due, until, BATCH, after), delivery.turn()):
+    while found := delivery.with_retries(partial(delivery.ledger.due, until, BATCH, after), delivery.deadline()):
         yield from found
         if len(found) < BATCH:
             return
@@ -193,7 +193,7 @@ def _ripe(entry: Entry, delivery: Delivery, now: float) -> bool:
         return True
     if entry.doubt_since is not None and now < entry.doubt_since + delivery.policy.in_doubt_wait_s:
         return False
-    return desks_fault(entry) and not entry.is_note and not entry.crowded
+    return is_account_fault(entry) and not entry.is_note and not entry.over_limit
 
 
 def _look_for(ripe: list[Entry], delivery: Delivery) -> LookInSnapshot:

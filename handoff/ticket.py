@@ -112,7 +112,7 @@ def try_templates() -> None:
         jinja2.TemplateError: a template asks for something that is not there.
     """
     texts = {one.name: "https://example.com" for one in fields(Handoff) if one.type == "str"}
-    route = Route(bot="", bot_name="", desk="", category="", label="", priority="low")
+    route = Route(bot="", bot_name="", account="", category="", label="", priority="low")
     handoff = Handoff(**texts, other=(("", ""),))  # type: ignore[arg-type]  # the texts are texts
     to_ticket(handoff, route, refused=True)
     to_note(handoff, route, "")

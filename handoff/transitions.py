@@ -30,7 +30,7 @@ class Policy:
 def routed_to(route: Route) -> dict[str, Any]:
     """Return what a row tells of the way its ticket takes."""
     group = route.group or (str(route.group_id) if route.group_id else "")
-    told = {"bot": route.bot, "category": route.category, "desk": route.desk}
+    told = {"bot": route.bot, "category": route.category, "account": route.account}
     return {**told, "group": group, "priority": route.priority}
 
 
@@ -65,7 +65,7 @@ def quarantined(entry: Entry, *, now: float, policy: Policy) -> Entry:
 def noted(entry: Entry, parent: Entry) -> Entry:
     """Return a new row as that of new words for a handoff that has a row already: they go where its ticket is."""
     name = f"{entry.entry}#{entry.fingerprint}"
-    return replace(entry, entry=name, person="", conversation="", desk=parent.desk)
+    return replace(entry, entry=name, person="", conversation="", account=parent.account)
 
 
 def is_refused(entry: Entry) -> bool:

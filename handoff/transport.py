@@ -85,8 +85,8 @@ class _Adapter(HTTPAdapter):
             told: Mapping[str, Any] = session.merge_environment_settings(url, {}, None, None, None)
         self._proxies = told["proxies"] if url.startswith("https:") else {}  # plain http never leaves this machine
         self.certificates = DEFAULT_CA_BUNDLE_PATH if told["verify"] is True else told["verify"]
-        wish = requests.Request("GET", url).prepare()
-        found = super().get_connection_with_tls_context(wish, self.certificates, self._proxies)
+        request = requests.Request("GET", url).prepare()
+        found = super().get_connection_with_tls_context(request, self.certificates, self._proxies)
         self._pool = cast("HTTPConnectionPool", found)
         self._pool.ConnectionCls = _TLSConnection if self._pool.scheme == "https" else _Connection
         self._pool.conn_kw["idle_max_s"] = idle_max_s

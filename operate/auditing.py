@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from freshdesk_client import FreshdeskRefused
 from handoff.delivery import Delivery
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.ledger import Entry
 from operate.listing import standing
 from operate.operator import OK, TO_MEND, Operator
@@ -34,15 +34,15 @@ def audit(args: Namespace, operator: Operator) -> int:
 def compared(delivery: Delivery, screen: Screen, every: list[Entry], since: float) -> Drift:
     """Return how the rows made since an epoch second differ from the tickets touched since then."""
     rows = [one for one in every if one.created_at >= since]
-    desks = {desk.url: desk for desk in delivery.desks.values()}
-    shelves = {url: Shelf() for url in desks}
+    helpdesks = {helpdesk.url: helpdesk for helpdesk in delivery.helpdesks.values()}
+    shelves = {url: Shelf() for url in helpdesks}
     with screen.bar("Reading tickets", None) as bar:
-        for url, desk in desks.items():
-            for box, row in each_ticket(desk, since, bar.tell):
+        for url, helpdesk in helpdesks.items():
+            for box, row in each_ticket(helpdesk, since, bar.tell):
                 shelves[url].add(box, row)
                 bar.step()
-        placed = [(delivery.desk(one).url, one) for one in rows]
-        gone = frozenset(_gone(placed, desks, shelves, bar.tell))
+        placed = [(delivery.helpdesk(one).url, one) for one in rows]
+        gone = frozenset(_gone(placed, helpdesks, shelves, bar.tell))
     drift = reconcile(placed, shelves, gone)
     known = frozenset(one.reference for one in every)
     drift.unknown = [one for shelf in shelves.values() for one in unclaimed(shelf, known, delivery.clock.now())]
@@ -50,19 +50,19 @@ def compared(delivery: Delivery, screen: Screen, every: list[Entry], since: floa
 
 
 def _gone(
-    placed: Iterable[tuple[str, Entry]], desks: dict[str, Desk], shelves: dict[str, Shelf], told: Told
+    placed: Iterable[tuple[str, Entry]], helpdesks: dict[str, HelpDesk], shelves: dict[str, Shelf], told: Told
 ) -> Iterator[tuple[str, int]]:
     """Yield the tickets that rows name and that do not exist. One that no list holds is asked for by its number."""
     for url, entry in placed:
         number = entry.ticket_id
-        if number is not None and number not in shelves[url].by_number and not _exists(desks[url], number, told):
+        if number is not None and number not in shelves[url].by_number and not _exists(helpdesks[url], number, told):
             yield url, number
 
 
-def _exists(desk: Desk, number: int, told: Told) -> bool:
-    told(f"{desk.url}: ticket {number}")
+def _exists(helpdesk: HelpDesk, number: int, told: Told) -> bool:
+    told(f"{helpdesk.url}: ticket {number}")
     try:
-        patiently(desk, lambda: desk.client.get(f"tickets/{number}", TIMEOUT_S), told)
+        patiently(helpdesk, lambda: helpdesk.client.get(f"tickets/{number}", TIMEOUT_S), told)
     except FreshdeskRefused as error:
         if error.status == _NOT_FOUND:
             return False

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from freshdesk_client import FreshdeskError, FreshdeskRefused, FreshdeskUnreachable
 from handoff.bootstrap import open_delivery, open_ledger
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.ledger import LedgerUnavailable
-from handoff.routing import MAIN_DESK, Routing
+from handoff.routing import MAIN_ACCOUNT, Routing
 from handoff.routing_errors import line_of
 from handoff.settings import DeliverySettings, routing_file
 from operate.operator import OK, TO_MEND, Operator
@@ -35,23 +35,25 @@ def check(args: Namespace, operator: Operator) -> int:
     text = read_file(path, "ROUTING_FILE").decode("utf-8-sig")
     delivery = open_delivery(settings, operator.clock)
     found: list[tuple[str, Finding]] = []
-    with operator.screen.bar("Asking Freshdesk", len(delivery.desks) + 1) as bar:
-        for name, desk in delivery.desks.items():
-            found += ((name or "main", finding) for finding in _of_desk(name, desk, settings.routing, text, bar.tell))
+    with operator.screen.bar("Asking Freshdesk", len(delivery.helpdesks) + 1) as bar:
+        for name, helpdesk in delivery.helpdesks.items():
+            found += (
+                (name or "main", finding) for finding in _of_desk(name, helpdesk, settings.routing, text, bar.tell)
+            )
             bar.step()
         found += (("", finding) for finding in (*_of_file(settings.routing, text), *_of_ledger(operator, settings)))
     return _tell(operator, path.name, found)
 
 
-def _of_desk(name: str, desk: Desk, routing: Routing, text: str, told: Told) -> Iterator[Finding]:
+def _of_desk(name: str, helpdesk: HelpDesk, routing: Routing, text: str, told: Told) -> Iterator[Finding]:
     suffix = f"_{name.upper()}" if name else ""
     try:
-        yield _key(patiently(desk, lambda: desk.client.get("agents/me", TIMEOUT_S), told), suffix)
-        form = read_form(patiently(desk, lambda: desk.client.get("ticket_fields", TIMEOUT_S), told))
+        yield _key(patiently(helpdesk, lambda: helpdesk.client.get("agents/me", TIMEOUT_S), told), suffix)
+        form = read_form(patiently(helpdesk, lambda: helpdesk.client.get("ticket_fields", TIMEOUT_S), told))
     except FreshdeskError as error:
         yield _unread(error, name, suffix, text)
         return
-    yield from Preflight(text, (route for route in routing.each() if route.desk == name), form).findings()
+    yield from Preflight(text, (route for route in routing.each() if route.account == name), form).findings()
 
 
 def _key(me: Any, suffix: str) -> Finding:
@@ -70,7 +72,7 @@ def _unread(error: FreshdeskError, name: str, suffix: str, text: str) -> Finding
         told = f"cannot be reached ({error}): correct the address, or the network"
     if status in {401, 403}:
         return Finding("fault", f"FRESHDESK_API_KEY{suffix}", told)
-    if name != MAIN_DESK:
+    if name != MAIN_ACCOUNT:
         return Finding("fault", f"desks.{name}.url", told, line_of(text, ("desks", name, "url")))
     return Finding("fault", "FRESHDESK_URL", told)
 
@@ -101,7 +103,7 @@ def _of_ledger(operator: Operator, settings: DeliverySettings) -> Iterator[Findi
 
 def _tell(operator: Operator, file: str, found: list[tuple[str, Finding]]) -> int:
     faults = [finding for _, finding in found if finding.level == "fault"]
-    rows = [{"desk": desk, **finding._asdict()} for desk, finding in found]
+    rows = [{"desk": helpdesk, **finding._asdict()} for helpdesk, finding in found]
     operator.screen.json({"ok": not faults, "file": file, "findings": rows})
     order = ("fault", "warning", "ok")
     shown = sorted(found, key=lambda one: order.index(one[1].level))
@@ -111,5 +113,5 @@ def _tell(operator: Operator, file: str, found: list[tuple[str, Finding]]) -> in
     return TO_MEND if faults else OK
 
 
-def _cells(desk: str, finding: Finding) -> tuple[object, ...]:
-    return (_MARKS[finding.level], desk, finding.what, finding.told, finding.line)
+def _cells(helpdesk: str, finding: Finding) -> tuple[object, ...]:
+    return (_MARKS[finding.level], helpdesk, finding.what, finding.told, finding.line)

@@ -149,12 +149,12 @@ def what_next(entry: Entry) -> str:
 def in_full(entry: Entry, now: float) -> dict[str, Any]:
     """Return all that may be shown of a row: of the person's data only whether it is there."""
     return summary(entry, now) | {
-        "desk": entry.desk,
+        "desk": entry.account,
         "group": entry.group,
         "priority": entry.priority,
         "language": entry.language,
         "refused": entry.refused,
-        "crowded": entry.crowded,
+        "crowded": entry.over_limit,
         "version": entry.version,
         "key": entry.entry.partition("#")[0],
         "created_at": moment(entry.created_at),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from handoff.routing import MAIN_DESK, PRIORITIES, Route
+from handoff.routing import MAIN_ACCOUNT, PRIORITIES, Route
 from handoff.routing_errors import line_of
 
 Level = Literal["ok", "warning", "fault"]
@@ -178,7 +178,7 @@ class Preflight:
         own = ("bots", route.bot, "categories", route.category)
         shared, bot, default = ("categories", route.category), ("bots", route.bot), ("default",)
         levels: tuple[tuple[str, ...], ...] = (own, shared, bot, default)
-        if route.desk != MAIN_DESK and keys[0] in _ACCOUNT_WIDE:
+        if route.account != MAIN_ACCOUNT and keys[0] in _ACCOUNT_WIDE:
             levels = (own, bot)  # numbers of another account are not inherited
         wanted = () if whole else keys
         found = next((level for level in levels if level[-1] and _has(self._table, (*level, *wanted))), default)

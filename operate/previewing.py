@@ -137,7 +137,7 @@ def _show(operator: Operator, found: Preview, *, as_page: bool) -> None:
         {
             "reference": found.handoff.reference,
             "key": found.key,
-            "desk": found.route.desk,
+            "desk": found.route.account,
             "group": found.route.group,
             "priority": found.route.priority,
             "ticket": found.fields,
@@ -165,7 +165,7 @@ def _rows(found: Preview) -> dict[str, object]:
         "priority": route.priority,
         "type": route.type,
         "tags": ", ".join(fields["tags"]),
-        "desk": route.desk,
+        "desk": route.account,
         "reference": found.handoff.reference,
         "key": found.key,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, TypeVar
 
 from freshdesk_client import (
@@ -13,7 +14,7 @@ from freshdesk_client import (
     Listed,
     OutcomeUnknown,
 )
-from handoff.helpdesk import CLOCK_SKEW_S, HEAD_ROOM, Desk
+from handoff.helpdesk import CLOCK_SKEW_S, HEAD_ROOM, HelpDesk
 from handoff.pagination import LAST_PAGE
 from operate.operator import TO_MEND, Halt
 
@@ -27,7 +28,7 @@ BOXES: Final = ("", "spam", "deleted")
 Told = Callable[[str], None]
 
 
-def patiently(desk: Desk, call: Callable[[], T], told: Told) -> T:
+def patiently(helpdesk: HelpDesk, call: Callable[[], T], told: Told) -> T:
     """Return what call reads, after as many waits as it takes.
 
     Raises:
@@ -35,7 +36,7 @@ def patiently(desk: Desk, call: Callable[[], T], told: Told) -> T:
     """
     busy, pauses = 0, list(PAUSES_S)
     while True:
-        _leave_room(desk, told)
+        _leave_room(helpdesk, told)
         try:
             return call()
         except FreshdeskBusy as error:
@@ -43,22 +44,22 @@ def patiently(desk: Desk, call: Callable[[], T], told: Told) -> T:
             if busy > BUSY_MAX:
                 raise
             told(f"rate limit: waiting {error.retry_after_s:.0f} s")
-            desk.clock.sleep(error.retry_after_s)
+            helpdesk.clock.sleep(error.retry_after_s)
         except (FreshdeskUnreachable, OutcomeUnknown):
             if not pauses:
                 raise
-            desk.clock.sleep(pauses.pop(0))
+            helpdesk.clock.sleep(pauses.pop(0))
 
 
-def _leave_room(desk: Desk, told: Told) -> None:
-    limit = desk.client.meter.limit
+def _leave_room(helpdesk: HelpDesk, told: Told) -> None:
+    limit = helpdesk.client.meter.limit
     if limit is not None and limit.remaining <= HEAD_ROOM * limit.total:
         told("leaving the rest of this minute's rate limit to live requests")
-        desk.clock.sleep(RATE_WINDOW_S)
-        desk.client.meter.limit = None  # what it told was the last minute's
+        helpdesk.clock.sleep(RATE_WINDOW_S)
+        helpdesk.client.meter.limit = None  # what it told was the last minute's
 
 
-def each_ticket(desk: Desk, since: float, told: Told) -> Iterator[tuple[str, Listed]]:
+def each_ticket(helpdesk: HelpDesk, since: float, told: Told) -> Iterator[tuple[str, Listed]]:
     """Yield every ticket touched since an epoch second and the box it lies in: "", "spam" or "deleted".
 
     Raises:
@@ -67,17 +68,18 @@ def each_ticket(desk: Desk, since: float, told: Told) -> Iterator[tuple[str, Lis
     """
     for box in BOXES:
         try:
-            yield from ((box, row) for row in _rows(desk, since - CLOCK_SKEW_S, box, told))
+            yield from ((box, row) for row in _rows(helpdesk, since - CLOCK_SKEW_S, box, told))
         except FreshdeskRefused:
             if not box:
                 raise
             told(f"this account does not list {box} tickets")
 
 
-def _rows(desk: Desk, since: float, box: str, told: Told) -> Iterator[Listed]:
+def _rows(helpdesk: HelpDesk, since: float, box: str, told: Told) -> Iterator[Listed]:
     for number in range(1, LAST_PAGE + 1):
-        page = patiently(desk, lambda: desk.client.list_tickets(TIMEOUT_S, since=since, page=number, only=box), told)  # noqa: B023 -- called at once
-        told(f"{desk.url}: {box or 'tickets'}, page {number}")
+        read = partial(helpdesk.client.list_tickets, TIMEOUT_S, since=since, page=number, only=box)
+        page = patiently(helpdesk, read, told)
+        told(f"{helpdesk.url}: {box or 'tickets'}, page {number}")
         yield from page.rows
         if not page.more:
             return

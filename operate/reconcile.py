@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from freshdesk_client import Listed
-from handoff.helpdesk import bears
+from handoff.helpdesk import is_ticket_of
 from handoff.inbound import BODY_KEY_LIFETIME_S
 from handoff.ledger import Entry, State
 
@@ -40,7 +40,9 @@ class Shelf:
     def of(self, entry: Entry) -> dict[int, Ticket]:
         """Return the tickets that bear the row's reference, as `desk.bears` has it."""
         found = self.by_reference.get(entry.reference, {})
-        return {number: one for number, one in found.items() if bears(one.row, entry.reference, entry.created_at)}
+        return {
+            number: one for number, one in found.items() if is_ticket_of(one.row, entry.reference, entry.created_at)
+        }
 
 
 @dataclass(slots=True)
@@ -95,24 +97,24 @@ def reconcile(
     """
     drift, rows = Drift(), list(rows)
     of_others = _numbers_by_reference(rows)
-    for desk, entry in rows:
+    for helpdesk, entry in rows:
         if entry.state is State.FAILED or (entry.state is State.REJECTED and entry.due_at is None):
             drift.forsaken.append(_named(entry, state=str(entry.state), note=entry.is_note, error=entry.error))
         elif entry.waiting:
             drift.waiting += not entry.is_note
         if not entry.is_note:
-            others = of_others[desk, entry.reference] - {entry.ticket_id}
-            tickets = {n: one for n, one in shelves[desk].of(entry).items() if n not in others}
-            _count(drift, entry, tickets, exists=(desk, entry.ticket_id) not in gone)
+            others = of_others[helpdesk, entry.reference] - {entry.ticket_id}
+            tickets = {n: one for n, one in shelves[helpdesk].of(entry).items() if n not in others}
+            _count(drift, entry, tickets, exists=(helpdesk, entry.ticket_id) not in gone)
     return drift
 
 
 def _numbers_by_reference(rows: Iterable[tuple[str, Entry]]) -> defaultdict[tuple[str, str], set[int | None]]:
     """Return the tickets that rows of one reference name: two keys may share their first eight characters."""
     found: defaultdict[tuple[str, str], set[int | None]] = defaultdict(set)
-    for desk, entry in rows:
+    for helpdesk, entry in rows:
         if not entry.is_note:
-            found[desk, entry.reference].add(entry.ticket_id)
+            found[helpdesk, entry.reference].add(entry.ticket_id)
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff.inbound import Handoff
-from handoff.routing import MAIN_DESK, Route, Routing, RoutingError, load_routing
+from handoff.routing import MAIN_ACCOUNT, Route, Routing, RoutingError, load_routing
 from handoff.settings import routing_file
 from handoff.ticket import to_ticket
 from operate.operator import OK, TO_MEND, Halt, Operator
@@ -66,7 +66,7 @@ def as_dict(route: Route) -> dict[str, Any]:
         "product_id": route.product_id,
         "source": route.source,
         "tags": to_ticket(_SAMPLE, route)["tags"],
-        "desk": route.desk,
+        "desk": route.account,
     }
 
 
@@ -75,16 +75,16 @@ def _cells(route: Route) -> tuple[object, ...]:
     group = f"{route.group} ({route.group_id})" if route.group else route.group_id
     label = route.label or "as the bot names it"
     names = (route.bot, route.category or ANY_OTHER, label, group, route.priority)
-    return (*names, route.type, ", ".join(told["tags"]), route.desk or "main")
+    return (*names, route.type, ", ".join(told["tags"]), route.account or "main")
 
 
 def remarks_on(routing: Routing) -> Iterator[str]:
     """Yield what is allowed, but seldom meant."""
     if not routing.fallback_requester:
         yield "fallback_requester is not set: what is refused and not corrected waits for you in list --state rejected"
-    used = {route.desk for route in routing.each()}
-    for name in sorted(routing.desks.keys() - used):
+    used = {route.account for route in routing.each()}
+    for name in sorted(routing.accounts.keys() - used):
         yield f"[desks.{name}] is used by no bot"
     for route in routing.each():
-        if route.group_id is None and route.desk != MAIN_DESK:
+        if route.group_id is None and route.account != MAIN_ACCOUNT:
             yield f"{route.bot}, {route.category or ANY_OTHER}: no group_id; a bot with a desk of its own inherits none"

@@ -46,7 +46,7 @@ def pytest_runtest_call() -> Iterator[None]:
 
 
 @pytest.fixture
-def desk() -> Iterator[LocalFreshdesk]:
+def freshdesk() -> Iterator[LocalFreshdesk]:
     """Return a stand-in that allows as many tickets as a test wants."""
     with LocalFreshdesk(api_key=API_KEY) as running:
         running.limit(create_per_minute=1_000_000, total_per_minute=1_000_000)
@@ -54,7 +54,7 @@ def desk() -> Iterator[LocalFreshdesk]:
 
 
 @pytest.fixture
-def endpoint(desk: LocalFreshdesk, tmp_path: Path) -> Iterator[Endpoint]:
+def endpoint(freshdesk: LocalFreshdesk, tmp_path: Path) -> Iterator[Endpoint]:
     """Return the function, with a ledger of its own, talking to the stand-in."""
-    with open_endpoint(desk.url, tmp_path) as opened:
+    with open_endpoint(freshdesk.url, tmp_path) as opened:
         yield opened

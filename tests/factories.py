@@ -72,7 +72,7 @@ def route(**overrides: Any) -> Route:
     given = {
         "bot": "betsur",
         "bot_name": "Betsur",
-        "desk": "",
+        "account": "",
         "category": "retiros",
         "label": "Retiros",
         "priority": "high",

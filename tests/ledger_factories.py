@@ -18,7 +18,7 @@ import botocore.session
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
 from handoff.deadline import Clock
 from handoff.delivery import Delivery
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.routing import Routing, load_routing
@@ -165,9 +165,9 @@ class FaultyLedger:
         """See `Ledger`."""
         return self._met("in_conversation", lambda: self.ledger.in_conversation(conversation, now=now))
 
-    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
         """See `Ledger`."""
-        return self._met("take_place", lambda: self.ledger.take_place(person, now=now, tickets_an_hour=tickets_an_hour))
+        return self._met("take_place", lambda: self.ledger.take_slot(person, now=now, tickets_an_hour=tickets_an_hour))
 
     def each(self) -> Iterator[Entry]:
         """See `Ledger`."""
@@ -223,7 +223,7 @@ def delivery(
     """Return a delivery to one desk; what is not named here is a field of `Policy`. Its jitter is none."""
     owners = (f"owner-{number}" for number in itertools.count(1))
     return Delivery(
-        desks={"": Desk(url, FreshdeskClient(transport), clock)},
+        helpdesks={"": HelpDesk(url, FreshdeskClient(transport), clock)},
         ledger=ledger or SQLiteLedger(":memory:"),
         routing=routing,
         clock=clock,

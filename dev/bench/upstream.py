@@ -39,7 +39,7 @@ _REST: Final = {
 _BODY: Final = json.dumps(_REST)[1:]
 
 
-class Desk:
+class HelpDesk:
     """What all connections share: the tickets made, and how long an answer is held back."""
 
     def __init__(self, delay_s: float) -> None:
@@ -69,8 +69,8 @@ def _answer(status: str, body: str, more: str = "") -> bytes:
 class Connection(asyncio.Protocol):
     """One kept-alive connection."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, helpdesk: HelpDesk) -> None:
+        self._desk = helpdesk
         self._waiting = b""
         self._transport: asyncio.Transport
 
@@ -104,8 +104,8 @@ def _length(head: bytes) -> int:
 
 async def serve(delay_s: float) -> None:
     """Serve on a free port of loopback, print it, and go on until killed."""
-    desk = Desk(delay_s)
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(desk), "127.0.0.1", 0)
+    helpdesk = HelpDesk(delay_s)
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(helpdesk), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from dev.local_freshdesk.desk import AGENT_KEY, READONLY_KEY, Desk
+from dev.local_freshdesk.desk import AGENT_KEY, READONLY_KEY, HelpDesk
 from dev.local_freshdesk.endpoints import ENDPOINTS
 from dev.local_freshdesk.wire import (
     UNKNOWN_FIELD_TEXT,
@@ -42,7 +42,7 @@ class Found:
     ids: tuple[int, ...]
 
 
-def answer(desk: Desk, request: ApiRequest) -> Answer:
+def answer(desk: HelpDesk, request: ApiRequest) -> Answer:
     """Answer one API request; never raises."""
     try:
         key = _key_of(desk, request)
@@ -59,7 +59,7 @@ def answer(desk: Desk, request: ApiRequest) -> Answer:
     return _dressed(told, rates)
 
 
-def _served(desk: Desk, request: ApiRequest, key: str) -> Answer:
+def _served(desk: HelpDesk, request: ApiRequest, key: str) -> Answer:
     if request.path.startswith("//"):
         # A base URL with a slash too many (node-freshdesk-api issue 61).
         return validation_failed([FieldFault("ticket", UNKNOWN_FIELD_TEXT, "invalid_field")])
@@ -82,7 +82,7 @@ def _find(path: str) -> Found:
     return Found({}, ())
 
 
-def _key_of(desk: Desk, request: ApiRequest) -> str:
+def _key_of(desk: HelpDesk, request: ApiRequest) -> str:
     """The key of the request, if it is one of the account's: Basic, key as user name, any password."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     try:

@@ -26,7 +26,7 @@ _REMEMBERED_CALLS: Final = 200_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class HelpDesk:
     """Everything the API and the pages share."""
 
     account: Account

@@ -11,7 +11,7 @@ from dev.local_freshdesk.wire import Answer, ApiRequest, RefusedError, json_answ
 
 if TYPE_CHECKING:
     from dev.local_freshdesk.account import Account, JSONObject
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
     from dev.local_freshdesk.store import Row
 
 # Gives None where there is nothing with the ids of the path: 404.
@@ -24,20 +24,20 @@ def _location(request: ApiRequest, path: str) -> tuple[tuple[str, str], ...]:
     return (("Location", f"{request.base_url}/api/v2/{path}"),)
 
 
-def _ticket_fields_of(desk: Desk, request: ApiRequest) -> Any:
+def _ticket_fields_of(desk: HelpDesk, request: ApiRequest) -> Any:
     form = forms.ticket_form(desk.account, desk.field_limits)
     custom = forms.custom_form(desk.account, desk.field_limits)
     return bodies.read_fields(request, form, custom=custom)
 
 
-def create_ticket(desk: Desk, request: ApiRequest) -> Answer:
+def create_ticket(desk: HelpDesk, request: ApiRequest) -> Answer:
     """POST /tickets."""
     row = tickets.create(desk, _ticket_fields_of(desk, request))
     told = shapes.ticket(row, desk.clock(), desk.attachments_of(row["id"]))
     return json_answer(201, told, _location(request, f"tickets/{row['id']}"))
 
 
-def get_ticket(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
+def get_ticket(desk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer | None:
     """GET /tickets/{id}."""
     row = desk.store.one("tickets", ticket_id)
     if row is None:
@@ -56,7 +56,7 @@ def get_ticket(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None
     return json_answer(200, told)
 
 
-def _editable(desk: Desk, request: ApiRequest, ticket_id: int) -> Row | None:
+def _editable(desk: HelpDesk, request: ApiRequest, ticket_id: int) -> Row | None:
     """The ticket, unless it is deleted or spam: those may only be read."""
     row = desk.store.one("tickets", ticket_id)
     if row and (row["deleted"] or row["spam"]):
@@ -64,7 +64,7 @@ def _editable(desk: Desk, request: ApiRequest, ticket_id: int) -> Row | None:
     return row
 
 
-def change_ticket(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
+def change_ticket(desk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer | None:
     """PUT or PATCH /tickets/{id}."""
     row = _editable(desk, request, ticket_id)
     if row is None:
@@ -73,7 +73,7 @@ def change_ticket(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | N
     return json_answer(200, desk.ticket_in_full(changed))
 
 
-def delete_ticket(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
+def delete_ticket(desk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer | None:
     """DELETE /tickets/{id}: it can still be read and restored."""
     if _editable(desk, request, ticket_id) is None:
         return None
@@ -81,7 +81,7 @@ def delete_ticket(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | N
     return Answer(204)
 
 
-def restore_ticket(desk: Desk, _request: ApiRequest, ticket_id: int) -> Answer | None:
+def restore_ticket(desk: HelpDesk, _request: ApiRequest, ticket_id: int) -> Answer | None:
     """PUT /tickets/{id}/restore."""
     row = desk.store.one("tickets", ticket_id)
     if row is None or not row["deleted"]:
@@ -90,13 +90,13 @@ def restore_ticket(desk: Desk, _request: ApiRequest, ticket_id: int) -> Answer |
     return Answer(204)
 
 
-def merge_tickets(desk: Desk, request: ApiRequest) -> Answer:
+def merge_tickets(desk: HelpDesk, request: ApiRequest) -> Answer:
     """PUT /tickets/merge."""
     tickets.merge(desk, bodies.read_fields(request, forms.MERGE_FORM))
     return Answer(204)
 
 
-def add_note(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
+def add_note(desk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer | None:
     """POST /tickets/{id}/notes."""
     row = _editable(desk, request, ticket_id)
     if row is None:
@@ -104,7 +104,7 @@ def add_note(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
     return _conversed(desk, request, tickets.add_note(desk, row, bodies.read_fields(request, forms.NOTE_FORM)))
 
 
-def add_reply(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
+def add_reply(desk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer | None:
     """POST /tickets/{id}/reply."""
     row = _editable(desk, request, ticket_id)
     if row is None:
@@ -112,24 +112,24 @@ def add_reply(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
     return _conversed(desk, request, tickets.add_reply(desk, row, bodies.read_fields(request, forms.REPLY_FORM)))
 
 
-def _conversed(desk: Desk, request: ApiRequest, row: Row) -> Answer:
+def _conversed(desk: HelpDesk, request: ApiRequest, row: Row) -> Answer:
     told = shapes.conversation(row, desk.attachments_of(row["ticket_id"], row["id"]))
     return json_answer(201, told, _location(request, f"conversations/{row['id']}"))
 
 
-def list_conversations(desk: Desk, request: ApiRequest, ticket_id: int) -> Answer | None:
+def list_conversations(desk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer | None:
     """GET /tickets/{id}/conversations."""
     if desk.store.one("tickets", ticket_id) is None:
         return None
     return listing.in_pages(request, _entries(desk, ticket_id))
 
 
-def _entries(desk: Desk, ticket_id: int) -> list[JSONObject]:
+def _entries(desk: HelpDesk, ticket_id: int) -> list[JSONObject]:
     rows = desk.conversations(ticket_id)
     return [shapes.conversation_entry(row, desk.attachments_of(ticket_id, row["id"])) for row in rows]
 
 
-def list_contacts(desk: Desk, request: ApiRequest) -> Answer:
+def list_contacts(desk: HelpDesk, request: ApiRequest) -> Answer:
     """GET /contacts."""
     asked = dict(request.query)
     listing.refuse_unknown(asked, ("email", "phone", "mobile", "unique_external_id", "page", "per_page"))
@@ -142,33 +142,33 @@ def list_contacts(desk: Desk, request: ApiRequest) -> Answer:
     return listing.in_pages(request, rows, tuple(asked))
 
 
-def get_contact(desk: Desk, _request: ApiRequest, contact_id: int) -> Answer | None:
+def get_contact(desk: HelpDesk, _request: ApiRequest, contact_id: int) -> Answer | None:
     """GET /contacts/{id}."""
     row = desk.store.one("contacts", contact_id)
     return json_answer(200, shapes.contact(row)) if row else None
 
 
-def create_contact(desk: Desk, request: ApiRequest) -> Answer:
+def create_contact(desk: HelpDesk, request: ApiRequest) -> Answer:
     """POST /contacts."""
     row = tickets.add_contact(desk, bodies.read_fields(request, forms.CONTACT_FORM))
     return json_answer(201, shapes.contact(row), _location(request, f"contacts/{row['id']}"))
 
 
-def agent_of_the_key(desk: Desk, _request: ApiRequest) -> Answer:
+def agent_of_the_key(desk: HelpDesk, _request: ApiRequest) -> Answer:
     """GET /agents/me."""
     return json_answer(200, reads.agent(desk.account, desk.account.admin))
 
 
-def _whole(read: Callable[[Account], JSONObject | list[JSONObject]]) -> Callable[[Desk, ApiRequest], Answer]:
+def _whole(read: Callable[[Account], JSONObject | list[JSONObject]]) -> Callable[[HelpDesk, ApiRequest], Answer]:
     return lambda desk, _request: json_answer(200, read(desk.account))
 
 
-def _in_pages(read: Callable[[Account], list[JSONObject]]) -> Callable[[Desk, ApiRequest], Answer]:
+def _in_pages(read: Callable[[Account], list[JSONObject]]) -> Callable[[HelpDesk, ApiRequest], Answer]:
     return lambda desk, request: listing.in_pages(request, read(desk.account))
 
 
-def _one_of(read: Callable[[Account], list[JSONObject]]) -> Callable[[Desk, ApiRequest, int], Answer | None]:
-    def get_one(desk: Desk, _request: ApiRequest, wanted: int) -> Answer | None:
+def _one_of(read: Callable[[Account], list[JSONObject]]) -> Callable[[HelpDesk, ApiRequest, int], Answer | None]:
+    def get_one(desk: HelpDesk, _request: ApiRequest, wanted: int) -> Answer | None:
         found = [item for item in read(desk.account) if item["id"] == wanted]
         return json_answer(200, found[0]) if found else None
 

@@ -14,7 +14,7 @@ from dev.local_freshdesk.wire import UNKNOWN_FIELD_TEXT, Answer, ApiRequest, Fie
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
 
 PER_PAGE: Final = 30
 MAX_PER_PAGE: Final = 100
@@ -30,7 +30,7 @@ _ALLOWED: Final = (
 Clause = tuple[str, tuple[Any, ...]]
 
 
-def list_tickets(desk: Desk, request: ApiRequest) -> Answer:
+def list_tickets(desk: HelpDesk, request: ApiRequest) -> Answer:
     """One page of tickets; raises RefusedError (400)."""
     asked = dict(request.query)
     refuse_unknown(asked, _ALLOWED)
@@ -122,7 +122,7 @@ def _box(asked: dict[str, str]) -> Clause:
     return boxes.get(asked.get("filter", ""), "spam = 0 AND deleted = 0"), ()
 
 
-def _requester_clauses(desk: Desk, asked: dict[str, str]) -> list[Clause]:
+def _requester_clauses(desk: HelpDesk, asked: dict[str, str]) -> list[Clause]:
     clauses: list[Clause] = []
     for name in ("email", "unique_external_id"):
         if name in asked:
@@ -137,7 +137,7 @@ def _requester_clauses(desk: Desk, asked: dict[str, str]) -> list[Clause]:
     return clauses
 
 
-def _positive_id(desk: Desk, text: str) -> int:
+def _positive_id(desk: HelpDesk, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 - what SQLite's integers hold
         raise refuse(FieldFault("requester_id", "It should be a/an Positive Integer", "datatype_mismatch"))
     if desk.store.one("contacts", int(text)) is None:
@@ -160,7 +160,7 @@ def _order(asked: dict[str, str], now: float) -> Clause:
     return f"{column} {direction}, id {direction}", ()
 
 
-def _row(desk: Desk, row: dict[str, Any], includes: list[str], now: float) -> dict[str, Any]:
+def _row(desk: HelpDesk, row: dict[str, Any], includes: list[str], now: float) -> dict[str, Any]:
     told = shapes.list_row(row, now)
     adds: dict[str, Callable[[], dict[str, Any]]] = {
         "stats": lambda: {"stats": shapes.stats(row, now)},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dev.local_freshdesk import shapes, tickets
 from dev.local_freshdesk.account import Account
-from dev.local_freshdesk.desk import DEFAULT_KEY, Desk
+from dev.local_freshdesk.desk import DEFAULT_KEY, HelpDesk
 from dev.local_freshdesk.forms import FieldLimits
 from dev.local_freshdesk.limits import Limits, RateLimiter
 from dev.local_freshdesk.pages import make_pages
@@ -49,7 +49,7 @@ class LocalFreshdesk:
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._bots = bots
-        self.desk = Desk(
+        self.desk = HelpDesk(
             account=Account.load(profile),
             store=Store(Path(db) if db else None),
             limiter=RateLimiter(limits or Limits(), clock),

@@ -15,7 +15,7 @@ from dev.local_freshdesk.wire import Answer, ApiRequest, FieldFault, json_answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
     from dev.local_freshdesk.store import Row
 
     Match = Callable[[Row], bool]
@@ -34,7 +34,7 @@ _DAYS: Final = ("created_at", "updated_at", "due_by", "fr_due_by")
 _TEXTS: Final = ("tag", "type")
 
 
-def search_tickets(desk: Desk, request: ApiRequest) -> Answer:
+def search_tickets(desk: HelpDesk, request: ApiRequest) -> Answer:
     """Tickets old enough to be in the index that match; raises RefusedError (400)."""
     asked = dict(request.query)
     refuse_unknown(asked, ("query", "page"))
@@ -73,7 +73,7 @@ def _bad_query(why: str) -> Exception:
 class _Query:
     """Reads one query by descent: OR of ANDs of conditions and brackets."""
 
-    def __init__(self, desk: Desk, quoted: str) -> None:
+    def __init__(self, desk: HelpDesk, quoted: str) -> None:
         if len(quoted) > MAX_QUERY:
             raise _bad_query(f"Has more than {MAX_QUERY} characters")
         if len(quoted) < 3 or quoted[0] != '"' or quoted[-1] != '"':  # noqa: PLR2004 - two quotes and something

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from wsgiref.types import WSGIApplication
 
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
     from dev.local_freshdesk.weather import Weather
 
 MAX_BODY_BYTES: Final = 25_000_000
@@ -47,7 +47,7 @@ class BadBodyError(Exception):
 class Hosted:
     """What one server serves: the API of a desk, and the pages."""
 
-    desk: Desk
+    desk: HelpDesk
     pages: WSGIApplication
 
 

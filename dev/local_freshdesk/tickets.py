@@ -12,7 +12,7 @@ from dev.local_freshdesk.wire import FieldFault, RefusedError, refuse, validatio
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
     from dev.local_freshdesk.store import Row
 
 OPEN: Final = 2
@@ -35,7 +35,7 @@ _TICKET_COLUMNS: Final = (
 )
 
 
-def create(desk: Desk, said: Mapping[str, Any]) -> Row:
+def create(desk: HelpDesk, said: Mapping[str, Any]) -> Row:
     """A new ticket; raises RefusedError (400) for what Freshdesk would not take."""
     form = forms.ticket_form(desk.account, desk.field_limits)
     forms.check(said, form, required=("subject", "description"))
@@ -55,7 +55,7 @@ def create(desk: Desk, said: Mapping[str, Any]) -> Row:
     return _the(desk, ticket_id)
 
 
-def change(desk: Desk, row: Row, said: Mapping[str, Any]) -> Row:
+def change(desk: HelpDesk, row: Row, said: Mapping[str, Any]) -> Row:
     """Change a ticket; raises RefusedError (400)."""
     forms.check(said, forms.ticket_form(desk.account, desk.field_limits))
     forms.check_uploads(said)
@@ -70,12 +70,12 @@ def change(desk: Desk, row: Row, said: Mapping[str, Any]) -> Row:
     return _the(desk, row["id"])
 
 
-def flag(desk: Desk, ticket_id: int, **flags: bool) -> None:
+def flag(desk: HelpDesk, ticket_id: int, **flags: bool) -> None:
     """Set `spam` or `deleted`."""
     desk.store.change("tickets", ticket_id, {**flags, "updated_at": desk.clock()})
 
 
-def add_note(desk: Desk, row: Row, said: Mapping[str, Any]) -> Row:
+def add_note(desk: HelpDesk, row: Row, said: Mapping[str, Any]) -> Row:
     """Add a note, private unless it says otherwise; raises RefusedError (400)."""
     forms.check(said, forms.NOTE_FORM, required=() if said.get("structured_body") else ("body",))
     values = {
@@ -87,7 +87,7 @@ def add_note(desk: Desk, row: Row, said: Mapping[str, Any]) -> Row:
     return _converse(desk, row, said, values)
 
 
-def add_reply(desk: Desk, row: Row, said: Mapping[str, Any]) -> Row:
+def add_reply(desk: HelpDesk, row: Row, said: Mapping[str, Any]) -> Row:
     """Add a reply to the requester; raises RefusedError (400)."""
     forms.check(said, forms.REPLY_FORM, required=() if said.get("structured_body") else ("body",))
     requester = desk.store.one("contacts", row["requester_id"])
@@ -101,7 +101,7 @@ def add_reply(desk: Desk, row: Row, said: Mapping[str, Any]) -> Row:
     return _converse(desk, row, said, {"kind": "reply", "private": False, "incoming": False, "emails": emails})
 
 
-def add_contact(desk: Desk, said: Mapping[str, Any]) -> Row:
+def add_contact(desk: HelpDesk, said: Mapping[str, Any]) -> Row:
     """A new contact; raises RefusedError: 400, or 409 where one of its addresses is taken."""
     forms.check(said, forms.CONTACT_FORM, required=("name",))
     given = {key: said[key] for key in CONTACT_KEYS if said.get(key)}
@@ -113,7 +113,7 @@ def add_contact(desk: Desk, said: Mapping[str, Any]) -> Row:
     return desk.store.select("contacts", "id = ?", (contact_id,))[0]
 
 
-def merge(desk: Desk, said: Mapping[str, Any]) -> None:
+def merge(desk: HelpDesk, said: Mapping[str, Any]) -> None:
     """Close tickets into one other; raises RefusedError (400)."""
     forms.check(said, forms.MERGE_FORM, required=("primary_id", "ticket_ids"))
     if desk.store.one("tickets", said["primary_id"]) is None:
@@ -127,7 +127,7 @@ def merge(desk: Desk, said: Mapping[str, Any]) -> None:
             add_note(desk, row, {"body": f"This ticket is closed and merged into ticket {said['primary_id']}"})
 
 
-def _the(desk: Desk, ticket_id: int) -> Row:
+def _the(desk: HelpDesk, ticket_id: int) -> Row:
     return desk.store.select("tickets", "id = ?", (ticket_id,))[0]
 
 
@@ -141,7 +141,7 @@ def _columns(said: Mapping[str, Any]) -> Row:
     return values
 
 
-def _defaults(desk: Desk, said: Mapping[str, Any]) -> Row:
+def _defaults(desk: HelpDesk, said: Mapping[str, Any]) -> Row:
     """What an account fills in by itself: mailbox, product, and the mailbox's group."""
     now = desk.clock()
     configs = desk.account.email_configs
@@ -163,7 +163,7 @@ def _defaults(desk: Desk, said: Mapping[str, Any]) -> Row:
     }
 
 
-def _requester(desk: Desk, said: Mapping[str, Any]) -> int:
+def _requester(desk: HelpDesk, said: Mapping[str, Any]) -> int:
     """The requester's id; an unknown address makes a contact, as the vendor documents."""
     if said.get("requester_id") is not None:
         if desk.store.one("contacts", said["requester_id"]) is None:
@@ -175,7 +175,7 @@ def _requester(desk: Desk, said: Mapping[str, Any]) -> int:
     return _known_contact(desk, given) or _new_requester(desk, said, given)
 
 
-def _known_contact(desk: Desk, given: Mapping[str, str]) -> int | None:
+def _known_contact(desk: HelpDesk, given: Mapping[str, str]) -> int | None:
     for key, value in given.items():
         found = desk.store.contact_by(key, value)
         if found:
@@ -183,7 +183,7 @@ def _known_contact(desk: Desk, given: Mapping[str, str]) -> int | None:
     return None
 
 
-def _new_requester(desk: Desk, said: Mapping[str, Any], given: Mapping[str, str]) -> int:
+def _new_requester(desk: HelpDesk, said: Mapping[str, Any], given: Mapping[str, str]) -> int:
     if set(given) == {"facebook_id"}:
         raise refuse(checks.nothing_matches("facebook_id", "contact"))
     if not said.get("name") and "phone" in given and "email" not in given:
@@ -192,13 +192,13 @@ def _new_requester(desk: Desk, said: Mapping[str, Any], given: Mapping[str, str]
     return _keep_contact(desk, name, given)
 
 
-def _keep_contact(desk: Desk, name: str, given: Mapping[str, str]) -> int:
+def _keep_contact(desk: HelpDesk, name: str, given: Mapping[str, str]) -> int:
     now = desk.clock()
     lowered = {key: value.lower() if key == "email" else value for key, value in given.items()}
     return desk.store.add("contacts", {"name": name, **lowered, "created_at": now, "updated_at": now})
 
 
-def _refuse_duplicates(desk: Desk, given: Mapping[str, str]) -> None:
+def _refuse_duplicates(desk: HelpDesk, given: Mapping[str, str]) -> None:
     for key in ("email", "twitter_id", "unique_external_id"):
         found = desk.store.contact_by(key, given[key]) if key in given else None
         if found:
@@ -212,7 +212,7 @@ def _someone_needed(name: str) -> FieldFault:
     return FieldFault(name, f"Please fill at least 1 of {listed} fields.", "missing_field")
 
 
-def _converse(desk: Desk, row: Row, said: Mapping[str, Any], values: Mapping[str, Any]) -> Row:
+def _converse(desk: HelpDesk, row: Row, said: Mapping[str, Any], values: Mapping[str, Any]) -> Row:
     now = desk.clock()
     body = said.get("body") or ""
     with desk.store.transaction():
@@ -233,7 +233,7 @@ def _converse(desk: Desk, row: Row, said: Mapping[str, Any], values: Mapping[str
     return desk.store.select("conversations", "id = ?", (conversation_id,))[0]
 
 
-def _keep_uploads(desk: Desk, said: Mapping[str, Any], ticket_id: int, conversation_id: int | None) -> None:
+def _keep_uploads(desk: HelpDesk, said: Mapping[str, Any], ticket_id: int, conversation_id: int | None) -> None:
     for upload in said.get("attachments") or ():
         desk.store.add(
             "attachments",

@@ -34,9 +34,9 @@ class Around:
         """See `ledger.Ledger.in_conversation`."""
         return self.inner.in_conversation(conversation, now=now)
 
-    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
         """See `ledger.Ledger.take_place`."""
-        return self.inner.take_place(person, now=now, tickets_an_hour=tickets_an_hour)
+        return self.inner.take_slot(person, now=now, tickets_an_hour=tickets_an_hour)
 
     def each(self) -> Iterator[Entry]:
         """See `ledger.Ledger.each`."""

@@ -9,9 +9,9 @@ from typing import Final
 
 from dev.simulation.around import Around
 from freshdesk_client import Listed
-from handoff.deadline import Turn
+from handoff.deadline import Deadline
 from handoff.delivery import Delivery
-from handoff.helpdesk import Attempt, Desk, InDoubt, NotMade, Render
+from handoff.helpdesk import Attempt, HelpDesk, InDoubt, NotMade, Render
 from handoff.inbound import Handoff
 from handoff.ledger import Claim, Entry, Ledger
 from handoff.transitions import Policy
@@ -22,48 +22,48 @@ class Rig:
     """The parts a history runs on."""
 
     policy: Policy = field(default_factory=Policy)
-    desk: type[Desk] = Desk
+    helpdesk: type[HelpDesk] = HelpDesk
     delivery: type[Delivery] = Delivery
     ledger: Callable[[Ledger], Ledger] = lambda ledger: ledger
     sweeps: bool = True
     naive: bool = False
 
 
-class DeskWithoutDoubt(Desk):
+class DeskWithoutDoubt(HelpDesk):
     """Takes a lost answer for a ticket that was not made."""
 
     __slots__ = ()
 
-    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
+    def create(self, render: Render, deadline: Deadline, *, hold_back: bool = True) -> Attempt:
         """Forget the doubt."""
-        attempt = super().create(render, turn, hold_back=hold_back)
+        attempt = super().create(render, deadline, hold_back=hold_back)
         return NotMade(attempt.error) if isinstance(attempt, InDoubt) else attempt
 
 
-class DeskWithoutLook(Desk):
+class DeskWithoutLook(HelpDesk):
     """Never finds anything."""
 
     __slots__ = ()
 
     def look(
-        self, reference: str, turn: Turn, *, email: str, since: float, until: float = inf, everywhere: bool
+        self, reference: str, deadline: Deadline, *, email: str, since: float, until: float = inf, everywhere: bool
     ) -> int | None:
         """Find nothing."""
         return None
 
-    def snapshot(self, turn: Turn, *, since: float) -> list[Listed] | None:
+    def snapshot(self, deadline: Deadline, *, since: float) -> list[Listed] | None:
         """Find nothing."""
         return []
 
 
-class DeskWithoutDropping(Desk):
+class DeskWithoutDropping(HelpDesk):
     """Sends every field again that Freshdesk has refused."""
 
     __slots__ = ()
 
-    def create(self, render: Render, turn: Turn, *, hold_back: bool = True) -> Attempt:
+    def create(self, render: Render, deadline: Deadline, *, hold_back: bool = True) -> Attempt:
         """Insist."""
-        return super().create(lambda _dropped: render(frozenset()), turn, hold_back=hold_back)
+        return super().create(lambda _dropped: render(frozenset()), deadline, hold_back=hold_back)
 
 
 class DeliveryWithoutQuarantine(Delivery):
@@ -98,11 +98,11 @@ NAIVE: Final = Rig(sweeps=False, naive=True)
 CONTROLS: Final[Mapping[str, Rig]] = {
     "claim": Rig(ledger=LedgerWithoutClaim),
     "versions": Rig(ledger=LedgerWithoutVersions),
-    "doubt": Rig(desk=DeskWithoutDoubt),
-    "look": Rig(desk=DeskWithoutLook),
+    "doubt": Rig(helpdesk=DeskWithoutDoubt),
+    "look": Rig(helpdesk=DeskWithoutLook),
     "wait": Rig(policy=Policy(in_doubt_wait_s=0.0)),
     "lease": Rig(policy=Policy(lease_s=0.01, in_doubt_wait_s=0.0)),
     "sweep": Rig(sweeps=False),
-    "dropping": Rig(desk=DeskWithoutDropping),
+    "dropping": Rig(helpdesk=DeskWithoutDropping),
     "quarantine": Rig(delivery=DeliveryWithoutQuarantine),
 }

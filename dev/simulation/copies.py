@@ -25,10 +25,10 @@ from dev.simulation.town import KEY, open_town, send
 from freshdesk_client import FreshdeskClient
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.ledger import Ledger
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.routing import MAIN_DESK
+from handoff.routing import MAIN_ACCOUNT
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
 
@@ -106,7 +106,7 @@ def _agree(heard: Sequence[tuple[int, dict[str, Any]] | None]) -> bool:
 def _delivery(url: str, ledger: Ledger) -> Delivery:
     clock, random = SystemClock(), Random()
     return Delivery(
-        desks={MAIN_DESK: Desk(url, FreshdeskClient(RequestsTransport(url, KEY)), clock)},
+        helpdesks={MAIN_ACCOUNT: HelpDesk(url, FreshdeskClient(RequestsTransport(url, KEY)), clock)},
         ledger=ledger,
         routing=ROUTING,
         clock=clock,

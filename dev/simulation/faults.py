@@ -93,7 +93,7 @@ class Fate:
 class FaultyTransport:
     """The way to Freshdesk: late, cut, or not to be had. Raises what `transport.RequestsTransport` would."""
 
-    desk: DeskModel
+    helpdesk: DeskModel
     clock: Scheduler
     fate: Fate
     trace: Trace
@@ -114,7 +114,7 @@ class FaultyTransport:
     def _listed(self, request: Request, timeout_s: float) -> Answer:
         if not self.fate.happens(self.fate.faults.look):
             self._spend(timeout_s)
-            return self.desk.answer(request)
+            return self.helpdesk.answer(request)
         kinds = ("refused", "busy", "broken_unwritten", "timeout_unwritten", "unreadable")
         return self._fails(self.fate.random.choice(kinds), request, timeout_s)
 
@@ -123,7 +123,7 @@ class FaultyTransport:
         if name:
             return self._fails(name, request, timeout_s)
         self._spend(timeout_s)
-        answer = self.desk.answer(request)
+        answer = self.helpdesk.answer(request)
         self._spend(timeout_s)
         return answer
 
@@ -137,8 +137,8 @@ class FaultyTransport:
         if name == "refused":
             raise FreshdeskUnreachable("ConnectionRefusedError")
         if name == "busy":
-            return self.desk.busy(self.fate.random.randint(1, 30))
-        written = self.desk.answer(request) if name in {"broken_written", "reset_written", "unreadable"} else None
+            return self.helpdesk.busy(self.fate.random.randint(1, 30))
+        written = self.helpdesk.answer(request) if name in {"broken_written", "reset_written", "unreadable"} else None
         self._spend(timeout_s)
         if name == "reset_written":
             raise OutcomeUnknown("ConnectionResetError")
@@ -146,10 +146,10 @@ class FaultyTransport:
 
     def _times_out(self, name: str, request: Request, timeout_s: float) -> None:
         if name == "timeout_written":
-            self.clock.after(timeout_s / 2, lambda: self.desk.answer(request))
+            self.clock.after(timeout_s / 2, lambda: self.helpdesk.answer(request))
         if name == "written_late":
             late_s = timeout_s + self.fate.between((0.0, self.fate.faults.late_max_s))
-            self.clock.after(late_s, lambda: self.desk.answer(request))
+            self.clock.after(late_s, lambda: self.helpdesk.answer(request))
         self.clock.sleep(timeout_s)
         raise OutcomeUnknown("ReadTimeout")
 
@@ -187,10 +187,10 @@ class FaultyLedger:
         """See `ledger.Ledger.in_conversation`."""
         return self._call("in_conversation", None, lambda: self.inner.in_conversation(conversation, now=now))
 
-    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
         """See `ledger.Ledger.take_place`."""
         return self._call(
-            "take_place", None, lambda: self.inner.take_place(person, now=now, tickets_an_hour=tickets_an_hour)
+            "take_place", None, lambda: self.inner.take_slot(person, now=now, tickets_an_hour=tickets_an_hour)
         )
 
     def each(self) -> Iterator[Entry]:

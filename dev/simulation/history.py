@@ -20,7 +20,7 @@ from dev.simulation.verdict import Answered, Verdict, judge
 from freshdesk_client import FreshdeskClient
 from handoff.delivery import Delivery
 from handoff.ledger import Ledger, LedgerUnavailable
-from handoff.routing import MAIN_DESK
+from handoff.routing import MAIN_ACCOUNT
 from handoff.sweep import BUDGET_S, SweepReport, sweep
 
 SENDER_PAUSES_S: Final = (1.0, 5.0, 30.0)
@@ -53,7 +53,7 @@ class History:
         self.plan = plan
         self.clock = Scheduler()
         self.random = Random(plan.seed)
-        self.desk = DeskModel(self.clock, plan.limits)
+        self.account = DeskModel(self.clock, plan.limits)
         self.fate = Fate(self.random, plan.faults)
         self.stories = make_stories(self.random, count=plan.handoffs, rate=plan.rate, copies=plan.faults.copies)
         self.answers: list[Answered] = []
@@ -63,9 +63,9 @@ class History:
         self.ledger = plan.rig.ledger(store)
         self._processes = [self._delivery() for _ in range(PROCESSES)]
 
-    def use(self, desk: DeskModel, stories: list[Story]) -> None:
+    def use(self, helpdesk: DeskModel, stories: list[Story]) -> None:
         """Let another desk and other stories take part."""
-        self.desk, self.stories = desk, stories
+        self.account, self.stories = helpdesk, stories
         self._processes = [self._delivery() for _ in range(PROCESSES)]
 
     def trace(self, about: str, what: str) -> None:
@@ -130,10 +130,10 @@ class History:
 
     def _delivery(self) -> Delivery:
         """Start a process: nothing of the one before is left but the ledger."""
-        transport = FaultyTransport(self.desk, self.clock, self.fate, self.trace)
-        desk = self.plan.rig.desk("https://betsur.freshdesk.com", FreshdeskClient(transport), self.clock)
+        transport = FaultyTransport(self.account, self.clock, self.fate, self.trace)
+        helpdesk = self.plan.rig.helpdesk("https://betsur.freshdesk.com", FreshdeskClient(transport), self.clock)
         return self.plan.rig.delivery(
-            desks={MAIN_DESK: desk},
+            helpdesks={MAIN_ACCOUNT: helpdesk},
             ledger=self.ledger,
             routing=ROUTING,
             clock=self.clock,
@@ -163,16 +163,16 @@ class History:
 
     def _box_some(self) -> None:
         """Let Freshdesk take some new tickets for spam, and agents delete some."""
-        for ticket in self.desk.tickets[-round(self.plan.rate * SWEEP_EVERY_S) :]:
+        for ticket in self.account.tickets[-round(self.plan.rate * SWEEP_EVERY_S) :]:
             if not ticket.box and self.fate.happens(_SOON_SPAM):
-                self.desk.put(ticket, self.random.choice(("spam", "deleted")))
+                self.account.put(ticket, self.random.choice(("spam", "deleted")))
 
     def _waiting(self) -> bool:
         return any(row.due_at is not None for row in self.ledger.each())
 
     def names_of(self, about: str) -> set[str]:
         """Return a story's mark and references, given one of them."""
-        marks = {ticket.subject for ticket in self.desk.tickets if about in ticket.subject} | {about}
+        marks = {ticket.subject for ticket in self.account.tickets if about in ticket.subject} | {about}
         numbers = {number_in(text) for text in marks}
         numbers |= {one.story for one in self.answers if one.body.get("reference") == about}
         told = {str(one.body["reference"]) for one in self.answers if one.story in numbers and "reference" in one.body}
@@ -181,5 +181,5 @@ class History:
     def digest(self) -> int:
         """Return a number that stands for everything that happened."""
         told = [(one.story, one.status, one.ticket_id, one.took_s) for one in self.answers]
-        made = [(ticket.ticket_id, ticket.created_at, ticket.subject) for ticket in self.desk.tickets]
+        made = [(ticket.ticket_id, ticket.created_at, ticket.subject) for ticket in self.account.tickets]
         return zlib.crc32(repr((told, made, self.kills)).encode())

@@ -26,9 +26,9 @@ class MemoryLedger:
         standing = self._rows.get(_key(entry))
         if standing and standing.expires_at > now and standing.owner != entry.owner:
             return Claim(standing, mine=False)
-        crowded = entry.counts and not self._take_place(entry.person, entry.owner, now, tickets_an_hour)
+        over_limit = entry.counts and not self._take_slot(entry.person, entry.owner, now, tickets_an_hour)
         self._put(entry)
-        return Claim(entry, mine=True, crowded=crowded)
+        return Claim(entry, mine=True, over_limit=over_limit)
 
     def replace(self, old: Entry, new: Entry) -> bool:
         """See `ledger.Ledger.replace`."""
@@ -65,9 +65,9 @@ class MemoryLedger:
         rows = [self._rows[key] for key in sorted(self._conversations[conversation])] if conversation else []
         return sorted((row for row in rows if row.expires_at > now), key=lambda row: row.created_at)
 
-    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
         """See `ledger.Ledger.take_place`."""
-        return self._take_place(person, "", now, tickets_an_hour)
+        return self._take_slot(person, "", now, tickets_an_hour)
 
     def each(self) -> Iterator[Entry]:
         """See `ledger.Ledger.each`."""
@@ -94,7 +94,7 @@ class MemoryLedger:
             if self._due[place : place + 1] != [due]:
                 self._due.insert(place, due)
 
-    def _take_place(self, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
+    def _take_slot(self, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
         if not person:
             return True
         taken = [place for place in self._places[person] if place[0] > now - PERSON_WINDOW_S]

@@ -8,7 +8,7 @@ from dev.simulation.endpoints import ROUTING
 from freshdesk_client import FreshdeskError
 from handoff.delivery import Delivery
 from handoff.inbound import InvalidHandoff, read_handoff
-from handoff.routing import MAIN_DESK
+from handoff.routing import MAIN_ACCOUNT
 from handoff.strict_json import MalformedJSON, parse_body
 from handoff.ticket import to_ticket
 
@@ -23,7 +23,7 @@ def post_once(delivery: Delivery, body: bytes) -> tuple[int, dict[str, Any]]:
         return 422, {}
     fields = to_ticket(handoff, ROUTING.route(handoff.bot, handoff.category))
     try:
-        ticket_id = delivery.desks[MAIN_DESK].client.create_ticket(fields, TIMEOUT_S)
+        ticket_id = delivery.helpdesks[MAIN_ACCOUNT].client.create_ticket(fields, TIMEOUT_S)
     except FreshdeskError:
         return 503, {}
     return 201, {"status": "created", "ticket_id": ticket_id, "reference": handoff.reference}

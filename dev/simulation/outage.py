@@ -89,13 +89,13 @@ def _plain(number: int, at_s: float) -> Story:
 
 
 def _run(
-    stories: list[Story], seed: int, limits: Limits, desk: Callable[[Scheduler, Limits], DeskModel], budget_s: float
+    stories: list[Story], seed: int, limits: Limits, helpdesk: Callable[[Scheduler, Limits], DeskModel], budget_s: float
 ) -> Recovered:
     history = History(Plan(seed=seed, handoffs=0, faults=CALM, limits=limits, sweep_budget_s=budget_s))
-    history.use(desk(history.clock, limits), stories)
+    history.use(helpdesk(history.clock, limits), stories)
     verdict = history.run()
-    over_s = history.desk.until_s if isinstance(history.desk, DownDesk) else 0.0
-    last = max((ticket.created_at for ticket in history.desk.tickets), default=history.clock.now())
+    over_s = history.account.until_s if isinstance(history.account, DownDesk) else 0.0
+    last = max((ticket.created_at for ticket in history.account.tickets), default=history.clock.now())
     return Recovered(
         handoffs=verdict.handoffs,
         tickets=verdict.tickets,
@@ -103,8 +103,8 @@ def _run(
         extra=verdict.extra,
         late=verdict.late,
         last_after_s=last - (history.clock.now() - history.clock.elapsed_s) - over_s,
-        most_created_a_minute=history.desk.most_created_a_minute,
-        busy_share=history.desk.busy_answers / max(history.desk.calls, 1),
+        most_created_a_minute=history.account.most_created_a_minute,
+        busy_share=history.account.busy_answers / max(history.account.calls, 1),
     )
 
 

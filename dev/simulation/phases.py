@@ -23,11 +23,11 @@ from dev.simulation.town import KEY
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.inbound import read_handoff
 from handoff.ledger import Ledger
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.routing import MAIN_DESK
+from handoff.routing import MAIN_ACCOUNT
 from handoff.sweep import sweep
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
@@ -140,11 +140,13 @@ def _in_a_child(work: Callable[[], None]) -> bool:
 def _deliver(url: str, path: Path, number: int, *, mortal: bool = True) -> None:
     delivery = _delivery(url, path, LaterClock(0.0), Policy())
     countdown = Countdown(number if mortal else 0)
-    desk = delivery.desks[MAIN_DESK]
-    watched = Desk(desk.url, FreshdeskClient(MortalTransport(RequestsTransport(url, KEY), countdown)), desk.clock)
+    helpdesk = delivery.helpdesks[MAIN_ACCOUNT]
+    watched = HelpDesk(
+        helpdesk.url, FreshdeskClient(MortalTransport(RequestsTransport(url, KEY), countdown)), helpdesk.clock
+    )
     ledger: Any = MortalLedger(delivery.ledger, countdown)
     body = body_of(number, user_email=f"persona{number}@example.com")
-    replace(delivery, desks={MAIN_DESK: watched}, ledger=ledger).deliver(read_handoff(body))
+    replace(delivery, helpdesks={MAIN_ACCOUNT: watched}, ledger=ledger).deliver(read_handoff(body))
 
 
 def _sweep(url: str, path: Path, later_s: float, policy: Policy) -> None:
@@ -154,7 +156,7 @@ def _sweep(url: str, path: Path, later_s: float, policy: Policy) -> None:
 def _delivery(url: str, path: Path, clock: SystemClock, policy: Policy) -> Delivery:
     random = Random()
     return Delivery(
-        desks={MAIN_DESK: Desk(url, FreshdeskClient(RequestsTransport(url, KEY)), clock)},
+        helpdesks={MAIN_ACCOUNT: HelpDesk(url, FreshdeskClient(RequestsTransport(url, KEY)), clock)},
         ledger=SQLiteLedger(path),
         routing=ROUTING,
         clock=clock,

@@ -104,7 +104,7 @@ def _trace(run: Run, seed: int, about: str) -> int:
     for at_s, subject, what in history.events:
         if any(name in subject for name in names):
             print(f"{at_s:>12.3f}  {what}")
-    print(f"\nticket(s): {[one.ticket_id for one in history.desk.tickets if any(n in one.subject for n in names)]}")
+    print(f"\nticket(s): {[one.ticket_id for one in history.account.tickets if any(n in one.subject for n in names)]}")
     return int(not verdict.kept)
 
 

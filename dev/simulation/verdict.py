@@ -58,9 +58,9 @@ class Verdict:
 def judge(history: History) -> Verdict:
     """Return the verdict on a history that has ended."""
     tickets: dict[int, list[int]] = defaultdict(list)
-    for ticket in history.desk.tickets:
+    for ticket in history.account.tickets:
         tickets[_owner(ticket.subject)].append(ticket.ticket_id)
-    verdict = Verdict(len(history.stories), len(history.desk.tickets), kills=history.kills, digest=history.digest())
+    verdict = Verdict(len(history.stories), len(history.account.tickets), kills=history.kills, digest=history.digest())
     for story in history.stories:
         made = tickets[story.number]
         verdict.lost += not made
@@ -102,7 +102,7 @@ def _is_false(answer: Answered, own: list[int], told: set[int]) -> bool:
 def _look_for_words(history: History, verdict: Verdict, tickets: dict[int, list[int]]) -> None:
     answered = {answer.story for answer in history.answers if answer.status in _PROMISED}
     for number, words in every_word(history.stories):
-        found = [history.desk.tickets[ticket_id - 1] for ticket_id in tickets[number]]
+        found = [history.account.tickets[ticket_id - 1] for ticket_id in tickets[number]]
         texts = [str(ticket.fields["description"]) + "".join(ticket.notes) for ticket in found]
         if number in answered and found and not any(words in text for text in texts):
             verdict.words_lost += 1

@@ -64,13 +64,13 @@ class Entry:
     conversation: str = ""
     bot: str = ""
     category: str = ""
-    desk: str = ""
+    account: str = ""
     group: str = ""
     priority: str = ""
     language: str = ""
     ticket_id: int | None = None
     refused: bool = False  # it came with faults: what there is of it, under the fallback requester if need be
-    crowded: bool = False  # past the person's hourly bound: joins their open ticket as a note
+    over_limit: bool = False  # past the person's hourly bound: joins their open ticket as a note
     error: str = ""  # why the last attempt ended as it did; a code, never text of the person
 
     @property
@@ -95,13 +95,13 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row's fields that hold something, as plain values."""
-        told = ((name, getattr(self, name)) for name in _NAMES)
+        told = ((stored, getattr(self, name)) for stored, name in _READ.items())
         return {name: value for name, value in told if value is not None and value is not False and value != ""}
 
     @staticmethod
     def from_dict(row: dict[str, Any]) -> Entry:
         """Read what `to_dict` gave; fields this version does not know are passed over."""
-        known = {name: value for name, value in row.items() if name in _NAMES}
+        known = {_READ[stored]: value for stored, value in row.items() if stored in _READ}
         return Entry(**{**known, "state": State(known["state"])})
 
     def to_json(self) -> str:
@@ -115,6 +115,8 @@ class Entry:
 
 
 _NAMES: Final = tuple(f.name for f in fields(Entry))
+_STORED: Final = {"account": "desk", "over_limit": "crowded"}  # rows of 1.0.0 have these names
+_READ: Final = {_STORED.get(name, name): name for name in _NAMES}
 
 
 def read_row(text: str) -> Entry:
@@ -143,7 +145,7 @@ class Claim(NamedTuple):
 
     entry: Entry
     mine: bool
-    crowded: bool = False
+    over_limit: bool = False
 
 
 class Ledger(Protocol):
@@ -181,7 +183,7 @@ class Ledger(Protocol):
         """Return the rows of one conversation."""
         ...
 
-    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
         """Take one of the person's places of this hour, if there is one left."""
         ...
 

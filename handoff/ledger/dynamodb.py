@@ -61,8 +61,8 @@ class DynamoDBLedger:
             if standing is None:  # removed in between: as good as a store that did not answer; the caller asks again
                 raise LedgerUnavailable("the row went away")
             return Claim(standing, mine=False)
-        crowded = entry.counts and not self._take_place(entry.person, entry.owner, now, tickets_an_hour)
-        return Claim(entry, mine=True, crowded=crowded)
+        over_limit = entry.counts and not self._take_slot(entry.person, entry.owner, now, tickets_an_hour)
+        return Claim(entry, mine=True, over_limit=over_limit)
 
     def replace(self, old: Entry, new: Entry) -> bool:
         """Write new over old if old still stands; see `Ledger.replace`."""
@@ -102,9 +102,9 @@ class DynamoDBLedger:
         )
         return [row for row in rows if row.expires_at > now]
 
-    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
         """Take a place of the person's hour; see `Ledger.take_place`."""
-        return self._take_place(person, "", now, tickets_an_hour)
+        return self._take_slot(person, "", now, tickets_an_hour)
 
     def each(self) -> Iterator[Entry]:
         """Yield every row; see `Ledger.each`. Reads the whole table."""
@@ -123,18 +123,18 @@ class DynamoDBLedger:
     def _put(self, entry: Entry, condition: str, values: Mapping[str, Any]) -> bool:
         """Write entry where condition holds; tell whether it did."""
         names = {"#entry": "entry", "#expires_at": "expires_at", "#owner": "owner", "#version": "version"}
-        wish = {
+        request = {
             "TableName": self._table,
             "Item": _item(entry),
             "ConditionExpression": condition,
             "ExpressionAttributeNames": {name: value for name, value in names.items() if name in condition},
             "ExpressionAttributeValues": dict(values),
         }
-        return self._written(wish)
+        return self._written(request)
 
-    def _written(self, wish: dict[str, Any]) -> bool:
+    def _written(self, request: dict[str, Any]) -> bool:
         try:
-            self._call("put_item", wish)
+            self._call("put_item", request)
         except _ConditionFailed:
             return False
         return True
@@ -144,7 +144,7 @@ class DynamoDBLedger:
         found = self._call("get_item", {"TableName": self._table, "Key": key, "ConsistentRead": True})
         return read_row(found["Item"]["row"]["S"]) if "Item" in found else None
 
-    def _take_place(self, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
+    def _take_slot(self, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
         """Take the first place that is free or over; the same claim repeated takes its own again."""
         return not person or any(self._take(person, owner, now, number) for number in range(tickets_an_hour))
 
@@ -156,7 +156,7 @@ class DynamoDBLedger:
             "expires_at": _number(now + PERSON_WINDOW_S),
         }
         condition = "attribute_not_exists(#entry) OR #expires_at <= :now" + (" OR #owner = :owner" if owner else "")
-        wish = {
+        request = {
             "TableName": self._table,
             "Item": place,
             "ConditionExpression": condition,
@@ -164,24 +164,24 @@ class DynamoDBLedger:
             | ({"#owner": "owner"} if owner else {}),
             "ExpressionAttributeValues": {":now": _number(now)} | ({":owner": {"S": owner}} if owner else {}),
         }
-        return self._written(wish)
+        return self._written(request)
 
-    def _query(self, limit: int | None = None, **wish: Any) -> list[Entry]:
+    def _query(self, limit: int | None = None, **request: Any) -> list[Entry]:
         page = {} if limit is None else {"Limit": limit}
-        items = self._pages("query", {"TableName": self._table, **page, **wish})
+        items = self._pages("query", {"TableName": self._table, **page, **request})
         return list(islice(read_rows(item["row"]["S"] for item in items), limit))
 
-    def _pages(self, operation: str, wish: dict[str, Any]) -> Iterator[Item]:
+    def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[Item]:
         while True:
-            answer = self._call(operation, wish)
+            answer = self._call(operation, request)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
-            wish = {**wish, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _call(self, operation: str, wish: dict[str, Any]) -> dict[str, Any]:
+    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = getattr(self._client, operation)(**wish)
+            answer: dict[str, Any] = getattr(self._client, operation)(**request)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             raise (_ConditionFailed if code == _LOST else LedgerUnavailable)(code) from error

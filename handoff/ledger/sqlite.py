@@ -62,7 +62,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class _Wish(Generic[T]):
+class _Job(Generic[T]):
     """One caller's work inside a transaction. Its result counts only once `failed` is None: after the commit."""
 
     work: Callable[[sqlite3.Connection], T]
@@ -81,7 +81,7 @@ class SQLiteLedger:
     def __init__(self, path: str | Path) -> None:
         self._path = str(path)
         self._lock = threading.Lock()
-        self._wishes: deque[_Wish[Any]] = deque()
+        self._jobs: deque[_Job[Any]] = deque()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
         self._tidied_at = 0.0
@@ -91,8 +91,8 @@ class SQLiteLedger:
 
     def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
         """Insert entry unless there is a row; see `Ledger.claim`."""
-        standing, crowded = self._write(lambda db: _claim(db, entry, now, tickets_an_hour))
-        return Claim(entry if standing is None else read_row(standing), mine=standing is None, crowded=crowded)
+        standing, over_limit = self._write(lambda db: _claim(db, entry, now, tickets_an_hour))
+        return Claim(entry if standing is None else read_row(standing), mine=standing is None, over_limit=over_limit)
 
     def replace(self, old: Entry, new: Entry) -> bool:
         """Write new over old if old still stands; see `Ledger.replace`."""
@@ -114,9 +114,9 @@ class SQLiteLedger:
         query = "SELECT row FROM entries WHERE conversation = ? AND conversation <> '' AND expires_at > ?"
         return self._read(query + " ORDER BY created_at", conversation, now)
 
-    def take_place(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
         """Take a place of the person's hour; see `Ledger.take_place`."""
-        return self._write(lambda db: _take_place(db, person, "", now, tickets_an_hour))
+        return self._write(lambda db: _take_slot(db, person, "", now, tickets_an_hour))
 
     def each(self) -> Iterator[Entry]:
         """Yield every row; see `Ledger.each`."""
@@ -157,24 +157,24 @@ class SQLiteLedger:
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run work in a transaction, together with the work of every thread that waits."""
-        wish = _Wish(work)
-        self._wishes.append(wish)
+        job = _Job(work)
+        self._jobs.append(job)
         with self._lock:
-            if not wish.done:
-                self._commit([self._wishes.popleft() for _ in range(len(self._wishes))])
-        if wish.failed is not None:
-            raise LedgerUnavailable(wish.failed)
-        return cast("T", wish.result)
+            if not job.done:
+                self._commit([self._jobs.popleft() for _ in range(len(self._jobs))])
+        if job.failed is not None:
+            raise LedgerUnavailable(job.failed)
+        return cast("T", job.result)
 
-    def _commit(self, wishes: list[_Wish[Any]]) -> None:
+    def _commit(self, jobs: list[_Job[Any]]) -> None:
         failed: str | None = None
         try:
             with self._guarded() as db:
-                _in_one_transaction(db, wishes)
+                _in_one_transaction(db, jobs)
         except LedgerUnavailable as error:
             failed = str(error)
-        for wish in wishes:
-            wish.failed, wish.done = failed, True
+        for job in jobs:
+            job.failed, job.done = failed, True
 
     @contextmanager
     def _guarded(self) -> Iterator[sqlite3.Connection]:
@@ -205,11 +205,11 @@ class SQLiteLedger:
         return self._connection
 
 
-def _in_one_transaction(db: sqlite3.Connection, wishes: list[_Wish[Any]]) -> None:
+def _in_one_transaction(db: sqlite3.Connection, jobs: list[_Job[Any]]) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
-        for wish in wishes:
-            wish.result = wish.work(db)
+        for job in jobs:
+            job.result = job.work(db)
         db.execute("COMMIT")
     finally:
         if db.in_transaction:
@@ -222,7 +222,7 @@ def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: in
     values = (*whose, *stamps, entry.expires_at, entry.conversation, entry.to_json())
     if not db.execute(_CLAIM, (*values, now)).rowcount:
         return _standing(db, entry), False
-    return None, entry.counts and not _take_place(db, entry.person, entry.owner, now, tickets_an_hour)
+    return None, entry.counts and not _take_slot(db, entry.person, entry.owner, now, tickets_an_hour)
 
 
 def _overwrite(db: sqlite3.Connection, old: Entry, new: Entry) -> tuple[bool, str | None]:
@@ -239,7 +239,7 @@ def _standing(db: sqlite3.Connection, entry: Entry) -> str | None:
     return cast("str | None", row)
 
 
-def _take_place(db: sqlite3.Connection, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
+def _take_slot(db: sqlite3.Connection, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
     """Count this ticket against the person's hour; the same claim repeated is counted once."""
     if not person:
         return True

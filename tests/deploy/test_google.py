@@ -47,7 +47,7 @@ def uploaded(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def served(folder: Path, desk: LocalFreshdesk, ledger: Path) -> Iterator[str]:
+def served(folder: Path, freshdesk: LocalFreshdesk, ledger: Path) -> Iterator[str]:
     """Serve the folder as Google's builder makes the container do."""
     port = free_port()
     env = {
@@ -55,7 +55,7 @@ def served(folder: Path, desk: LocalFreshdesk, ledger: Path) -> Iterator[str]:
         "FUNCTION_TARGET": "create_ticket",
         "PORT": str(port),
         "HOST": "127.0.0.1",
-        "FRESHDESK_URL": desk.url,
+        "FRESHDESK_URL": freshdesk.url,
         "FRESHDESK_API_KEY": "local-freshdesk-key",
         "WEBHOOK_SECRET": "local-secret",
         "LEDGER_URL": f"sqlite:///{ledger}",
@@ -108,7 +108,7 @@ def test_googles_builder_can_compile_all_of_it(uploaded: Path) -> None:
 
 def test_what_was_sent_serves_a_handoff(uploaded: Path, tmp_path: Path) -> None:
     """Alone in a clean folder it starts under functions-framework and makes a ticket."""
-    with LocalFreshdesk(port=0) as desk, served(uploaded, desk, tmp_path / "ledger.db") as url:
+    with LocalFreshdesk(port=0) as freshdesk, served(uploaded, freshdesk, tmp_path / "ledger.db") as url:
         status, answer = post(url, HANDOFF)
-        tickets = desk.tickets()
+        tickets = freshdesk.tickets()
     assert (status, [ticket["id"] for ticket in tickets]) == (201, [answer["ticket_id"]])

@@ -79,10 +79,10 @@ def answers(way: str, folder: Path) -> dict[str, Any]:
     packed = [
         (method, path, headers, base64.b64encode(body).decode()) for method, path, headers, body in REQUESTS.values()
     ]
-    with LocalFreshdesk(port=0) as desk:
+    with LocalFreshdesk(port=0) as freshdesk:
         env = {
             "PATH": os.environ["PATH"],
-            "FRESHDESK_URL": desk.url,
+            "FRESHDESK_URL": freshdesk.url,
             "FRESHDESK_API_KEY": "local-freshdesk-key",
             "WEBHOOK_SECRET": "local-secret",
             "LEDGER_URL": f"sqlite:///{folder / way}.db",
@@ -92,7 +92,9 @@ def answers(way: str, folder: Path) -> dict[str, Any]:
             command, cwd=ROOT, env=env, input=json.dumps(packed), capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        found = [[status, headers, body.replace(desk.url, "DESK")] for status, headers, body in json.loads(done.stdout)]
+        found = [
+            [status, headers, body.replace(freshdesk.url, "DESK")] for status, headers, body in json.loads(done.stdout)
+        ]
     return dict(zip(REQUESTS, found, strict=True))
 
 

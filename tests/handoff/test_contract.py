@@ -53,13 +53,13 @@ def post(endpoint: Endpoint, name: str, change: dict[str, Any] | None = None) ->
     return endpoint(request(raw=json.dumps({**BODIES[name]["value"], **(change or {})}).encode()))
 
 
-def play(endpoint: Endpoint, desk: LocalFreshdesk, method: str, name: str, told: dict[str, Any]) -> Reply:
+def play(endpoint: Endpoint, freshdesk: LocalFreshdesk, method: str, name: str, told: dict[str, Any]) -> Reply:
     """Do what an example's `x-request` says, or send the request example of its name."""
     reference = told.get("reference")
     if "first" in told:
         reference = json.loads(post(endpoint, told["first"]).body)["reference"]
     if "weather" in told:
-        desk.weather(told["weather"], seconds=30)
+        freshdesk.weather(told["weather"], seconds=30)
     if method == "get" or "method" in told:
         sent = {"method": told.get("method", "GET"), "path": f"/?reference={reference or ''}"}
         return endpoint(request(**sent, authorization=told.get("authorization", f"Bearer {SECRET}")))
@@ -117,7 +117,7 @@ def test_every_request_example_is_what_it_says(name: str) -> None:
 @pytest.mark.parametrize(("method", "status", "name", "example", "answer"), EXAMPLES)
 def test_every_example_is_what_happens(
     tmp_path: Path,
-    desk: LocalFreshdesk,
+    freshdesk: LocalFreshdesk,
     method: str,
     status: str,
     name: str,
@@ -126,12 +126,12 @@ def test_every_example_is_what_happens(
 ) -> None:
     """Sent to the function, each has the example's status, fields, sentence and headers; numbers apart."""
     told = example.get("x-request", {})
-    url = NOWHERE if "everything" in told else desk.url
+    url = NOWHERE if "everything" in told else freshdesk.url
     with open_endpoint(url, tmp_path) as endpoint:
         if "everything" in told:
             endpoint.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
             shutil.rmtree(tmp_path)
-        reply = play(endpoint, desk, method, name, told)
+        reply = play(endpoint, freshdesk, method, name, told)
     got, shown = json.loads(reply.body), example["value"]
     assert (str(reply.status), reply.headers["Content-Type"]) == (status, next(iter(answer["content"])))
     assert got.keys() == shown.keys()

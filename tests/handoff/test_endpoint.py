@@ -42,42 +42,42 @@ def kept(endpoint: Endpoint) -> list[tuple[str, bool]]:
     return [(str(entry.state), entry.refused) for entry in endpoint.delivery.ledger.each()]
 
 
-def test_a_handoff_becomes_a_ticket(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_a_handoff_becomes_a_ticket(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """201 with the number of the one ticket there is, in the group the routing says."""
     reply = endpoint(request())
-    ticket = desk.tickets()[0]
+    ticket = freshdesk.tickets()[0]
     assert reply.status == 201
     assert (said(reply)["ticket_id"], said(reply)["group"], said(reply)["priority"]) == (
         ticket["id"],
         "Retiros",
         "high",
     )
-    assert said(reply)["ticket_url"] == f"{desk.url}/a/tickets/{ticket['id']}"
-    assert (ticket["group_id"], ticket["priority"], len(desk.tickets())) == (1070000000102, 3, 1)
+    assert said(reply)["ticket_url"] == f"{freshdesk.url}/a/tickets/{ticket['id']}"
+    assert (ticket["group_id"], ticket["priority"], len(freshdesk.tickets())) == (1070000000102, 3, 1)
     assert said(reply)["reference"] in ticket["subject"]
 
 
-def test_a_repeat_is_told_the_same_ticket(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_a_repeat_is_told_the_same_ticket(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """200, and no second ticket; new words become a note."""
     first, again = said(endpoint(request())), endpoint(request())
     assert (again.status, said(again)["status"], said(again)["ticket_id"]) == (200, "duplicate", first["ticket_id"])
     assert "warnings" not in said(again)
     more = endpoint(request(reason="ahora con otras palabras"))
-    assert (more.status, len(said(more)["warnings"]), len(desk.tickets())) == (200, 1, 1)
-    assert "ahora con otras palabras" in desk.notes(first["ticket_id"])[0]["body"]
+    assert (more.status, len(said(more)["warnings"]), len(freshdesk.tickets())) == (200, 1, 1)
+    assert "ahora con otras palabras" in freshdesk.notes(first["ticket_id"])[0]["body"]
 
 
-def test_the_key_in_the_header_comes_first(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_the_key_in_the_header_comes_first(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """Two messages under one Idempotency-Key are one handoff."""
     first = said(endpoint(request(headers={"Idempotency-Key": "k-1"})))
     again = said(endpoint(request(headers={"Idempotency-Key": '"k-1"'}, message_id="other")))
-    assert (again["ticket_id"], len(desk.tickets())) == (first["ticket_id"], 1)
+    assert (again["ticket_id"], len(freshdesk.tickets())) == (first["ticket_id"], 1)
 
 
-def test_an_unknown_category_is_no_fault(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_an_unknown_category_is_no_fault(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """It goes to the default group, with a tag."""
     assert endpoint(request(category="cosa rara")).status == 201
-    assert "sin-categoria" in desk.tickets()[0]["tags"]
+    assert "sin-categoria" in freshdesk.tickets()[0]["tags"]
 
 
 def test_unknown_fields_are_named_in_the_answer(endpoint: Endpoint) -> None:
@@ -87,9 +87,9 @@ def test_unknown_fields_are_named_in_the_answer(endpoint: Endpoint) -> None:
     ]
 
 
-def test_a_handoff_that_must_wait_is_kept(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_a_handoff_that_must_wait_is_kept(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """202, with a reference and when to ask again."""
-    desk.weather("rate-limited", seconds=30)
+    freshdesk.weather("rate-limited", seconds=30)
     reply = endpoint(request())
     assert (reply.status, said(reply)["status"]) == (202, "queued")
     assert reply.headers["Retry-After"] == "60"
@@ -97,10 +97,10 @@ def test_a_handoff_that_must_wait_is_kept(endpoint: Endpoint, desk: LocalFreshde
     assert kept(endpoint) == [("not_created", False)]
 
 
-def test_an_address_freshdesk_refuses_is_asked_for_again(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_an_address_freshdesk_refuses_is_asked_for_again(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """422 on the field, in the person's language; the row waits for the correction."""
     reply = endpoint(request(user_email=REFUSED_ADDRESS, language="en"))
-    assert (reply.status, kept(endpoint), desk.tickets()) == (422, [("rejected", True)], [])
+    assert (reply.status, kept(endpoint), freshdesk.tickets()) == (422, [("rejected", True)], [])
     assert said(reply)["message"].startswith("That e-mail address does not look right.")
     assert [(e["field"], e["code"]) for e in said(reply)["errors"]] == [("user_email", "invalid")]
 
@@ -126,13 +126,13 @@ def test_a_refused_request_is_kept(endpoint: Endpoint, sent: dict[str, Any], sta
     assert endpoint(request(method="GET", path=f"/?reference={told['reference']}")).status == 200
 
 
-def test_a_corrected_request_becomes_the_ticket(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_a_corrected_request_becomes_the_ticket(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """The same message with a good address: one ticket, and nothing left in quarantine."""
     refused = endpoint(request(user_email="ana@"))
     corrected = endpoint(request())
     assert (refused.status, corrected.status) == (422, 201)
     assert said(refused)["reference"] == said(corrected)["reference"]
-    assert (len(desk.tickets()), kept(endpoint)) == (1, [("created", False)])
+    assert (len(freshdesk.tickets()), kept(endpoint)) == (1, [("created", False)])
 
 
 def test_a_refusal_names_the_fields_and_no_value(endpoint: Endpoint) -> None:
@@ -235,11 +235,11 @@ def test_other_methods_are_not_allowed(endpoint: Endpoint, method: str) -> None:
     assert (reply.status, reply.headers["Allow"]) == (405, "GET, POST")
 
 
-def test_a_stranger_gets_nothing(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_a_stranger_gets_nothing(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """401 with how to authenticate; nothing is kept, nobody is called."""
     reply = endpoint(request(authorization="Bearer wrong"))
     assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert (kept(endpoint), desk.calls) == ([], [])
+    assert (kept(endpoint), freshdesk.calls) == ([], [])
 
 
 @pytest.mark.parametrize("told", [f"bearer {SECRET}", f"BEARER   {SECRET}  "])
@@ -248,20 +248,24 @@ def test_the_scheme_has_no_case(endpoint: Endpoint, told: str) -> None:
     assert endpoint(request(authorization=told)).status == 201
 
 
-def test_every_configured_secret_is_good(desk: LocalFreshdesk, tmp_path: Path) -> None:
+def test_every_configured_secret_is_good(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """While a secret is changed, the old and the new one both are; one in UTF-8, too."""
     accented = "contraseña-" * 3
-    with open_endpoint(desk.url, tmp_path, WEBHOOK_SECRET=f"{SECRET},{accented}") as endpoint:
+    with open_endpoint(freshdesk.url, tmp_path, WEBHOOK_SECRET=f"{SECRET},{accented}") as endpoint:
         sent = accented.encode().decode("latin-1")  # as WSGI hands over a header in UTF-8
         assert endpoint(request(authorization=f"Bearer {sent}")).status == 201
         assert endpoint(request()).status == 200
 
 
-def test_what_became_of_a_handoff_can_be_asked(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_what_became_of_a_handoff_can_be_asked(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """GET tells the same as POST did, in any case, always with 200."""
     reference = said(endpoint(request()))["reference"]
     told = endpoint(request(method="GET", path=f"/?reference={reference.lower()}"))
-    assert (told.status, said(told)["status"], said(told)["ticket_id"]) == (200, "created", desk.tickets()[0]["id"])
+    assert (told.status, said(told)["status"], said(told)["ticket_id"]) == (
+        200,
+        "created",
+        freshdesk.tickets()[0]["id"],
+    )
     assert EMAIL not in told.body
     assert SUMMARY not in told.body
 
@@ -294,11 +298,11 @@ def break_ledger(endpoint: Endpoint, folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def test_without_a_ledger_the_person_comes_first(desk: LocalFreshdesk, tmp_path: Path) -> None:
+def test_without_a_ledger_the_person_comes_first(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """The ticket is made all the same; what cannot be made nor kept is answered 503."""
     folder = tmp_path / "gone"
     folder.mkdir()
-    with open_endpoint(desk.url, folder) as endpoint:
+    with open_endpoint(freshdesk.url, folder) as endpoint:
         break_ledger(endpoint, folder)
         assert endpoint(request()).status == 201
         refused = endpoint(request(raw=b"{"))
@@ -394,10 +398,10 @@ def test_a_broken_file_stops_the_start_of_the_process(tmp_path: Path, file: str,
     assert SECRET not in ended.stderr
 
 
-def test_a_telephone_is_enough(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_a_telephone_is_enough(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """A person without e-mail gets a ticket as well."""
     assert endpoint(request(user_email=None, user_phone=PHONE)).status == 201
-    assert len(desk.tickets()) == 1
+    assert len(freshdesk.tickets()) == 1
 
 
 class Flow:

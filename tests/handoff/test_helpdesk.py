@@ -19,8 +19,8 @@ from freshdesk_client import (
     OutcomeUnknown,
     Request,
 )
-from handoff.deadline import SystemClock, Turn
-from handoff.helpdesk import Attempt, Desk, Made, NotMade, bears
+from handoff.deadline import Deadline, SystemClock
+from handoff.helpdesk import Attempt, HelpDesk, Made, NotMade, is_ticket_of
 from tests.ledger_factories import NOW, FakeFreshdesk, VirtualClock, answer, busy
 
 UNKNOWN = OutcomeUnknown("time-out")
@@ -72,14 +72,14 @@ class Nested:
         return self.fake(request, timeout_s)
 
 
-def desk_of(transport: Any, clock: VirtualClock) -> Desk:
+def desk_of(transport: Any, clock: VirtualClock) -> HelpDesk:
     """Return a desk behind a transport."""
-    return Desk("https://betsur.freshdesk.com", FreshdeskClient(transport), clock)
+    return HelpDesk("https://betsur.freshdesk.com", FreshdeskClient(transport), clock)
 
 
-def turn_on(clock: VirtualClock, seconds: float = 12.0) -> Turn:
+def turn_on(clock: VirtualClock, seconds: float = 12.0) -> Deadline:
     """Return a turn of so many seconds."""
-    return Turn(clock, seconds)
+    return Deadline(clock, seconds)
 
 
 # Time
@@ -88,22 +88,22 @@ def turn_on(clock: VirtualClock, seconds: float = 12.0) -> Turn:
 def test_a_turn_knows_what_is_left() -> None:
     """Of a deadline, and of that how much Freshdesk took, also when it failed."""
     clock = VirtualClock()
-    turn = turn_on(clock, 10.0)
+    deadline = turn_on(clock, 10.0)
     clock.sleep(1.0)
     fake = FakeFreshdesk(clock, UNKNOWN, taking_s=2.0)
-    with pytest.raises(OutcomeUnknown), turn.at_freshdesk():
+    with pytest.raises(OutcomeUnknown), deadline.at_freshdesk():
         fake(Request("GET", "/"), 1.0)
-    assert (turn.spent_s, turn.left_s, turn.freshdesk_s) == (3.0, 7.0, 2.0)
+    assert (deadline.spent_s, deadline.left_s, deadline.freshdesk_s) == (3.0, 7.0, 2.0)
 
 
 def test_a_turn_pauses_only_if_enough_is_left() -> None:
     """To the last moment, and not past it."""
     clock = VirtualClock()
-    turn = turn_on(clock, 10.0)
-    assert not turn.pause(6.1, keep=4.0)
+    deadline = turn_on(clock, 10.0)
+    assert not deadline.pause(6.1, keep=4.0)
     assert clock.slept == []
-    assert turn.pause(6.0, keep=4.0)
-    assert turn.left_s == 4.0
+    assert deadline.pause(6.0, keep=4.0)
+    assert deadline.left_s == 4.0
 
 
 def test_the_systems_clock_is_the_machines() -> None:
@@ -123,14 +123,14 @@ def test_a_closed_desk_is_not_called() -> None:
     """A 429 closes the desk for every caller, until Freshdesk said."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, busy(100.0))
-    desk = desk_of(fake, clock)
+    freshdesk = desk_of(fake, clock)
     for _ in range(2):
-        assert desk.create(lambda _dropped: {}, turn_on(clock)) == NotMade("busy", 100.0)
+        assert freshdesk.create(lambda _dropped: {}, turn_on(clock)) == NotMade("busy", 100.0)
     assert fake.posts == 1
     clock.time += 90.0
-    assert desk.closed_for_s == 10.0
+    assert freshdesk.closed_for_s == 10.0
     clock.time += 20.0
-    assert desk.closed_for_s == 0.0
+    assert freshdesk.closed_for_s == 0.0
 
 
 @pytest.mark.parametrize("wait", [8.5, 8.6])
@@ -147,15 +147,15 @@ def test_head_room_is_known_for_a_minute() -> None:
     """Unknown, told long ago, or more than a fifth: there is room."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
-    desk = desk_of(fake, clock)
-    assert desk_of(fake, clock).has_head_room
+    freshdesk = desk_of(fake, clock)
+    assert desk_of(fake, clock).has_headroom
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
-    desk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False)
-    assert not desk.has_head_room
+    freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False)
+    assert not freshdesk.has_headroom
     rooms = []
     for seconds in (60.0, 0.01):
         clock.time += seconds
-        rooms.append(desk.has_head_room)
+        rooms.append(freshdesk.has_headroom)
     assert rooms == [False, True]
 
 
@@ -164,21 +164,23 @@ def test_a_call_that_tells_no_limit_does_not_renew_it() -> None:
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
-    desk = desk_of(fake, clock)
+    freshdesk = desk_of(fake, clock)
     for _ in range(3):
-        desk.add_note(7, "x", turn_on(clock))
+        freshdesk.add_note(7, "x", turn_on(clock))
         fake.headers = {}
         clock.time += 40.0
-    assert desk.has_head_room
+    assert freshdesk.has_headroom
 
 
-def nested(desk: Desk, clock: VirtualClock, transport: Nested, depth: int, *, hold_back: bool = True) -> list[Attempt]:
+def nested(
+    freshdesk: HelpDesk, clock: VirtualClock, transport: Nested, depth: int, *, hold_back: bool = True
+) -> list[Attempt]:
     """Return what becomes of so many calls that begin while the ones before are under way; the last one first."""
     made: list[Attempt] = []
 
     def attempt(left: int) -> None:
         transport.meanwhile = (lambda: attempt(left - 1)) if left > 1 else None
-        made.append(desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock), hold_back=hold_back))
+        made.append(freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock), hold_back=hold_back))
 
     attempt(depth)
     return made
@@ -194,10 +196,10 @@ def test_the_last_tickets_of_a_minute_are_not_asked_for_all_at_once(
     """Of 400 calls 160 may be tickets: with nine left three find out, with 15 five; a minute later it is forgotten."""
     clock = VirtualClock()
     transport = Nested(FakeFreshdesk(clock), {"x-ratelimit-total": "400.0", "x-ratelimit-remaining": f"{remaining}"})
-    desk = desk_of(transport, clock)
-    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    freshdesk = desk_of(transport, clock)
+    freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
     clock.time += seconds
-    attempts = nested(desk, clock, transport, 6)
+    attempts = nested(freshdesk, clock, transport, 6)
     assert transport.fake.posts == 1 + called
     assert attempts.count(NotMade("busy")) == (called < 6)
     assert sum(isinstance(one, Made) for one in attempts) == called
@@ -207,9 +209,9 @@ def test_what_cannot_be_made_later_is_not_held_back() -> None:
     """With nothing left of the minute, as far as one knows, it is asked for all the same."""
     clock = VirtualClock()
     transport = Nested(FakeFreshdesk(clock), {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"})
-    desk = desk_of(transport, clock)
-    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
-    attempts = nested(desk, clock, transport, 6, hold_back=False)
+    freshdesk = desk_of(transport, clock)
+    freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    attempts = nested(freshdesk, clock, transport, 6, hold_back=False)
     assert all(isinstance(one, Made) for one in attempts)
 
 
@@ -218,10 +220,10 @@ def test_who_does_not_ask_otherwise_is_held_back() -> None:
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"}
-    desk = desk_of(fake, clock)
-    desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
-    with desk.client.meter.call(), desk.client.meter.call(), desk.client.meter.call():
-        assert desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) == NotMade("busy")
+    freshdesk = desk_of(fake, clock)
+    freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
+    with freshdesk.client.meter.call(), freshdesk.client.meter.call(), freshdesk.client.meter.call():
+        assert freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) == NotMade("busy")
 
 
 def test_calls_one_after_the_other_are_never_held_back() -> None:
@@ -229,8 +231,8 @@ def test_calls_one_after_the_other_are_never_held_back() -> None:
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"}
-    desk = desk_of(fake, clock)
-    attempts = [desk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) for _ in range(9)]
+    freshdesk = desk_of(fake, clock)
+    attempts = [freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) for _ in range(9)]
     assert all(isinstance(one, Made) for one in attempts)
 
 
@@ -247,9 +249,9 @@ def test_a_look_reads_on_to_the_ticket() -> None:
 def test_a_look_ends_where_tickets_are_older() -> None:
     """Beyond the handoff's own time there is nothing to find."""
     clock, shelf = VirtualClock(), Shelf(1000, at=10)
-    desk = desk_of(shelf, clock)
+    freshdesk = desk_of(shelf, clock)
     since = NOW - 150.0 + SKEW_S
-    assert desk.look(REFERENCE, turn_on(clock), email="", since=since, everywhere=False) is None
+    assert freshdesk.look(REFERENCE, turn_on(clock), email="", since=since, everywhere=False) is None
     assert shelf.pages == [1, 2]
 
 
@@ -259,8 +261,10 @@ def test_a_look_into_the_past_goes_straight_there(age: int) -> None:
     clock, count = VirtualClock(), 29_000
     shelf = Shelf(count, at=count - age)
     made_at = shelf.made_at(shelf.at)
-    desk = desk_of(shelf, clock)
-    found = desk.look(REFERENCE, turn_on(clock), email="", since=made_at - 60, until=made_at + 600, everywhere=True)
+    freshdesk = desk_of(shelf, clock)
+    found = freshdesk.look(
+        REFERENCE, turn_on(clock), email="", since=made_at - 60, until=made_at + 600, everywhere=True
+    )
     assert found == shelf.at + 1
     assert len(shelf.pages) <= 40
 
@@ -288,8 +292,8 @@ def test_a_page_that_fails_is_asked_for_again(fate: Any) -> None:
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, fate)
     fake.has(subject=f"[{REFERENCE}]", email="a@example.com")
-    desk = desk_of(fake, clock)
-    assert desk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False) == 1
+    freshdesk = desk_of(fake, clock)
+    assert freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False) == 1
     assert len(fake.calls) == 2
 
 
@@ -304,9 +308,9 @@ def test_a_page_that_fails_is_asked_for_again(fate: Any) -> None:
 def test_a_look_that_fails_says_so(fates: list[Any], error: type[Exception]) -> None:
     """Without a whole look nothing is known."""
     clock = VirtualClock()
-    desk = desk_of(FakeFreshdesk(clock, *fates), clock)
+    freshdesk = desk_of(FakeFreshdesk(clock, *fates), clock)
     with pytest.raises(error):
-        desk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=True)
+        freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=True)
 
 
 def test_without_time_there_is_no_look() -> None:
@@ -322,8 +326,8 @@ def test_an_account_without_boxes_is_looked_through_as_far_as_it_goes() -> None:
     """Where a plan refuses the filter, the plain list has to do."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, None, answer(400))
-    desk = desk_of(fake, clock)
-    assert desk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=True) is None
+    freshdesk = desk_of(fake, clock)
+    assert freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=True) is None
     assert len(fake.calls) == 2
 
 
@@ -342,7 +346,7 @@ def test_an_account_without_boxes_is_looked_through_as_far_as_it_goes() -> None:
 )
 def test_what_bears_a_reference(subject: str, created_at: float, told: bool) -> None:  # noqa: FBT001 -- a column of the table
     """At the subject's end, and made since the claim, as far as clocks agree; an unreadable date counts."""
-    assert bears(Listed(1, subject, created_at, 2), REFERENCE, NOW) is told
+    assert is_ticket_of(Listed(1, subject, created_at, 2), REFERENCE, NOW) is told
 
 
 def test_nobody_has_no_open_ticket() -> None:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from handoff.deadline import Turn
+from handoff.deadline import Deadline
 from handoff.ledger import State
 from handoff.log import log_entry
 from tests.ledger_factories import VirtualClock, entry
@@ -16,12 +16,12 @@ def test_a_handoff_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """Who, where to, what became of it, and the time it took, in milliseconds to a tenth."""
     caplog.set_level(logging.INFO, "handoff")
     clock = VirtualClock()
-    turn = Turn(clock, 12.0)
-    with turn.at_freshdesk():
+    deadline = Deadline(clock, 12.0)
+    with deadline.at_freshdesk():
         clock.sleep(1.23456)
     clock.sleep(0.5)
     row = entry(state=State.CREATED, bot="betsur", category="retiros", group="Retiros", attempts=2)
-    log_entry(row, "created", turn)
+    log_entry(row, "created", deadline)
     (line,) = caplog.records
     assert (line.levelname, line.getMessage()) == ("INFO", "handoff")
     told = {
@@ -43,5 +43,5 @@ def test_a_handoff_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_route_to_mend_is_a_warning(caplog: pytest.LogCaptureFixture, error: str, level: str) -> None:
     """A ticket without its group is for the support lead to see; what mends itself is not."""
     caplog.set_level(logging.INFO, "handoff")
-    log_entry(entry(error=error), "created", Turn(VirtualClock(), 12.0))
+    log_entry(entry(error=error), "created", Deadline(VirtualClock(), 12.0))
     assert [(line.levelname, vars(line)["category"]) for line in caplog.records] == [(level, "sin-categoria")]

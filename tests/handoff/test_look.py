@@ -94,8 +94,8 @@ class Shrinking(Shelf):
 def test_a_deletion_during_a_look_hides_no_ticket() -> None:
     """It moves the first tickets of page two onto page one, which was read."""
     clock = VirtualClock()
-    desk = desk_of(Shrinking(450, at=349), clock)
-    assert desk.look(REFERENCE, turn_on(clock), email="", since=NOW - 1e5, everywhere=True) == 350
+    freshdesk = desk_of(Shrinking(450, at=349), clock)
+    assert freshdesk.look(REFERENCE, turn_on(clock), email="", since=NOW - 1e5, everywhere=True) == 350
     snapshot = desk_of(Shrinking(450, at=349), clock).snapshot(turn_on(clock), since=NOW - 1e5)
     assert [row.ticket_id for row in snapshot or () if row.subject.endswith(f"[{REFERENCE}]")] == [350]
 
@@ -138,9 +138,9 @@ def test_a_look_and_a_note_leave_time_for_the_ledger(seconds: float, given: floa
     """Half a second of the deadline, and no more."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
-    desk = desk_of(fake, clock)
-    desk.look(REFERENCE, turn_on(clock, seconds), email=EMAIL, since=NOW, everywhere=False)
-    desk.add_note(7, "x", turn_on(clock, seconds))
+    freshdesk = desk_of(fake, clock)
+    freshdesk.look(REFERENCE, turn_on(clock, seconds), email=EMAIL, since=NOW, everywhere=False)
+    freshdesk.add_note(7, "x", turn_on(clock, seconds))
     assert fake.timeouts == [pytest.approx(given)] * 2
 
 
@@ -180,8 +180,8 @@ def test_a_refusal_that_nothing_mends_is_alarming() -> None:
     """A wrong key, or a fault in an address that the ticket does not have: a person must act."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, answer(401), refusal("phone"), refusal("email"))
-    desk = desk_of(fake, clock)
-    attempts = [desk.create(lambda _dropped: {"email": EMAIL}, turn_on(clock)) for _ in range(3)]
+    freshdesk = desk_of(fake, clock)
+    attempts = [freshdesk.create(lambda _dropped: {"email": EMAIL}, turn_on(clock)) for _ in range(3)]
     assert attempts == [
         NotMade("refused: 401", alarming=True),
         NotMade("refused: 400 phone: invalid_value", alarming=True),

@@ -70,7 +70,7 @@ def faults(text: str) -> list[RoutingFault]:
 def test_the_smallest_file_routes_everything() -> None:
     """One bot and a default are enough."""
     route = load_routing(SMALL).route("betsur", "lo que sea")
-    assert (route.bot, route.bot_name, route.desk, route.category, route.label) == ("betsur", "Betsur", "", "", "")
+    assert (route.bot, route.bot_name, route.account, route.category, route.label) == ("betsur", "Betsur", "", "", "")
     assert (route.group_id, route.group, route.priority, route.source) == (1, "", "low", DEFAULT_SOURCE)
     assert (route.type, route.product_id, route.tags, route.custom_fields, route.subject) == (None, None, (), {}, None)
 
@@ -137,7 +137,7 @@ def test_an_unknown_bot_is_the_default_one(told: str, bot: str) -> None:
 def test_a_bot_on_another_desk_inherits_no_numbers() -> None:
     """Numbers, types and fields of one account mean something else in another; priority, label and tags travel."""
     route = load_routing(ELSEWHERE).route("corp", "retiros")
-    assert (route.desk, route.group_id, route.group) == ("otra", 50, "")
+    assert (route.account, route.group_id, route.group) == ("otra", 50, "")
     assert (route.type, route.source, route.custom_fields, route.product_id) == (None, DEFAULT_SOURCE, {}, None)
     assert (route.label, route.priority, route.tags) == ("Retiros", "medium", ("default", "shared"))
 
@@ -151,8 +151,8 @@ def test_a_bot_on_another_desk_has_its_own_unknowns() -> None:
 def test_the_desks_are_named() -> None:
     """Their addresses are there for the settings to check."""
     routing = load_routing(ELSEWHERE)
-    assert routing.desks == {"otra": "https://otra.freshdesk.com"}
-    assert load_routing(SMALL).desks == {}
+    assert routing.accounts == {"otra": "https://otra.freshdesk.com"}
+    assert load_routing(SMALL).accounts == {}
 
 
 def test_each_route_is_told_once() -> None:

@@ -24,9 +24,9 @@ schemathesis.openapi.format("email", st.from_regex(r"\A[a-z]{1,20}[0-9]{0,3}@exa
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the function before a stand-in that allows as many tickets as the tool makes."""
-    with LocalFreshdesk(api_key=API_KEY) as desk:
-        desk.limit(create_per_minute=1_000_000, total_per_minute=1_000_000)
-        with serve(desk.url, tmp_path_factory.mktemp("served")) as served:
+    with LocalFreshdesk(api_key=API_KEY) as freshdesk:
+        freshdesk.limit(create_per_minute=1_000_000, total_per_minute=1_000_000)
+        with serve(freshdesk.url, tmp_path_factory.mktemp("served")) as served:
             yield served.url
 
 

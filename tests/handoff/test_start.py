@@ -30,12 +30,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def starting(port: int, desk: LocalFreshdesk, folder: Path) -> Iterator[None]:
+def starting(port: int, freshdesk: LocalFreshdesk, folder: Path) -> Iterator[None]:
     """Start the function and do not wait for it."""
     env = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
-        "FRESHDESK_URL": desk.url,
+        "FRESHDESK_URL": freshdesk.url,
         "FRESHDESK_API_KEY": "local-freshdesk-key",
         "WEBHOOK_SECRET": "local-secret",
         "LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}",
@@ -81,13 +81,16 @@ def test_every_success_while_starting_is_a_ticket(tmp_path: Path) -> None:
     """Callers knock from the first instant; whoever hears 2xx has a ticket of their own in Freshdesk."""
     heard: list[Heard] = [[] for _ in range(CALLERS)]
     port = free_port()
-    with LocalFreshdesk(port=0, db=None, api_key="local-freshdesk-key") as desk, starting(port, desk, tmp_path):
+    with (
+        LocalFreshdesk(port=0, db=None, api_key="local-freshdesk-key") as freshdesk,
+        starting(port, freshdesk, tmp_path),
+    ):
         callers = [threading.Thread(target=keep_asking, args=(port, f"{n}", heard[n])) for n in range(CALLERS)]
         for caller in callers:
             caller.start()
         for caller in callers:
             caller.join()
-        made = [ticket["id"] for ticket in desk.tickets()]
+        made = [ticket["id"] for ticket in freshdesk.tickets()]
     everything = [one for told in heard for one in told]
     assert any(status is None for status, _ in everything), "nobody knocked before it was up"
     assert [status for status, _ in everything if status is not None] == [201] * (2 * CALLERS)

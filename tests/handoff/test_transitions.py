@@ -33,7 +33,7 @@ def claimed(**overrides: Any) -> Entry:
 def test_a_claimed_row_holds_all_that_is_needed_later() -> None:
     """The sweep can finish a row whose caller died: the handoff, its times, and where it goes."""
     made = handoff(language="es-AR", conversation_id="c")
-    assert transitions.claimed(made, route(desk="norte"), owner="one", now=NOW, policy=POLICY) == Entry(
+    assert transitions.claimed(made, route(account="norte"), owner="one", now=NOW, policy=POLICY) == Entry(
         reference="BF-7K3QX2AB",
         entry=made.key,
         state=State.CREATING,
@@ -49,7 +49,7 @@ def test_a_claimed_row_holds_all_that_is_needed_later() -> None:
         conversation=made.conversation,
         bot="betsur",
         category="retiros",
-        desk="norte",
+        account="norte",
         group="Retiros",
         priority="high",
         language="es",
@@ -73,10 +73,10 @@ def test_a_quarantined_row_waits_to_be_corrected() -> None:
 
 def test_a_note_is_a_row_of_its_own() -> None:
     """New words stand beside their handoff, go where its ticket is, and count for no person and no conversation."""
-    row = transitions.noted(claimed(), replace(claimed(), desk="otra"))
+    row = transitions.noted(claimed(), replace(claimed(), account="otra"))
     assert row.entry == f"{handoff().key}#{handoff().fingerprint}"
     assert (row.is_note, row.person, row.conversation, row.reference) == (True, "", "", handoff().reference)
-    assert row.desk == "otra"
+    assert row.account == "otra"
     assert not claimed().is_note
 
 
@@ -149,8 +149,8 @@ def test_a_refused_row_is_one_that_certainly_has_no_ticket(told: dict[str, Any],
 
 def test_a_row_tells_the_way_of_its_ticket() -> None:
     """Bot, category, account, group (its number, where it has no name) and priority."""
-    way = Route(bot="b", bot_name="B", desk="otra", category="c", label="C", priority="low", group_id=7)
-    told = {"bot": "b", "category": "c", "desk": "otra", "group": "7", "priority": "low"}
+    way = Route(bot="b", bot_name="B", account="otra", category="c", label="C", priority="low", group_id=7)
+    told = {"bot": "b", "category": "c", "account": "otra", "group": "7", "priority": "low"}
     assert transitions.routed_to(way) == told
     assert transitions.routed_to(replace(way, group="Pagos"))["group"] == "Pagos"
     assert transitions.routed_to(replace(way, group_id=None))["group"] == ""

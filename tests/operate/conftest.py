@@ -21,11 +21,11 @@ def station(tmp_path: Path) -> Iterator[Station]:
     clock = VirtualClock(float(int(time.time())))
     ledger = SQLiteLedger(tmp_path / "handoffs.db")
     ledger.due(0.0, 1)  # makes the file
-    with LocalFreshdesk(api_key=API_KEY, clock=clock.now) as desk:
+    with LocalFreshdesk(api_key=API_KEY, clock=clock.now) as freshdesk:
         environ = {
-            "FRESHDESK_URL": desk.url,
+            "FRESHDESK_URL": freshdesk.url,
             "FRESHDESK_API_KEY": API_KEY,
             "LEDGER_URL": f"sqlite:///{tmp_path}/handoffs.db",
         }
-        yield Station(environ=environ, clock=clock, ledger=ledger, desk=desk)
+        yield Station(environ=environ, clock=clock, ledger=ledger, freshdesk=freshdesk)
     ledger.close()

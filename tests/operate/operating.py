@@ -42,7 +42,7 @@ class Station:
     environ: dict[str, str]
     clock: VirtualClock
     ledger: Ledger
-    desk: LocalFreshdesk
+    freshdesk: LocalFreshdesk
     pages: list[str] = field(default_factory=list)
 
     def run(self, *argv: str, stdin: str = "", without: tuple[str, ...] = (), **environ: str) -> Ran:

@@ -20,7 +20,7 @@ from tests.operate.operating import Station
 
 def api(station: Station, method: str, path: str, **said: Any) -> Any:
     """Do something in Freshdesk by hand."""
-    url = f"{station.desk.url}/api/v2/{path}"
+    url = f"{station.freshdesk.url}/api/v2/{path}"
     answer = requests.request(method, url, json=said or None, auth=(API_KEY, "X"), timeout=10)
     answer.raise_for_status()
     return answer.json() if answer.content else None
@@ -113,7 +113,7 @@ def test_a_ticket_in_the_spam_box_counts_and_is_told(station: Station) -> None:
     """It exists, but no agent looks there."""
     outcome = station.deliver()
     assert outcome.ticket_id is not None
-    station.desk.mark_spam(outcome.ticket_id)
+    station.freshdesk.mark_spam(outcome.ticket_id)
     ran = station.run("audit")
     assert ran.status == 0
     assert "In the spam box, where no agent looks" in ran.out
@@ -143,7 +143,7 @@ def test_two_handoffs_of_one_reference_each_have_their_own(station: Station) -> 
 def test_handoffs_that_share_a_ticket_have_one_each(station: Station) -> None:
     """One past the person's hourly bound joined another's ticket as a note."""
     outcome = station.deliver()
-    station.has(state=State.CREATED, ticket_id=outcome.ticket_id, due_at=None, crowded=True)
+    station.has(state=State.CREATED, ticket_id=outcome.ticket_id, due_at=None, over_limit=True)
     told = station.run("audit", "--json").json
     assert (told["drift"], told["tickets_per_handoff"]) == (False, 1.0)
 
@@ -173,7 +173,7 @@ def test_a_ticket_no_row_knows_is_told_for_a_day(station: Station) -> None:
 def test_a_row_that_came_while_the_tickets_were_read_is_known(station: Station) -> None:
     """The audit asks once more before it calls a ticket unknown."""
     ticket_bearing(station, "BF-BBBBBBBB")
-    station.desk.limit(total_per_minute=3)
+    station.freshdesk.limit(total_per_minute=3)
     waited = station.clock.sleep
 
     def sleep(seconds: float) -> None:
@@ -187,12 +187,12 @@ def test_a_row_that_came_while_the_tickets_were_read_is_known(station: Station) 
 
 def test_the_rate_limit_is_left_to_live_requests(station: Station) -> None:
     """When a fifth of it is left the audit waits for the next minute, and a 429 for as long as it says."""
-    station.desk.limit(total_per_minute=2)
+    station.freshdesk.limit(total_per_minute=2)
     assert station.run("audit").status == 0
     assert station.clock.slept[0] == 60.0
     station.clock.slept.clear()
-    station.desk.desk.limiter.change(total=Limits().total, create=None)
-    station.desk.weather("rate-limited", times=1, seconds=7)
+    station.freshdesk.desk.limiter.change(total=Limits().total, create=None)
+    station.freshdesk.weather("rate-limited", times=1, seconds=7)
     assert station.run("audit").status == 0
     assert station.clock.slept == [7.0]
 
@@ -200,7 +200,7 @@ def test_the_rate_limit_is_left_to_live_requests(station: Station) -> None:
 def test_a_freshdesk_that_stays_away_ends_with_3(station: Station) -> None:
     """After two more tries; nothing is claimed of handoffs nobody could look for."""
     station.deliver()
-    station.desk.weather("html-502")
+    station.freshdesk.weather("html-502")
     ran = station.run("audit")
     assert (ran.status, ran.out) == (3, "")
     assert ran.err.startswith("FRESHDESK_URL: no answer from Freshdesk to work with (status 502)")
@@ -217,7 +217,7 @@ def test_a_wrong_key_ends_with_3(station: Station) -> None:
 def test_a_hiccup_is_waited_out(station: Station) -> None:
     """One answer lost is no outage."""
     station.deliver()
-    station.desk.weather("down", times=1)
+    station.freshdesk.weather("down", times=1)
     assert station.run("audit").status == 0
 
 
@@ -229,6 +229,6 @@ def test_a_ticket_that_may_not_be_read_is_not_called_missing(station: Station) -
         return answer(403, {}) if "/tickets/77" in request.path else answer(200, [])
 
     delivery = station.delivery()
-    delivery.desks[""].client = FreshdeskClient(lambda request, _timeout_s: reply(request))
+    delivery.helpdesks[""].client = FreshdeskClient(lambda request, _timeout_s: reply(request))
     with pytest.raises(FreshdeskRefused):
         compared(delivery, Screen(io.StringIO(), io.StringIO(), as_json=False), station.rows(), 0.0)

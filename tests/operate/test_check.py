@@ -109,8 +109,8 @@ def test_the_shipped_file_fits_the_stand_in_with_any_agents_key(station: Station
     ran = station.run("check", FRESHDESK_API_KEY=key)
     assert ran.status == 0
     assert "Nothing to mend" in ran.out
-    assert {method for method, _ in station.desk.calls} == {"GET"}
-    assert {path for _, path in station.desk.calls} == {"/api/v2/agents/me", "/api/v2/ticket_fields"}
+    assert {method for method, _ in station.freshdesk.calls} == {"GET"}
+    assert {path for _, path in station.freshdesk.calls} == {"/api/v2/agents/me", "/api/v2/ticket_fields"}
 
 
 def test_the_example_address_is_pointed_out(station: Station) -> None:
@@ -258,7 +258,7 @@ def test_a_form_that_is_no_list_holds_nothing(station: Station, tmp_path: Path) 
 
 def test_a_freshdesk_that_cannot_be_reached_is_a_fault(station: Station) -> None:
     """The address is told to be corrected; no traceback, no key."""
-    station.desk.stop()
+    station.freshdesk.stop()
     ran = station.run("check")
     assert ran.status == 1
     assert "cannot be reached" in ran.out

@@ -49,14 +49,14 @@ def test_a_real_process_lists_rows(station: Station) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_sweep_in_a_loop_ends_cleanly_when_told_to(station: Station, number: signal.Signals) -> None:
     """It makes the ticket, says so in one line, logs JSON on standard error, and ends with 0."""
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     station.deliver()
-    station.desk.weather("healthy")
+    station.freshdesk.weather("healthy")
     [row] = station.rows()
     station.ledger.replace(row, changed(row, due_at=time.time() - 1))
     process = started(station, "sweep", "--every", "0.2")
     until = time.monotonic() + 60
-    while not station.desk.tickets() and time.monotonic() < until:
+    while not station.freshdesk.tickets() and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(number)
@@ -176,7 +176,7 @@ def test_ctrl_c_ends_with_130(station: Station) -> None:
         raise KeyboardInterrupt
 
     object.__setattr__(station.clock, "sleep", interrupted)
-    station.desk.stop()
+    station.freshdesk.stop()
     ran = station.run("audit")
     assert (ran.status, ran.err) == (130, "Interrupted; nothing is lost by that.\n")
 

@@ -42,9 +42,9 @@ def on_dynamodb(station: Station, moto: str) -> Station:
 def test_a_handoff_is_listed_shown_retried_audited_and_forgotten(on_dynamodb: Station) -> None:
     """The whole life of one that was given up."""
     station = on_dynamodb
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     reference = station.deliver().reference
-    station.desk.weather("healthy")
+    station.freshdesk.weather("healthy")
     [row] = station.rows()
     station.ledger.replace(row, changed(row, due_at=station.clock.now(), give_up_at=station.clock.now()))
     assert station.run("sweep").out.startswith("Swept: 1 given up")

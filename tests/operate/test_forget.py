@@ -36,14 +36,14 @@ def test_a_repeat_after_that_is_no_second_ticket(station: Station) -> None:
     station.deliver(1)
     station.run("forget", EMAIL)
     assert station.deliver(1).status is Status.DUPLICATE
-    assert len(station.desk.tickets()) == 1
-    assert station.desk.notes(1) == []
+    assert len(station.freshdesk.tickets()) == 1
+    assert station.freshdesk.notes(1) == []
 
 
 def test_what_waits_is_not_erased_without_yes(station: Station) -> None:
     """It would never become a ticket: nothing at all is changed, and that is said."""
     station.deliver(1)
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     station.deliver(2)
     before = station.rows()
     ran = station.run("forget", EMAIL)
@@ -56,7 +56,7 @@ def test_what_waits_is_not_erased_without_yes(station: Station) -> None:
 
 def test_with_yes_what_waits_is_gone(station: Station) -> None:
     """The row, its notes, and the words in them."""
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     station.deliver(2)
     station.deliver(2, reason="Canario del motivo: otra vez")
     assert len(station.rows()) == 2
@@ -108,7 +108,7 @@ def test_a_person_with_only_a_telephone_can_be_forgotten(station: Station) -> No
 
 def test_what_is_no_address_erases_nobody(station: Station) -> None:
     """A dot would be found in everybody's words."""
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     station.deliver()
     ran = station.run("forget", " . ", "--yes")
     assert ran.status == 2
@@ -118,7 +118,7 @@ def test_what_is_no_address_erases_nobody(station: Station) -> None:
 
 def test_nothing_of_the_person_is_printed(station: Station) -> None:
     """Not even the address that was asked for."""
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     station.deliver()
     for options in ((), ("--yes", "--json")):
         ran = station.run("forget", EMAIL, *options)
@@ -128,7 +128,7 @@ def test_nothing_of_the_person_is_printed(station: Station) -> None:
 def test_the_file_holds_nothing_of_the_person(station: Station, tmp_path: Path) -> None:
     """Neither hash nor words are in any row."""
     station.deliver(1)
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     station.deliver(2)
     station.run("forget", EMAIL, "--yes")
     rows = "".join(row.to_json() for row in station.rows())

@@ -35,7 +35,7 @@ def test_it_shows_the_ticket(station: Station) -> None:
 def test_nothing_is_sent(station: Station) -> None:
     """Freshdesk hears nothing, and the ledger keeps nothing."""
     assert station.run("preview", "-", stdin=json.dumps(body())).status == 0
-    assert station.desk.calls == []
+    assert station.freshdesk.calls == []
     assert station.rows() == []
 
 
@@ -43,7 +43,7 @@ def test_it_is_the_very_ticket_that_would_be_sent(station: Station) -> None:
     """Delivered afterwards, the handoff has the reference, subject and description that were shown."""
     told = previewed(station, "--json").json
     outcome = station.delivery().deliver(read_handoff(body()))
-    [ticket] = station.desk.tickets()
+    [ticket] = station.freshdesk.tickets()
     assert (told["reference"], told["group"]) == (outcome.reference, outcome.group)
     assert told["ticket"]["subject"] == ticket["subject"]
     assert f"<div>{told['ticket']['description']}</div>" == ticket["description"]  # Freshdesk adds the div

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from freshdesk_client import Answer, FreshdeskBusy, FreshdeskClient, FreshdeskRefused, Request
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from operate.operator import Halt
 from operate.reading import BUSY_MAX, each_ticket, patiently
 from tests.ledger_factories import VirtualClock, answer, busy
@@ -16,9 +16,9 @@ from tests.ledger_factories import VirtualClock, answer, busy
 Reply = Callable[[Request], Answer]
 
 
-def desk(reply: Reply) -> Desk:
+def freshdesk(reply: Reply) -> HelpDesk:
     """Return a help desk whose every answer is what reply gives."""
-    return Desk(
+    return HelpDesk(
         "https://betsur.freshdesk.com", FreshdeskClient(lambda request, _timeout_s: reply(request)), VirtualClock()
     )
 
@@ -29,7 +29,7 @@ def nothing(_what: str) -> None:
 
 def test_an_endless_rate_limit_is_not_waited_for() -> None:
     """Half an hour is enough."""
-    full = desk(lambda _request: busy(60))
+    full = freshdesk(lambda _request: busy(60))
     with pytest.raises(FreshdeskBusy):
         patiently(full, lambda: full.client.get("agents/me", 1.0), nothing)
     assert full.clock.now() == VirtualClock().now() + 60 * BUSY_MAX
@@ -39,7 +39,7 @@ def test_a_list_without_end_asks_for_fewer_days() -> None:
     """Freshdesk gives 300 pages and no more."""
     row = {"id": 1, "subject": "x", "created_at": "2026-09-21T00:00:00Z", "status": 2}
     more = Answer(200, {"link": '<https://x>; rel="next"'}, json.dumps([row]).encode())
-    endless = desk(lambda _request: more)
+    endless = freshdesk(lambda _request: more)
     with pytest.raises(Halt, match="--days: more than 300 pages"):
         list(each_ticket(endless, 0.0, nothing))
 
@@ -48,8 +48,8 @@ def test_an_account_that_does_not_list_spam_is_read_without() -> None:
     """Whether every plan takes the filter is not documented; the plain list must be there."""
     told: list[str] = []
     row = {"id": 5, "subject": "x", "created_at": "2026-09-21T00:00:00Z", "status": 2}
-    no_boxes = desk(lambda request: answer(400, {}) if "filter=" in request.path else answer(200, [row]))
+    no_boxes = freshdesk(lambda request: answer(400, {}) if "filter=" in request.path else answer(200, [row]))
     assert [(box, one.ticket_id) for box, one in each_ticket(no_boxes, 0.0, told.append)] == [("", 5)]
     assert told[-2:] == ["this account does not list spam tickets", "this account does not list deleted tickets"]
     with pytest.raises(FreshdeskRefused):
-        list(each_ticket(desk(lambda _request: answer(403, {})), 0.0, nothing))
+        list(each_ticket(freshdesk(lambda _request: answer(403, {})), 0.0, nothing))

@@ -107,19 +107,19 @@ def test_either_a_reference_or_all(station: Station, options: tuple[str, ...]) -
 
 def test_now_makes_the_ticket_at_once(station: Station) -> None:
     """The pass is run, and its summary told."""
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     reference = station.deliver().reference
-    station.desk.weather("healthy")
+    station.freshdesk.weather("healthy")
     station.clock.time += 1
     ran = station.run("retry", reference, "--now")
     assert ran.status == 0
     assert "Swept: 1 created" in ran.out
-    assert len(station.desk.tickets()) == 1
+    assert len(station.freshdesk.tickets()) == 1
 
 
 def test_now_tells_what_is_still_without_a_ticket(station: Station) -> None:
     """With 1, and why."""
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     reference = station.deliver().reference
     ran = station.run("retry", reference, "--now")
     assert ran.status == 1

@@ -36,9 +36,9 @@ def waits(count: int) -> Iterator[bool]:
 
 def test_one_pass_brings_on_what_is_due(station: Station) -> None:
     """It says what it did."""
-    station.desk.weather("rate-limited")
+    station.freshdesk.weather("rate-limited")
     station.deliver()
-    station.desk.weather("healthy")
+    station.freshdesk.weather("healthy")
     station.clock.time += 900
     ran = station.run("sweep")
     assert (ran.status, ran.out) == (0, "Swept: 1 created\n")

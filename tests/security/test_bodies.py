@@ -25,7 +25,7 @@ SOUND = json.dumps(body()).encode()
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Run the function in its own server, with few threads."""
     folder = tmp_path_factory.mktemp("served")
-    with LocalFreshdesk(api_key=API_KEY) as desk, serve(desk.url, folder, THREADS="32") as running:
+    with LocalFreshdesk(api_key=API_KEY) as freshdesk, serve(freshdesk.url, folder, THREADS="32") as running:
         yield running
 
 

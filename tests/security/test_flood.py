@@ -29,14 +29,14 @@ def flood(endpoint: Endpoint, size: int) -> list[str]:
     return references
 
 
-def test_one_address_gets_five_tickets_an_hour(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_one_address_gets_five_tickets_an_hour(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """The rest is told 202 and kept; the sweep adds each to the person's open ticket as a private note, once."""
     references = flood(endpoint, FLOOD)
-    person = {ticket["requester_id"] for ticket in desk.tickets() if references[0] in ticket["subject"]}.pop()
-    mine = [ticket for ticket in desk.tickets() if ticket["requester_id"] == person]
-    assert (len(mine), len(desk.tickets())) == (5, 5 + OTHERS)
+    person = {ticket["requester_id"] for ticket in freshdesk.tickets() if references[0] in ticket["subject"]}.pop()
+    mine = [ticket for ticket in freshdesk.tickets() if ticket["requester_id"] == person]
+    assert (len(mine), len(freshdesk.tickets())) == (5, 5 + OTHERS)
     sweep.sweep(endpoint.delivery, budget_s=60.0)
-    notes = [note["body"] for ticket in mine for note in desk.notes(ticket["id"])]
+    notes = [note["body"] for ticket in mine for note in freshdesk.notes(ticket["id"])]
     assert len(notes) == FLOOD - 5
     told = [ticket["subject"] for ticket in mine] + notes
     assert [reference for reference in references if sum(reference in text for text in told) != 1] == []
@@ -44,16 +44,16 @@ def test_one_address_gets_five_tickets_an_hour(endpoint: Endpoint, desk: LocalFr
 
 
 @pytest.mark.parametrize("address", [EMAIL.upper(), f"  {EMAIL} "])
-def test_another_spelling_is_the_same_address(endpoint: Endpoint, desk: LocalFreshdesk, address: str) -> None:
+def test_another_spelling_is_the_same_address(endpoint: Endpoint, freshdesk: LocalFreshdesk, address: str) -> None:
     """Case and blanks do not make another person."""
     for number in range(6):
         endpoint(request(message_id=f"m{number}", user_email=address if number % 2 else EMAIL))
-    assert len(desk.tickets()) == 5
+    assert len(freshdesk.tickets()) == 5
 
 
-def test_without_the_bound_every_handoff_is_a_ticket(desk: LocalFreshdesk, tmp_path: Path) -> None:
+def test_without_the_bound_every_handoff_is_a_ticket(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """The control: with a bound of a thousand the flood makes a ticket each."""
-    with open_endpoint(desk.url, tmp_path) as opened:
+    with open_endpoint(freshdesk.url, tmp_path) as opened:
         open_door = replace(opened.delivery, policy=replace(opened.delivery.policy, tickets_an_hour=1000))
         flood(Endpoint(open_door, opened._secrets, opened._messages), 20)  # noqa: SLF001 -- the parts of a real one
-    assert len(desk.tickets()) == 20 + OTHERS
+    assert len(freshdesk.tickets()) == 20 + OTHERS

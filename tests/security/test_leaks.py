@@ -56,13 +56,13 @@ def listening() -> Iterator[list[str]]:
             logger.setLevel(level)
 
 
-def everything(endpoint: Endpoint, desk: LocalFreshdesk) -> Iterator[Reply]:
+def everything(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> Iterator[Reply]:
     """Do what can be done: good, repeated, refused, in every weather, with a sweep after each."""
     for number, weather in enumerate(WEATHERS):
-        desk.weather(weather, times=3, seconds=0.05)
+        freshdesk.weather(weather, times=3, seconds=0.05)
         fresh = {"message_id": f"w{number}", "user_email": EMAIL if number < 3 else f"{number}{EMAIL}"}
         yield endpoint(request(raw=json.dumps(body(**fresh, user_phone=PHONE, otro=NAME)).encode()))
-        desk.weather("healthy")
+        freshdesk.weather("healthy")
         sweep.sweep(endpoint.delivery, budget_s=13.0)
     yield endpoint(request(reason=f"otras palabras de {NAME}"))
     yield endpoint(request(reason=f"más palabras de {NAME}"))
@@ -77,10 +77,10 @@ def everything(endpoint: Endpoint, desk: LocalFreshdesk) -> Iterator[Reply]:
     yield endpoint(request(headers={"Idempotency-Key": EMAIL, "X-Forwarded-For": NAME, "User-Agent": EMAIL}))
 
 
-def test_nothing_that_happens_leaks(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_nothing_that_happens_leaks(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """Logs and answers hold no secret, no name, no address and no words."""
     with listening() as lines:
-        told = [reply.body for reply in everything(endpoint, desk)]
+        told = [reply.body for reply in everything(endpoint, freshdesk)]
     assert len(told) >= 20
     assert len(lines) >= 30
     assert [(line, found) for line in lines if (found := canaries_in(line))] == []
@@ -122,7 +122,7 @@ def test_no_page_of_an_error_leaks(tmp_path: Path) -> None:
 
 def test_every_line_of_the_running_function_is_json(tmp_path: Path) -> None:
     """Control characters in every field and header make no line of their own, and no line tells of anybody."""
-    with LocalFreshdesk(api_key=API_KEY) as desk, serve(desk.url, tmp_path) as served:
+    with LocalFreshdesk(api_key=API_KEY) as freshdesk, serve(freshdesk.url, tmp_path) as served:
         for number, text in enumerate([*TEXTS.values()][::4]):
             fields = dict.fromkeys(("reason", "bot", "category", "user_name", "language", f"n{text}"), f"{NAME}{text}")
             sent = body(**fields, message_id=f"m{number}{text}", user_email=f"{number}{EMAIL}")

@@ -62,13 +62,13 @@ def from_stranger(header: str | None, method: str = "POST") -> Request:
     return Request(wsgi if header is None else {**wsgi, "HTTP_AUTHORIZATION": header})
 
 
-def test_strangers_get_nothing(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_strangers_get_nothing(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """More than 500 headers: 401 each, no body read, nothing kept, nobody called."""
     assert len(set(HEADERS)) >= 500
     told = {header: endpoint(from_stranger(header)).status for header in (*HEADERS, None)}
     assert {header for header, status in told.items() if status != 401} == set()
     assert {endpoint(from_stranger(header, "GET")).status for header in HEADERS[::7]} == {401}
-    assert (desk.calls, list(endpoint.delivery.ledger.each())) == ([], [])
+    assert (freshdesk.calls, list(endpoint.delivery.ledger.each())) == ([], [])
 
 
 def test_the_right_header_would_read_the_body(endpoint: Endpoint) -> None:
@@ -87,8 +87,11 @@ def test_comparing_text_breaks_on_half_of_them() -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, LocalFreshdesk]]:
     """Run the function in its own server."""
-    with LocalFreshdesk(api_key=API_KEY) as desk, serve(desk.url, tmp_path_factory.mktemp("served")) as running:
-        yield running, desk
+    with (
+        LocalFreshdesk(api_key=API_KEY) as freshdesk,
+        serve(freshdesk.url, tmp_path_factory.mktemp("served")) as running,
+    ):
+        yield running, freshdesk
 
 
 WIRE = (
@@ -115,7 +118,7 @@ WIRE = (
 @pytest.mark.parametrize("header", WIRE, ids=range(len(WIRE)))
 def test_strangers_get_nothing_on_the_wire(served: tuple[Served, LocalFreshdesk], header: bytes) -> None:
     """What is no HTTP the server refuses itself, the rest is 401; nobody is called."""
-    running, desk = served
+    running, freshdesk = served
     lines = (
         b"POST / HTTP/1.1",
         b"Host: x",
@@ -126,7 +129,7 @@ def test_strangers_get_nothing_on_the_wire(served: tuple[Served, LocalFreshdesk]
         b"{}",
     )
     assert status_of(running, b"\r\n".join(lines)) in {400, 401, 431}
-    assert desk.calls == []
+    assert freshdesk.calls == []
 
 
 def status_of(running: Served, raw: bytes) -> int:
@@ -192,13 +195,13 @@ def refused_while_changing(deployed: list[Endpoint], sent: list[str], each: int)
         return sum(pool.map(ask, steps))
 
 
-def test_a_secret_is_changed_without_an_outage(desk: LocalFreshdesk, tmp_path: Path) -> None:
+def test_a_secret_is_changed_without_an_outage(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """S3: add the new one, change the bots, take the old one out: 1,000 requests, none refused; then the old is 401."""
     old, new = "o" * 32, "n" * 32
     with (
-        open_endpoint(desk.url, tmp_path, WEBHOOK_SECRET=old) as before,
-        open_endpoint(desk.url, tmp_path, WEBHOOK_SECRET=f"{old},{new}") as during,
-        open_endpoint(desk.url, tmp_path, WEBHOOK_SECRET=new) as after,
+        open_endpoint(freshdesk.url, tmp_path, WEBHOOK_SECRET=old) as before,
+        open_endpoint(freshdesk.url, tmp_path, WEBHOOK_SECRET=f"{old},{new}") as during,
+        open_endpoint(freshdesk.url, tmp_path, WEBHOOK_SECRET=new) as after,
     ):
         assert refused_while_changing([before, during, during, after], [old, old, new, new], 250) == 0
         assert refused_while_changing([after], [old], 10) == 10

@@ -17,34 +17,34 @@ EVERY_FIELD = sorted(schema()["properties"].keys() - {"user_email", "user_phone"
 SHOWN = 60  # the shortest field keeps this much
 
 
-def test_every_text_reaches_the_agent(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_every_text_reaches_the_agent(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """Each text in every field at once and as an unknown one: a ticket, and after un-escaping the text is whole."""
     for number, text in enumerate(TEXTS.values()):
         fields: dict[str, Any] = dict.fromkeys((*EVERY_FIELD, "otro"), f"x{text}")
         fields |= {"conversation_id": f"c{number}", "message_id": f"m{number}", "user_email": f"p{number}@example.com"}
         assert endpoint(request(**fields)).status == 201
         told = mask_cards(clean(f"x{text}"))
-        page = Page(desk.tickets()[-1]["description"])
+        page = Page(freshdesk.tickets()[-1]["description"])
         assert page.text.count(told[:2000]) >= len(FREE)
         assert page.text.count(told[:SHOWN]) >= len(EVERY_FIELD) - 4  # the ids, the bot and folded lines apart
-        assert not BIDI & set(page.text + desk.tickets()[-1]["subject"])
+        assert not BIDI & set(page.text + freshdesk.tickets()[-1]["subject"])
 
 
-def test_every_script_reaches_the_agent_as_text(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_every_script_reaches_the_agent_as_text(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """What Freshdesk got has no tag that the template does not have, in ticket and subject."""
     seen = set()
     for number, vector in enumerate(XSS[::5]):
         fields: dict[str, Any] = dict.fromkeys((*FREE, "user_name"), f"x{vector}")
         fields |= {"message_id": f"m{number}", "user_email": f"p{number}@example.com"}
         assert endpoint(request(**fields)).status == 201
-        ticket = desk.tickets()[-1]
+        ticket = freshdesk.tickets()[-1]
         seen.add(tuple(Page(ticket["description"]).tags))
         assert one_line(clean(f"x{vector}"))[:SHOWN] in ticket["subject"]
     assert len(seen) == 1
 
 
-def test_an_emoji_family_stays_together(endpoint: Endpoint, desk: LocalFreshdesk) -> None:
+def test_an_emoji_family_stays_together(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """Zero-width joiners are no control characters."""
     assert endpoint(request(reason=TEXTS["family emoji"])).status == 201
-    assert TEXTS["family emoji"] in desk.tickets()[0]["subject"]
-    assert TEXTS["family emoji"] in desk.tickets()[0]["description"]
+    assert TEXTS["family emoji"] in freshdesk.tickets()[0]["subject"]
+    assert TEXTS["family emoji"] in freshdesk.tickets()[0]["description"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from dev.local_freshdesk.bot import Bots
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
 
 _CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -40,7 +40,7 @@ _HEADERS: Final = {
 }
 
 
-def make_pages(desk: Desk, bots: Bots | None) -> Flask:
+def make_pages(desk: HelpDesk, bots: Bots | None) -> Flask:
     """The pages of a desk as a Flask application; without `bots` the chat says that it has no function."""
     app = Flask("dev.local_freshdesk", template_folder="templates", static_folder="static")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -92,7 +92,7 @@ _FILTERS: Final = {
 }
 
 
-def _shared(desk: Desk) -> dict[str, Any]:
+def _shared(desk: HelpDesk) -> dict[str, Any]:
     return {"now": desk.clock(), "sky": desk.sky.now(), "account": desk.account}
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.typing import ResponseReturnValue
 
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
 
 _REMEMBERED: Final = 200
 _LONGEST: Final = 20_000
@@ -24,7 +24,7 @@ _TYPED: Final = ("category", "user_email", "user_name", "reason", "conversation_
 
 
 @dataclass(slots=True)
-class Turn:
+class Deadline:
     """One handing over: what was said, what came back, and what became of it later."""
 
     said: Said
@@ -39,13 +39,13 @@ class Chat:
 
     chat_id: str
     bot: str
-    turns: list[Turn] = field(default_factory=list)
+    turns: list[Deadline] = field(default_factory=list)
 
 
 class Chats:
     """`/chat` and the conversations under it; the last 200 are remembered."""
 
-    def __init__(self, desk: Desk, bots: Bots | None) -> None:
+    def __init__(self, desk: HelpDesk, bots: Bots | None) -> None:
         self._desk = desk
         self._bots = bots
         self._offered = load_bots()
@@ -90,7 +90,7 @@ class Chats:
             message_id=_message_id(chat),
             **typed,
         )
-        self._remember(chat, Turn(said, bots.hand_over(said)))
+        self._remember(chat, Deadline(said, bots.hand_over(said)))
         return redirect(f"/chat/{chat.chat_id}#ultimo", 303)
 
     def again(self, chat_id: str) -> ResponseReturnValue:
@@ -98,7 +98,7 @@ class Chats:
         bots = self._bots or abort(503)
         chat = self._known(chat_id)
         said = chat.turns[-1].said
-        self._remember(chat, Turn(said, bots.hand_over(said), repeated=True))
+        self._remember(chat, Deadline(said, bots.hand_over(said), repeated=True))
         return redirect(f"/chat/{chat.chat_id}#ultimo", 303)
 
     def outcome(self, chat_id: str) -> ResponseReturnValue:
@@ -109,7 +109,7 @@ class Chats:
         waiting = [turn for turn in chat.turns if _waits(turn)]
         return jsonify({"waiting": len(waiting)})
 
-    def _follow(self, turn: Turn) -> None:
+    def _follow(self, turn: Deadline) -> None:
         if self._bots and _waits(turn):
             turn.outcome = self._bots.became_of(turn.reply.reference)
 
@@ -135,7 +135,7 @@ class Chats:
         with self._lock:
             return self._chats.get(chat_id) or abort(404)
 
-    def _remember(self, chat: Chat, turn: Turn) -> None:
+    def _remember(self, chat: Chat, turn: Deadline) -> None:
         with self._lock:
             chat.turns.append(turn)
             self._chats[chat.chat_id] = chat
@@ -144,7 +144,7 @@ class Chats:
                 self._chats.popitem(last=False)
 
 
-def _waits(turn: Turn) -> bool:
+def _waits(turn: Deadline) -> bool:
     """Whether this turn has a reference and no ticket yet."""
     queued = turn.reply.status == 202 and bool(turn.reply.reference)  # noqa: PLR2004 - kept, the ticket will follow
     return queued and not turn.outcome.get("ticket_id")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.typing import ResponseReturnValue
 
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
     from dev.local_freshdesk.store import Row
 
 PER_PAGE: Final = 50
@@ -79,7 +79,7 @@ class Filter:
 class Inbox:
     """`/` and `/inbox/tickets/<id>`."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: HelpDesk) -> None:
         self._desk = desk
 
     def add_to(self, app: Flask) -> None:

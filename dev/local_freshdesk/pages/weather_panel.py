@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.typing import ResponseReturnValue
 
-    from dev.local_freshdesk.desk import Desk
+    from dev.local_freshdesk.desk import HelpDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ ALWAYS: Final = "always"
 class WeatherPanel:
     """GET and POST /weather."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: HelpDesk) -> None:
         self._desk = desk
 
     def add_to(self, app: Flask) -> None:

@@ -20,13 +20,13 @@ from dev.simulation.stories import body_of
 from freshdesk_client import Answer, FreshdeskClient, OutcomeUnknown, Request
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.inbound import Handoff, read_handoff
 from handoff.ledger import Claim, Entry, LedgerUnavailable, State
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.recovery import LookByAddress, Recovery
 from handoff.responses import Status
-from handoff.routing import MAIN_DESK
+from handoff.routing import MAIN_ACCOUNT
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
 
@@ -42,8 +42,9 @@ class World:
         self.fails: Callable[[Request], bool] = lambda _: False
         self.ledger = MemoryLedger()
         self.timeouts: list[float] = []
-        desk = Desk("https://betsur.freshdesk.com", FreshdeskClient(self._send), self.clock)
-        rule: dict[str, Any] = {"desks": {MAIN_DESK: desk}, "ledger": self.ledger, "clock": self.clock, **parts}
+        freshdesk = HelpDesk("https://betsur.freshdesk.com", FreshdeskClient(self._send), self.clock)
+        helpdesks = {MAIN_ACCOUNT: freshdesk}
+        rule: dict[str, Any] = {"helpdesks": helpdesks, "ledger": self.ledger, "clock": self.clock, **parts}
         self.rule = Delivery(
             routing=ROUTING, new_owner=iter(map(str, range(1000))).__next__, jitter=lambda: 0.0, policy=Policy(), **rule
         )
@@ -107,10 +108,10 @@ def test_a_ledger_that_refuses_connections_does_not_colour_a_lost_answer(tmp_pat
     with LocalFreshdesk(api_key="key") as stand_in:
         world = World()
         clock = SystemClock()
-        desk = Desk(stand_in.url, FreshdeskClient(RequestsTransport(stand_in.url, "key")), clock)
+        freshdesk = HelpDesk(stand_in.url, FreshdeskClient(RequestsTransport(stand_in.url, "key")), clock)
         ledger = DownForGood(SQLiteLedger(tmp_path / "handoffs.db"))
         stand_in.weather("answer-lost", times=1, only="create", seconds=0)
-        outcome = replace(world.rule, desks={MAIN_DESK: desk}, ledger=ledger, clock=clock).deliver(
+        outcome = replace(world.rule, helpdesks={MAIN_ACCOUNT: freshdesk}, ledger=ledger, clock=clock).deliver(
             read_handoff(body_of(1))
         )
         assert len(stand_in.tickets()) == 1
@@ -133,18 +134,18 @@ def test_a_look_without_an_address_ends_however_many_tickets_followed() -> None:
     world = World()
     handoff = read_handoff(body_of(1, user_email=None, user_phone="+54 9 11 5555-0000"))
     world.fails = lambda request: request.method == "GET"
-    world.do(lambda: world.rule.create(_claimed(world, handoff), world.rule.turn()))
+    world.do(lambda: world.rule.create(_claimed(world, handoff), world.rule.deadline()))
     world.fails = lambda request: request.method == "POST"
     fields = {"subject": "another", "email": "a@example.com", "status": 2}
     world.clock.run(world.clock.elapsed_s + 1200)
     for _ in range(6000):
         world.freshdesk._create(fields)  # noqa: SLF001 -- six thousand by hand, without their requests
     world.timeouts.clear()
-    desk = world.rule.desks[MAIN_DESK]
+    freshdesk = world.rule.helpdesks[MAIN_ACCOUNT]
     since = world.row(handoff).look_from
     found = world.do(
-        lambda: desk.look(
-            handoff.reference, world.rule.turn(), email="", since=since, until=since + 600, everywhere=True
+        lambda: freshdesk.look(
+            handoff.reference, world.rule.deadline(), email="", since=since, until=since + 600, everywhere=True
         )
     )
     assert found == 1

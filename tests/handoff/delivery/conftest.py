@@ -20,18 +20,18 @@ from tests.ledger_factories import (
 
 
 @pytest.fixture
-def desk() -> Iterator[LocalFreshdesk]:
+def freshdesk() -> Iterator[LocalFreshdesk]:
     """Return a stand-in of Freshdesk that answers over HTTP."""
     with LocalFreshdesk() as local:
         yield local
 
 
 @pytest.fixture
-def over_http(desk: LocalFreshdesk, tmp_path: Path) -> Delivery:
+def over_http(freshdesk: LocalFreshdesk, tmp_path: Path) -> Delivery:
     """Return a delivery to the stand-in, with everything real and a short deadline."""
-    transport = RequestsTransport(desk.url, "local-freshdesk-key")
+    transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
     ledger = SQLiteLedger(tmp_path / "ledger.db")
-    return delivery(clock=SystemClock(), transport=transport, ledger=ledger, url=desk.url, deadline_s=5.0)
+    return delivery(clock=SystemClock(), transport=transport, ledger=ledger, url=freshdesk.url, deadline_s=5.0)
 
 
 @pytest.fixture

@@ -36,16 +36,16 @@ from tests.ledger_factories import (
 # Against the stand-in, over HTTP: the rows of the table
 
 
-def test_a_handoff_is_a_ticket_with_one_call(desk: LocalFreshdesk, over_http: Delivery) -> None:
+def test_a_handoff_is_a_ticket_with_one_call(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
     """The good path costs one call, and the ticket is what the route says."""
     outcome = over_http.deliver(handoff())
-    (ticket,) = desk.tickets()
-    assert desk.calls == [("POST", "/api/v2/tickets")]
+    (ticket,) = freshdesk.tickets()
+    assert freshdesk.calls == [("POST", "/api/v2/tickets")]
     assert outcome == Outcome(
         status=Status.CREATED,
         reference=REFERENCE,
         ticket_id=ticket["id"],
-        ticket_url=f"{desk.url}/a/tickets/{ticket['id']}",
+        ticket_url=f"{freshdesk.url}/a/tickets/{ticket['id']}",
         group="Retiros",
         priority="high",
     )
@@ -53,9 +53,9 @@ def test_a_handoff_is_a_ticket_with_one_call(desk: LocalFreshdesk, over_http: De
     assert (only_row(over_http).state, only_row(over_http).handoff) == (State.CREATED, "")
 
 
-def test_a_refused_connection_is_queued(desk: LocalFreshdesk, over_http: Delivery) -> None:
+def test_a_refused_connection_is_queued(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
     """Nobody listens: tried again within the deadline, then kept as not created."""
-    desk.stop()
+    freshdesk.stop()
     outcome = over_http.deliver(handoff())
     assert (outcome.status, only_row(over_http).state) == (Status.QUEUED, State.NOT_CREATED)
     assert only_row(over_http).error == "unreachable"
@@ -68,51 +68,53 @@ def test_a_desk_that_comes_up_in_time_gets_the_ticket(fake: FakeFreshdesk, rule:
     assert len(fake.tickets) == 1
 
 
-def test_a_short_rate_limit_is_waited_for(desk: LocalFreshdesk, over_http: Delivery) -> None:
+def test_a_short_rate_limit_is_waited_for(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
     """429 with a `Retry-After` inside the deadline: one ticket, a moment later."""
-    desk.weather("rate-limited", times=1, seconds=1)
+    freshdesk.weather("rate-limited", times=1, seconds=1)
     assert over_http.deliver(handoff()).status is Status.CREATED
-    assert len(desk.tickets()) == 1
-    assert len(desk.calls) == 2
+    assert len(freshdesk.tickets()) == 1
+    assert len(freshdesk.calls) == 2
 
 
-def test_a_long_rate_limit_is_queued(desk: LocalFreshdesk, over_http: Delivery) -> None:
+def test_a_long_rate_limit_is_queued(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
     """429 with a `Retry-After` beyond the deadline: kept, due when Freshdesk said, and not asked again before."""
-    desk.weather("rate-limited", times=1, seconds=30)
+    freshdesk.weather("rate-limited", times=1, seconds=30)
     outcome = over_http.deliver(handoff())
     row = only_row(over_http)
     assert (outcome.status, row.state, row.error) == (Status.QUEUED, State.NOT_CREATED, "busy")
     assert row.due_at is not None
     assert row.due_at - over_http.clock.now() == pytest.approx(30.0, abs=1.0)
     assert over_http.deliver(handoff(key="B" * 52)).status is Status.QUEUED
-    assert len(desk.calls) == 1
+    assert len(freshdesk.calls) == 1
 
 
-def test_a_lost_answer_is_found_by_one_look(desk: LocalFreshdesk, over_http: Delivery) -> None:
+def test_a_lost_answer_is_found_by_one_look(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
     """Written though the answer never came: the look finds the ticket, and none is made twice."""
-    desk.weather("answer-lost", times=1, only="create")
+    freshdesk.weather("answer-lost", times=1, only="create")
     outcome = over_http.deliver(handoff())
-    (ticket,) = desk.tickets()
-    assert [method for method, _ in desk.calls] == ["POST", "GET"]
+    (ticket,) = freshdesk.tickets()
+    assert [method for method, _ in freshdesk.calls] == ["POST", "GET"]
     assert (outcome.status, outcome.ticket_id) == (Status.CREATED, ticket["id"])
 
 
 @pytest.mark.parametrize("weather", ["broken", "html-502", "down", "late-write", "slow"])
-def test_an_unknown_outcome_is_remembered_as_doubt(desk: LocalFreshdesk, over_http: Delivery, weather: str) -> None:
+def test_an_unknown_outcome_is_remembered_as_doubt(
+    freshdesk: LocalFreshdesk, over_http: Delivery, weather: str
+) -> None:
     """5xx, HTML, reset, time-out, or written too late: one look, then doubt; never a second POST."""
-    desk.weather(weather, times=1, seconds={"late-write": 3.0, "slow": 5.0}.get(weather, 0.0), only="create")
+    freshdesk.weather(weather, times=1, seconds={"late-write": 3.0, "slow": 5.0}.get(weather, 0.0), only="create")
     outcome = over_http.deliver(handoff())
-    assert [method for method, _ in desk.calls] == ["POST", "GET"]
+    assert [method for method, _ in freshdesk.calls] == ["POST", "GET"]
     assert (outcome.status, only_row(over_http).state) == (Status.QUEUED, State.IN_DOUBT)
     assert only_row(over_http).handoff
 
 
-def test_a_telephone_alone_is_looked_for_among_all(desk: LocalFreshdesk, over_http: Delivery) -> None:
+def test_a_telephone_alone_is_looked_for_among_all(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
     """Without an address the look goes through everybody's tickets."""
-    desk.weather("answer-lost", times=1, only="create")
+    freshdesk.weather("answer-lost", times=1, only="create")
     assert over_http.deliver(handoff(user_email="", user_phone=PHONE)).status is Status.CREATED
-    assert len(desk.tickets()) == 1
-    assert "email" not in desk.calls[1][1]
+    assert len(freshdesk.tickets()) == 1
+    assert "email" not in freshdesk.calls[1][1]
 
 
 FIELDS: dict[str, Any] = {
@@ -128,23 +130,23 @@ FIELDS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("field", ["group_id", "product_id", "type", "source", "responder_id", "custom_fields"])
-def test_a_field_freshdesk_refuses_costs_the_field(desk: LocalFreshdesk, over_http: Delivery, field: str) -> None:
+def test_a_field_freshdesk_refuses_costs_the_field(freshdesk: LocalFreshdesk, over_http: Delivery, field: str) -> None:
     """The ticket goes out at once without it; the ticket, the answer and the row say so."""
     outcome = with_route(over_http, **{field: FIELDS[field]}).deliver(handoff())
-    (ticket,) = desk.tickets()
+    (ticket,) = freshdesk.tickets()
     name = {"custom_fields": "custom_fields.cf_nada"}.get(field, field)
     assert (outcome.status, outcome.dropped) == (Status.CREATED, (name,))
-    assert [method for method, _ in desk.calls] == ["POST", "POST"]
+    assert [method for method, _ in freshdesk.calls] == ["POST", "POST"]
     assert "Freshdesk no aceptó" in ticket["description_text"]
     assert only_row(over_http).error == f"without: {name}"
 
 
-def test_many_refused_fields_cost_one_more_call(desk: LocalFreshdesk, over_http: Delivery) -> None:
+def test_many_refused_fields_cost_one_more_call(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
     """Freshdesk names them all at once, so one more call is enough."""
     broken = {name: FIELDS[name] for name in ("group_id", "type", "custom_fields", "responder_id")}
     outcome = with_route(over_http, **broken).deliver(handoff())
     assert outcome.dropped == ("custom_fields.cf_nada", "group_id", "responder_id", "type")
-    assert len(desk.calls) == 2
+    assert len(freshdesk.calls) == 2
 
 
 def test_a_refusal_that_names_nothing_leaves_the_bare_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
@@ -178,9 +180,9 @@ def test_a_key_or_account_that_fails_keeps_the_handoff(
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["refused"]
 
 
-def test_a_wrong_key_over_http_keeps_the_handoff(desk: LocalFreshdesk, tmp_path: Path) -> None:
+def test_a_wrong_key_over_http_keeps_the_handoff(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """401 from a real answer: kept."""
-    transport = RequestsTransport(desk.url, "another-key")
+    transport = RequestsTransport(freshdesk.url, "another-key")
     rule = delivery(clock=SystemClock(), transport=transport, ledger=SQLiteLedger(tmp_path / "l.db"), deadline_s=5.0)
     assert rule.deliver(handoff()).status is Status.QUEUED
     assert only_row(rule).error == "refused: 401"

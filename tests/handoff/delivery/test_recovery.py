@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handoff.deadline import Turn
+from handoff.deadline import Deadline
 from handoff.delivery import Delivery
 from handoff.helpdesk import CLOCK_SKEW_S
 from handoff.ledger import State
@@ -166,7 +166,7 @@ def test_somebody_elses_mention_is_not_the_ticket(fake: FakeFreshdesk, rule: Del
 def test_a_look_asks_for_the_requester(fake: FakeFreshdesk, rule: Delivery, made: Any, asked: str) -> None:
     """By address, by the fallback's address, or among all where there is only a telephone."""
     row = keep(rule, made=made)
-    LookByAddress(rule)(row, Turn(rule.clock, 12.0))
+    LookByAddress(rule)(row, Deadline(rule.clock, 12.0))
     assert asked in fake.calls[0].path
     assert asked or "email" not in fake.calls[0].path
 

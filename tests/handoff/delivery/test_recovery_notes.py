@@ -35,7 +35,7 @@ def test_one_too_many_joins_the_open_ticket(fake: FakeFreshdesk, rule: Delivery)
     """It becomes a private note on the newest ticket of theirs that is not closed."""
     for status in (2, 3, 4, 5):
         fake.has(email=EMAIL, status=status)
-    keep(rule, state=State.NOT_CREATED, crowded=True)
+    keep(rule, state=State.NOT_CREATED, over_limit=True)
     pass_over(rule)
     ((ticket_id, html),) = fake.notes
     assert (ticket_id, fake.posts, row_of(rule).ticket_id) == (2, 0, 2)
@@ -45,9 +45,9 @@ def test_one_too_many_joins_the_open_ticket(fake: FakeFreshdesk, rule: Delivery)
 @pytest.mark.parametrize("made", [handoff(), handoff(user_email="", user_phone=PHONE)])
 def test_one_too_many_is_a_ticket_once_there_is_a_place(fake: FakeFreshdesk, rule: Delivery, made: Any) -> None:
     """With no open ticket, and a place of the hour free, it is a ticket like any other."""
-    keep(rule, made=made, state=State.NOT_CREATED, crowded=True)
+    keep(rule, made=made, state=State.NOT_CREATED, over_limit=True)
     pass_over(rule)
-    assert (fake.posts, row_of(rule).state, row_of(rule).crowded) == (1, State.CREATED, False)
+    assert (fake.posts, row_of(rule).state, row_of(rule).over_limit) == (1, State.CREATED, False)
 
 
 def test_one_too_many_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock) -> None:
@@ -66,16 +66,16 @@ def test_one_too_many_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock
 def test_one_too_many_waits_while_nobody_knows(fake: FakeFreshdesk, rule: Delivery) -> None:
     """Where the person's tickets cannot be listed, it is tried again later."""
     fake.always = UNKNOWN
-    keep(rule, state=State.NOT_CREATED, crowded=True)
+    keep(rule, state=State.NOT_CREATED, over_limit=True)
     pass_over(rule)
     row = row_of(rule)
-    assert (row.state, row.crowded, row.error) == (State.NOT_CREATED, True, "look: time-out")
+    assert (row.state, row.over_limit, row.error) == (State.NOT_CREATED, True, "look: time-out")
     assert (fake.posts, row.due_at) == (0, NOW + 15.0)
 
 
 def test_a_ticket_of_the_last_thirty_days_is_open(fake: FakeFreshdesk, rule: Delivery) -> None:
     """What has rested longer than a month is no place for new words."""
-    keep(rule, state=State.NOT_CREATED, crowded=True)
+    keep(rule, state=State.NOT_CREATED, over_limit=True)
     pass_over(rule)
     month_ago = time.strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ", time.gmtime(NOW - 30 * 24 * 3600))
     assert f"updated_since={month_ago}&" in fake.calls[0].path

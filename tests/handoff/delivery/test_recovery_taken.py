@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handoff.deadline import Turn
+from handoff.deadline import Deadline
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
 from handoff.ledger.sqlite import SQLiteLedger
@@ -38,7 +38,7 @@ from tests.ledger_factories import (
         {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S},
         {"state": State.CREATING},
         {"state": State.REJECTED, "refused": True, "conversation": ""},
-        {"state": State.NOT_CREATED, "crowded": True},
+        {"state": State.NOT_CREATED, "over_limit": True},
     ],
 )
 def test_of_two_that_take_a_row_one_gets_it(fake: FakeFreshdesk, rule: Delivery, given: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ class Overtaken(FaultyLedger):
     ("nth", "given"),
     [
         (2, {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S}),
-        (2, {"state": State.NOT_CREATED, "crowded": True}),
+        (2, {"state": State.NOT_CREATED, "over_limit": True}),
     ],
 )
 def test_who_is_overtaken_half_way_posts_nothing(
@@ -132,9 +132,9 @@ def test_control_without_every_box_there_are_two(fake: FakeFreshdesk, rule: Deli
     fake.has(subject=f"x [{REFERENCE}]", email=EMAIL, box="spam")
     row = keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
 
-    def plain_look(entry: Entry, turn: Turn) -> Found:
-        desk, now = rule.desk(entry), rule.clock.now()
-        return Found(desk.look(entry.reference, turn, email=EMAIL, since=NOW, everywhere=False), now)
+    def plain_look(entry: Entry, deadline: Deadline) -> Found:
+        freshdesk, now = rule.helpdesk(entry), rule.clock.now()
+        return Found(freshdesk.look(entry.reference, deadline, email=EMAIL, since=NOW, everywhere=False), now)
 
     Recovery(rule).advance(row, plain_look)
     assert len(fake.tickets) == 2
@@ -144,13 +144,13 @@ def test_a_look_by_address_ends_where_nothing_can_have_been_written(fake: FakeFr
     """It looks from the claim to the doubt's end."""
     asked: dict[str, Any] = {}
 
-    class Recording(type(rule.desks[""])):  # type: ignore[misc]  # the desk's own class, whatever it is
+    class Recording(type(rule.helpdesks[""])):  # type: ignore[misc]  # the desk's own class, whatever it is
         def look(self, reference: str, _turn: Any, **how: Any) -> None:
             asked.update(how, reference=reference)
 
-    desk = rule.desks[""]
-    recording = Recording(desk.url, desk.client, desk.clock)
+    freshdesk = rule.helpdesks[""]
+    recording = Recording(freshdesk.url, freshdesk.client, freshdesk.clock)
     row = entry(state=State.IN_DOUBT, doubt_since=NOW + 7, handoff=handoff().to_json())
-    LookByAddress(replace(rule, desks={"": recording}))(row, rule.turn())
+    LookByAddress(replace(rule, helpdesks={"": recording}))(row, rule.deadline())
     assert (asked["since"], asked["until"], asked["everywhere"]) == (NOW, NOW + 7 + 600.0, True)
     assert fake.calls == []

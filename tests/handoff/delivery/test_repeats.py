@@ -109,7 +109,7 @@ def test_the_sixth_of_an_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery) 
     outcomes = [rule.deliver(handoff(key=f"{n:052d}")) for n in range(6)]
     assert [one.status for one in outcomes] == [Status.CREATED] * 5 + [Status.QUEUED]
     assert fake.posts == 5
-    (row,) = [one for one in rule.ledger.each() if one.crowded]
+    (row,) = [one for one in rule.ledger.each() if one.over_limit]
     assert (row.state, row.due_at, row.error) == (State.NOT_CREATED, NOW, "crowded")
 
 
@@ -175,7 +175,7 @@ def test_what_is_not_a_ticket_yet(rule: Delivery, state: State, told: Status) ->
 
 def test_a_desk_that_is_gone_belongs_to_the_main_one(rule: Delivery) -> None:
     """A row of a desk that the routing no longer knows still shows its ticket somewhere."""
-    rule.ledger.claim(entry(state=State.CREATED, desk="gone", ticket_id=7), now=NOW, tickets_an_hour=5)
+    rule.ledger.claim(entry(state=State.CREATED, account="gone", ticket_id=7), now=NOW, tickets_an_hour=5)
     told = rule.look_up(REFERENCE)
     assert told is not None
     assert told.ticket_url == "https://betsur.freshdesk.com/a/tickets/7"

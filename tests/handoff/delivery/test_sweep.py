@@ -35,26 +35,26 @@ from tests.ledger_factories import (
 # Over HTTP
 
 
-def test_what_an_outage_left_behind_becomes_tickets(desk: LocalFreshdesk, tmp_path: Path) -> None:
+def test_what_an_outage_left_behind_becomes_tickets(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """Queued while nobody listened, and lost on the way: one ticket each, once the desk is there again."""
     ledger = SQLiteLedger(tmp_path / "ledger.db")
-    transport = RequestsTransport(desk.url, "local-freshdesk-key")
+    transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
     rule = delivery(clock=SystemClock(), transport=transport, ledger=ledger, deadline_s=4.0, in_doubt_wait_s=0.1)
     now = rule.clock.now()
     stamps = {"created_at": now, "due_at": now, "give_up_at": now + 1e5, "expires_at": now + 1e6}
-    desk.weather("answer-lost", times=1, only="create")
+    freshdesk.weather("answer-lost", times=1, only="create")
     for number in range(3):
         keep_number(rule, number, **stamps)
     keep_number(rule, 3, **stamps, state=State.IN_DOUBT, doubt_since=now - WAIT_S)
     report = sweep(rule, budget_s=30.0)
-    assert len(desk.tickets()) == 4
+    assert len(freshdesk.tickets()) == 4
     assert states(rule) == [State.CREATED] * 4
     assert report.as_dict()["created"] == 4
 
 
-def test_two_passes_at_once_make_one_ticket_each(desk: LocalFreshdesk, tmp_path: Path) -> None:
+def test_two_passes_at_once_make_one_ticket_each(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """Any number of sweeps may run: each row is taken by one of them."""
-    path, transport = tmp_path / "ledger.db", RequestsTransport(desk.url, "local-freshdesk-key")
+    path, transport = tmp_path / "ledger.db", RequestsTransport(freshdesk.url, "local-freshdesk-key")
     rules = [delivery(clock=SystemClock(), transport=transport, ledger=SQLiteLedger(path)) for _ in range(3)]
     now = rules[0].clock.now()
     for number in range(10):
@@ -64,7 +64,7 @@ def test_two_passes_at_once_make_one_ticket_each(desk: LocalFreshdesk, tmp_path:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(desk.tickets()) == 10
+    assert len(freshdesk.tickets()) == 10
     assert states(rules[0]) == [State.CREATED] * 10
 
 
@@ -121,8 +121,8 @@ def test_rows_that_only_waited_for_their_desk_come_forward(
         {"error": "refused: 400 group_id: invalid_value"},
         {"error": "waiting", "state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S},
         {"error": "status 500", "state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S + 0.01},
-        {"error": "crowded", "crowded": True},
-        {"error": "unreachable", "crowded": True},
+        {"error": "crowded", "over_limit": True},
+        {"error": "unreachable", "over_limit": True},
         {"error": "invalid-handoff", "state": State.REJECTED},
         {"error": "", "state": State.CREATING},
         {"error": "unreachable", "due_at": NOW + 901.0},

@@ -9,7 +9,7 @@ import pytest
 
 from freshdesk_client import FreshdeskClient
 from handoff.delivery import Delivery
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.ledger import Entry, State
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.sweep import SweepReport, sweep
@@ -31,14 +31,14 @@ def two_desks(clock: VirtualClock, fake: FakeFreshdesk) -> tuple[Delivery, FakeF
     down = FakeFreshdesk(clock)
     down.always = answer(401)
     main = delivery(clock=clock, transport=fake, routing=APART)
-    other = Desk("https://otra.freshdesk.com", FreshdeskClient(down), clock)
-    return replace(main, desks={**main.desks, "otra": other}), down
+    other = HelpDesk("https://otra.freshdesk.com", FreshdeskClient(down), clock)
+    return replace(main, helpdesks={**main.helpdesks, "otra": other}), down
 
 
 def keep_for_the_other_desk(rule: Delivery, number: int, **overrides: Any) -> None:
     """Put a row into the ledger that belongs to the desk that is down."""
     made = handoff(key=f"{number:08d}" + "A" * 44, bot="corp")
-    keep_number(rule, number, **{"handoff": made.to_json(), "desk": "otra", **overrides})
+    keep_number(rule, number, **{"handoff": made.to_json(), "account": "otra", **overrides})
 
 
 def test_a_pass_over_nothing_tells_nothing(rule: Delivery) -> None:

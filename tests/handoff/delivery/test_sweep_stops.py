@@ -10,7 +10,7 @@ import pytest
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, LedgerUnavailable, State
 from handoff.ledger.sqlite import SQLiteLedger
-from handoff.sweep import desks_fault, sweep
+from handoff.sweep import is_account_fault, sweep
 from tests.factories import handoff
 from tests.handoff.delivery.keeping import (
     REFUSED,
@@ -147,7 +147,7 @@ def test_notes_to_tickets_that_are_gone_do_not_stop_the_pass(fake: FakeFreshdesk
 )
 def test_whose_fault_it_is(error: str, state: State, fault: bool) -> None:  # noqa: FBT001 -- a column of the table
     """What waits because of its desk is told from what waits because of itself."""
-    assert desks_fault(entry(error=error, state=state)) is fault
+    assert is_account_fault(entry(error=error, state=state)) is fault
 
 
 def test_a_ledger_that_does_not_answer_ends_the_pass(fake: FakeFreshdesk, clock: VirtualClock) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
-from handoff.deadline import SystemClock, Turn
+from handoff.deadline import Deadline, SystemClock
 from handoff.delivery import WITHOUT_MEMORY_S, Delivery, NothingKept
 from handoff.ledger import LedgerUnavailable, State
 from handoff.ledger.sqlite import SQLiteLedger
@@ -82,7 +82,7 @@ def test_without_a_ledger_nobody_is_held_back(fake: FakeFreshdesk) -> None:
     rule = delivery(clock=fake.clock, transport=fake, ledger=down())
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "1.0"}
     rule.deliver(handoff())
-    meter = rule.desks[""].client.meter
+    meter = rule.helpdesks[""].client.meter
     with meter.call(), meter.call(), meter.call():
         assert rule.deliver(handoff(key="O" * 52)).status is Status.CREATED
         assert replace(rule, ledger=SQLiteLedger(":memory:")).deliver(handoff(key="P" * 52)).status is Status.QUEUED
@@ -149,24 +149,24 @@ def test_a_row_settled_by_another_is_left_to_it(fake: FakeFreshdesk, caplog: pyt
     """Whoever comes too late to write says so, and changes nothing."""
     rule = delivery(clock=fake.clock, transport=fake)
     fresh = entry(entry=handoff().key, handoff=handoff().to_json())
-    rule.create(fresh, rule.turn())
+    rule.create(fresh, rule.deadline())
     assert list(rule.ledger.each()) == []
     assert [record.levelname for record in caplog.records if record.getMessage() == "settled by another"] == ["WARNING"]
 
 
-def test_a_locked_ledger_leaves_time_for_the_ticket(desk: LocalFreshdesk, tmp_path: Path) -> None:
+def test_a_locked_ledger_leaves_time_for_the_ticket(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """A store that hangs, and does not fail, must not use up the deadline: the person still gets a ticket in time."""
     ledger = SQLiteLedger(tmp_path / "ledger.db")
     assert list(ledger.each()) == []
     clock = SystemClock()
-    transport = RequestsTransport(desk.url, "local-freshdesk-key")
+    transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
     rule = delivery(clock=clock, transport=transport, ledger=ledger, deadline_s=12.0)
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         began_at = clock.monotonic()
         assert rule.deliver(handoff()).status is Status.CREATED
         assert clock.monotonic() - began_at < 12.0
-    assert len(desk.tickets()) == 1
+    assert len(freshdesk.tickets()) == 1
 
 
 # How patient the rule is with its ledger
@@ -182,7 +182,7 @@ def calls_of(rule: Delivery, clock: VirtualClock, *, taking_s: float, left_s: fl
         raise LedgerUnavailable
 
     with pytest.raises(LedgerUnavailable):
-        rule.firmly(fail, Turn(clock, left_s))
+        rule.with_retries(fail, Deadline(clock, left_s))
     return asked
 
 

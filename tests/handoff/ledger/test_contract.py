@@ -47,13 +47,13 @@ def test_every_field_comes_back_as_it_was_written(ledger: Ledger) -> None:
         fingerprint="F" * 16,
         bot="betsur",
         category="retiros",
-        desk="norte",
+        account="norte",
         group="Pagos",
         priority="high",
         language="es",
         ticket_id=2**53 + 1,
         refused=True,
-        crowded=True,
+        over_limit=True,
         error="without: group_id",
         lifetime_s=86_400.0,
     )
@@ -201,43 +201,43 @@ def test_a_conversation_has_its_rows_in_order(ledger: Ledger) -> None:
 def test_a_person_has_so_many_places_an_hour(ledger: Ledger) -> None:
     """The sixth handoff of an hour is kept like any other, and told to be one too many."""
     claims = [claim(ledger, number(count, person="same", owner=f"owner-{count}")) for count in range(6)]
-    assert [one.crowded for one in claims] == [False] * 5 + [True]
+    assert [one.over_limit for one in claims] == [False] * 5 + [True]
     assert all(one.mine for one in claims)
     assert len(ledger.find(number(5).reference, now=NOW)) == 1
 
 
 def test_a_repeated_claim_takes_one_place(ledger: Ledger) -> None:
     """A claim sent again by its owner is counted once."""
-    assert [claim(ledger, entry(), tickets_an_hour=1).crowded for _ in range(3)] == [False, False, False]
+    assert [claim(ledger, entry(), tickets_an_hour=1).over_limit for _ in range(3)] == [False, False, False]
 
 
 def test_an_hour_slides(ledger: Ledger) -> None:
     """A place is free again an hour after it was taken, not a moment before."""
     claim(ledger, number(1, person="same", owner="1"), tickets_an_hour=1)
     almost, over = NOW + PERSON_WINDOW_S - 0.01, NOW + PERSON_WINDOW_S
-    assert claim(ledger, number(2, person="same", owner="2"), now=almost, tickets_an_hour=1).crowded
-    assert not claim(ledger, number(3, person="same", owner="3"), now=over, tickets_an_hour=1).crowded
+    assert claim(ledger, number(2, person="same", owner="2"), now=almost, tickets_an_hour=1).over_limit
+    assert not claim(ledger, number(3, person="same", owner="3"), now=over, tickets_an_hour=1).over_limit
 
 
 def test_who_loses_a_claim_takes_no_place(ledger: Ledger) -> None:
     """A repeat of somebody's handoff does not use up their hour."""
     claim(ledger, entry(), tickets_an_hour=2)
     claim(ledger, entry(owner="two"), tickets_an_hour=2)
-    assert not claim(ledger, number(1, person="somebody", owner="three"), tickets_an_hour=2).crowded
+    assert not claim(ledger, number(1, person="somebody", owner="three"), tickets_an_hour=2).over_limit
 
 
 def test_notes_and_nobody_take_no_places(ledger: Ledger) -> None:
     """New words for an old handoff, and handoffs without an address, are never one too many."""
     note = entry(entry=f"{entry().entry}#A")
-    assert not claim(ledger, note, tickets_an_hour=0).crowded
-    assert not claim(ledger, number(1, person=""), tickets_an_hour=0).crowded
+    assert not claim(ledger, note, tickets_an_hour=0).over_limit
+    assert not claim(ledger, number(1, person=""), tickets_an_hour=0).over_limit
 
 
 def test_a_place_can_be_taken_later(ledger: Ledger) -> None:
     """The sweep takes places one by one, until the hour is full."""
-    assert [ledger.take_place("same", now=NOW, tickets_an_hour=2) for _ in range(3)] == [True, True, False]
-    assert ledger.take_place("same", now=NOW + PERSON_WINDOW_S, tickets_an_hour=2)
-    assert ledger.take_place("", now=NOW, tickets_an_hour=0)
+    assert [ledger.take_slot("same", now=NOW, tickets_an_hour=2) for _ in range(3)] == [True, True, False]
+    assert ledger.take_slot("same", now=NOW + PERSON_WINDOW_S, tickets_an_hour=2)
+    assert ledger.take_slot("", now=NOW, tickets_an_hour=0)
 
 
 def test_every_row_is_told_and_no_place(ledger: Ledger) -> None:

@@ -37,7 +37,7 @@ def test_a_row_begins_with_nothing_done_and_a_month_to_live() -> None:
 
 def test_what_is_true_is_written() -> None:
     """Refused and crowded are what the sweep goes by."""
-    told = entry(refused=True, crowded=True).to_dict()
+    told = entry(refused=True, over_limit=True).to_dict()
     assert (told["refused"], told["crowded"]) == (True, True)
 
 
@@ -74,4 +74,4 @@ def test_everything_without_a_ticket_waits(state: State) -> None:
 def test_a_persons_hour_has_sixty_minutes() -> None:
     """And who is not told otherwise is within it."""
     assert PERSON_WINDOW_S == 3600.0
-    assert not Claim(entry(), mine=True).crowded
+    assert not Claim(entry(), mine=True).over_limit

@@ -158,7 +158,7 @@ def test_an_error_in_the_middle_undoes_the_whole_claim(ledger: SQLiteLedger) -> 
     with pytest.raises(TypeError):
         ledger.claim(broken, now=NOW, tickets_an_hour=1)
     assert list(ledger.each()) == []
-    assert not ledger.claim(entry(owner="two"), now=NOW, tickets_an_hour=1).crowded
+    assert not ledger.claim(entry(owner="two"), now=NOW, tickets_an_hour=1).over_limit
 
 
 def test_tidying_removes_what_is_over(ledger: SQLiteLedger) -> None:
@@ -200,9 +200,9 @@ def test_what_is_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
 def test_tidying_forgets_no_place_of_this_hour(tmp_path: Path) -> None:
     """Else whoever waits for the hourly tidying gets five tickets more."""
     ledger = SQLiteLedger(tmp_path / "handoffs.db")
-    assert ledger.take_place("p", now=NOW, tickets_an_hour=1)
+    assert ledger.take_slot("p", now=NOW, tickets_an_hour=1)
     ledger.tidy(NOW + PERSON_WINDOW_S - 1)
-    assert not ledger.take_place("p", now=NOW + PERSON_WINDOW_S - 1, tickets_an_hour=1)
+    assert not ledger.take_slot("p", now=NOW + PERSON_WINDOW_S - 1, tickets_an_hour=1)
     ledger.close()
 
 

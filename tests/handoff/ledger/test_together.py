@@ -40,7 +40,7 @@ def all_waiting(ledger: SQLiteLedger, writes: Sequence[Callable[[], Any]]) -> li
         with ledger._lock:  # noqa: SLF001 -- a disk that is busy just long enough
             begun = [threads.submit(write) for write in writes]
             until = time.monotonic() + 10
-            while len(ledger._wishes) < len(writes) and time.monotonic() < until:  # noqa: SLF001 -- as above
+            while len(ledger._jobs) < len(writes) and time.monotonic() < until:  # noqa: SLF001 -- as above
                 time.sleep(0.001)
         return begun
 

@@ -9,7 +9,7 @@ import pytest
 
 from freshdesk_client import FreshdeskClient, FreshdeskUnreachable, OutcomeUnknown
 from handoff.delivery import Delivery
-from handoff.helpdesk import Desk
+from handoff.helpdesk import HelpDesk
 from handoff.inbound import Handoff
 from handoff.ledger import Entry, Ledger, State
 from handoff.ledger.sqlite import SQLiteLedger
@@ -39,9 +39,9 @@ class Accounts:
     def rule(self, routing: Routing) -> Delivery:
         """Return a delivery to both."""
         rule = delivery(clock=self.clock, transport=self.main, ledger=self.ledger, routing=routing)
-        otra = Desk("https://otra.freshdesk.com", FreshdeskClient(self.other), self.clock)
+        otra = HelpDesk("https://otra.freshdesk.com", FreshdeskClient(self.other), self.clock)
         new_owner = lambda: f"call-{next(self._calls)}"  # noqa: E731 -- never twice the same, over all deliveries
-        return replace(rule, desks={**rule.desks, "otra": otra}, new_owner=new_owner)
+        return replace(rule, helpdesks={**rule.helpdesks, "otra": otra}, new_owner=new_owner)
 
     def pass_over(self, rule: Delivery, after_s: float) -> None:
         """Let time go by, and sweep."""
@@ -72,7 +72,7 @@ def test_a_row_follows_its_bot_to_another_account(accounts: Accounts) -> None:
     accounts.main.always = None
     accounts.pass_over(accounts.rule(APART), 100.0)
     assert (len(accounts.other.tickets), len(accounts.main.tickets)) == (1, STRANGERS)
-    assert (accounts.row().state, accounts.row().desk) == (State.CREATED, "otra")
+    assert (accounts.row().state, accounts.row().account) == (State.CREATED, "otra")
     found = accounts.rule(APART).look_up(corps().reference)
     assert found is not None
     assert found.ticket_url == "https://otra.freshdesk.com/a/tickets/1"
@@ -109,7 +109,7 @@ def test_words_that_wait_follow_their_ticket(accounts: Accounts) -> None:
     for _ in range(2):
         accounts.pass_over(accounts.rule(APART), 400.0)
     assert ([number for number, _ in accounts.other.notes], accounts.main.notes) == ([1], [])
-    assert [(row.state, row.desk) for row in accounts.ledger.each()] == [(State.CREATED, "otra")] * 2
+    assert [(row.state, row.account) for row in accounts.ledger.each()] == [(State.CREATED, "otra")] * 2
 
 
 def test_refused_words_go_where_the_later_ticket_is(accounts: Accounts) -> None:
