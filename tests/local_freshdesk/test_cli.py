@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from local_freshdesk.demo import (
     told,
     wait_until_up,
 )
+from operate.stopping import Stop
 from tests.local_freshdesk.factories import free_port, ticket
 
 MAIN = """
@@ -217,7 +217,7 @@ def test_samples_keep_their_ids() -> None:
 
 def test_run_says_what_it_did_and_leaves_nothing(place: Place) -> None:
     """The same from Python: samples, then the guide, then the end when it is asked for."""
-    asked, said = threading.Event(), []
+    asked, said = Stop(), []
 
     def say(line: str) -> None:
         said.append(line)
@@ -231,7 +231,7 @@ def test_run_says_what_it_did_and_leaves_nothing(place: Place) -> None:
 
 def test_run_that_is_ended_at_once_sends_nothing(place: Place) -> None:
     """Asked to end before anything is up: no samples, no guide, no children."""
-    asked = threading.Event()
+    asked = Stop()
     said: list[str] = []
     asked.set()
     run(place, os.environ, asked, said.append)
@@ -243,7 +243,7 @@ def test_run_raises_when_a_part_dies(place: Place) -> None:
     """Also later, and ends the others."""
     (place.root / "ops.py").write_text("import time\ntime.sleep(3)\nraise SystemExit('no more')")
     with pytest.raises(ChildDiedError, match="no more"):
-        run(place, os.environ, threading.Event(), print)
+        run(place, os.environ, Stop(), print)
     assert not running_in(place.root)
 
 
@@ -252,14 +252,14 @@ def test_program_that_cannot_be_started_leaves_no_other_behind(place: Place) -> 
     place.data.mkdir()
     (place.data / "sweep.log").mkdir()
     with pytest.raises(IsADirectoryError):
-        run(place, os.environ, threading.Event(), print)
+        run(place, os.environ, Stop(), print)
     assert not running_in(place.root)
 
 
 def test_server_that_never_answers_is_named(place: Place) -> None:
     """Up to the time it gets to start."""
     with pytest.raises(CannotStartError, match=f"{place.freshdesk_url}/weather does not answer"):
-        wait_until_up(place, [], threading.Event(), patience_s=0)
+        wait_until_up(place, [], Stop(), patience_s=0)
 
 
 def test_queued_sample_is_told_as_to_follow() -> None:
