@@ -30,6 +30,7 @@ from local_freshdesk.demo import (
     wait_until_up,
 )
 from operate.stopping import Stop
+from tests.local_freshdesk.ending import running_in
 from tests.local_freshdesk.factories import free_port, ticket
 
 MAIN = """
@@ -124,18 +125,6 @@ def test_demo_starts_everything_and_ends_everything(place: Place, ending: signal
     assert port_is_free(place.port)
     assert port_is_free(place.freshdesk_port)
     assert not running_in(place.root)
-
-
-def running_in(folder: Path) -> list[str]:
-    """The processes whose working directory is this folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (entry / "cwd").resolve() == folder.resolve() and (entry / "cmdline").read_text():
-                found.append(entry.name)
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.parametrize(
@@ -237,6 +226,20 @@ def test_run_that_is_ended_at_once_sends_nothing(place: Place) -> None:
     run(place, os.environ, asked, said.append)
     assert said == []
     assert not running_in(place.root)
+
+
+def test_run_that_is_ended_between_two_samples_sends_no_more(place: Place) -> None:
+    """The samples after the one under way are left out, and the guide."""
+    asked = Stop()
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "betsur" in line:
+            asked.set()
+
+    run(place, os.environ, asked, say)
+    assert [line.split()[0] for line in said] == ["Everything", "betsur"]
 
 
 def test_run_raises_when_a_part_dies(place: Place) -> None:
