@@ -8,8 +8,9 @@ SEEDS    ?= 10
 HANDOFFS ?= 10000
 HANDOFFS_CRASH ?= 1000
 KILLS    ?= 300
+ENDINGS  ?= 200
 
-.PHONY: run test check format coverage test-node test-browser test-deploy simulate outage crash copies bench mutate fuzz audit \
+.PHONY: run test check format coverage test-node test-browser test-deploy simulate outage crash copies endings bench mutate fuzz audit \
 	package requirements clean help
 
 run: $(VENV)/run.stamp  ## start the stand-in, the function and the sweep; send a sample; until Ctrl-C
@@ -53,6 +54,9 @@ crash: $(VENV)/dev.stamp  ## 1,000 handoffs through real processes that are kill
 
 copies: $(VENV)/dev.stamp  ## the same handoff many times at once, over threads and processes
 	$(BIN)/python -m dev.simulation.copies
+
+endings: $(VENV)/dev.stamp  ## Ctrl-C at 200 moments of `make run`; nothing may be left running
+	ENDINGS=$(ENDINGS) $(BIN)/python -m pytest -q -n 2 tests/dev/local_freshdesk/test_ending.py
 
 bench: $(VENV)/dev.stamp  ## measure, and write docs/performance.md's table and plots
 	$(BIN)/python -m dev.bench $(BENCH)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from types import FrameType
 from typing import Final, NamedTuple
 
 from handoff.delivery import Delivery
@@ -18,6 +15,7 @@ from handoff.sweep import READ_MAX, SweepReport, sweep
 from operate.operator import OK, TO_MEND, Halt, Operator
 from operate.screen import Bar, Screen
 from operate.spans import span
+from operate.stopping import stopping
 
 logger = logging.getLogger("handoff.ops")
 
@@ -47,7 +45,7 @@ def sweep_rows(args: Namespace, operator: Operator) -> int:
     if args.every is None:
         return TO_MEND if one_pass(delivery, operator.screen, args.budget).states[State.FAILED] else OK
     log_as_json(platform_formats=False)
-    with stopping() as stop:
+    with stopping(insist=True) as stop:  # the second signal loses nothing: a row left held is taken up after its lease
         times = Times(args.every, args.budget, stop.wait, stop.is_set)
         repeat(delivery, operator.screen, times)
     return OK
@@ -91,27 +89,6 @@ def repeat(delivery: Delivery, screen: Screen, times: Times) -> None:
             screen.say(told(report))
         if report.stopped == "budget":
             pause_s = 0.0  # there is more to do, and time for it
-
-
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Give an event that the first SIGINT or SIGTERM sets; the row under way is finished first.
-
-    A second signal does not wait for that. It loses nothing: a row held by a dead pass is taken up when its lease ends.
-    """
-    stop = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def told(report: SweepReport) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from urllib.request import urlopen
 
 from dev.bench.load import SECRET
+from dev.local_freshdesk.children import tie
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 THREADS: Final = "64"
@@ -179,7 +180,12 @@ def _served(wish: Wish, env: Mapping[str, str], log_file: Path) -> Iterator[Serv
 @contextmanager
 def _running(command: list[str], env: Mapping[str, str], *, stdout: Any) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        command, cwd=ROOT, env=dict(env), stdout=stdout, stderr=stdout if stdout != -1 else None, start_new_session=True
+        tie(command),
+        cwd=ROOT,
+        env=dict(env),
+        stdout=stdout,
+        stderr=stdout if stdout != -1 else None,
+        start_new_session=True,
     )
     try:
         yield process

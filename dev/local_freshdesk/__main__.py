@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 from pathlib import Path
 
 from dev.local_freshdesk.bot import Bots
 from dev.local_freshdesk.desk import DEFAULT_KEY
 from dev.local_freshdesk.limits import Limits
 from dev.local_freshdesk.local import LocalFreshdesk
+from operate.stopping import stopping
 
 
 def _options() -> argparse.ArgumentParser:
@@ -57,12 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    asked_to_end = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: asked_to_end.set())
-    print(f"Freshdesk stand-in: {desk.url}  (inbox /, chat /chat, weather /weather)", flush=True)
-    asked_to_end.wait()
-    desk.close()
+    with stopping() as asked_to_end:
+        print(f"Freshdesk stand-in: {desk.url}  (inbox /, chat /chat, weather /weather)", flush=True)
+        asked_to_end.wait()
+        desk.close()
     return 0
 
 

@@ -6,14 +6,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from dev.local_freshdesk import tied
 
 _PATIENCE_S: Final = 6.0
 _LAST_LINES: Final = 12
@@ -25,7 +26,10 @@ class ChildDiedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One running program; it leads a process group of its own, so that Ctrl-C reaches only its parent."""
+    """One running program; it leads a process group of its own, so that Ctrl-C reaches only its parent.
+
+    On Linux it is killed when its parent is.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
@@ -37,7 +41,7 @@ class Child:
         log = logs / f"{name.lower().replace(' ', '-')}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                command,
+                tie(command),
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
@@ -54,6 +58,25 @@ class Child:
             lines = self.log.read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]
             last = "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
             raise ChildDiedError(f"The {self.name} ended by itself (status {status}). Its last lines:\n{last}")
+
+
+def tie(command: list[str]) -> list[str]:
+    """Return the command that is killed when the calling process ends; start it in the main thread."""
+    return [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), *command]
+
+
+@contextmanager
+def running(
+    commands: Mapping[str, list[str]], *, cwd: Path, env: Mapping[str, str], logs: Path
+) -> Iterator[list[Child]]:
+    """Start these programs by name; end them, also where one cannot be started. Raises OSError."""
+    children: list[Child] = []
+    try:
+        for name, command in commands.items():
+            children.append(Child.start(name, command, cwd=cwd, env=env, logs=logs))
+        yield children
+    finally:
+        end_all(children)
 
 
 def end_all(children: list[Child]) -> None:

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 import requests
 
 from dev.local_freshdesk.bot import ROOT, load_bots
-from dev.local_freshdesk.children import Child, ChildDiedError, end_all, port_is_free
+from dev.local_freshdesk.children import Child, ChildDiedError, port_is_free, running
+from operate.stopping import Stop, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,9 +76,8 @@ def _port(environ: Mapping[str, str], name: str, usual: int) -> int:
     return int(text)
 
 
-def start_children(place: Place, environ: Mapping[str, str]) -> list[Child]:
-    """Start the three programs; their output goes to files in the data folder."""
-    env = function_environment(place, environ)
+def commands(place: Place) -> dict[str, list[str]]:
+    """The three programs by name."""
     python = sys.executable
     stand_in = [
         "-m",
@@ -90,19 +89,11 @@ def start_children(place: Place, environ: Mapping[str, str]) -> list[Child]:
     ]
     chat = ["--function-url", place.function_url, "--secret", SECRET]
     served = ["--source", "main.py", "--target", "create_ticket", "--host", "127.0.0.1", "--port", str(place.port)]
-    commands = {
+    return {
         "Freshdesk stand-in": [python, *stand_in, *chat],
         "function": [python, "-m", "functions_framework", *served],
         "sweep": [python, "ops.py", "sweep", "--every", "5"],
     }
-    children: list[Child] = []
-    try:
-        for name, command in commands.items():
-            children.append(Child.start(name, command, cwd=place.root, env=env, logs=place.data))
-    except BaseException:
-        end_all(children)
-        raise
-    return children
 
 
 def function_environment(place: Place, environ: Mapping[str, str]) -> dict[str, str]:
@@ -121,9 +112,7 @@ def function_environment(place: Place, environ: Mapping[str, str]) -> dict[str, 
     }
 
 
-def wait_until_up(
-    place: Place, children: list[Child], asked_to_end: threading.Event, *, patience_s: float = _START_S
-) -> None:
+def wait_until_up(place: Place, children: list[Child], asked_to_end: Stop, *, patience_s: float = _START_S) -> None:
     """Return when both servers answer, or when asked to end; raises ChildDiedError or CannotStartError."""
     until = time.monotonic() + patience_s
     waiting = [f"{place.freshdesk_url}/weather", place.function_url]
@@ -198,22 +187,22 @@ Try it from another terminal:
 The data and the logs stay in {place.data}; samples sent before are answered "duplicate". Ctrl-C ends everything."""
 
 
-def run(place: Place, environ: Mapping[str, str], asked_to_end: threading.Event, say: Callable[[str], None]) -> None:
+def run(place: Place, environ: Mapping[str, str], asked_to_end: Stop, say: Callable[[str], None]) -> None:
     """Run until asked to end; raises ChildDiedError or CannotStartError. Leaves no child behind."""
     place.data.mkdir(parents=True, exist_ok=True)
-    children = start_children(place, environ)
-    try:
+    env = function_environment(place, environ)
+    with running(commands(place), cwd=place.root, env=env, logs=place.data) as children:
         wait_until_up(place, children, asked_to_end)
         if not asked_to_end.is_set():
             say("Everything is up. One sample handoff per bot:\n")
             for handoff in sample_handoffs():
+                if asked_to_end.is_set():
+                    return
                 say(told(handoff, *send(place, handoff)))
             say(guide(place))
         while not asked_to_end.wait(0.5):
             for child in children:
                 child.must_live()
-    finally:
-        end_all(children)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -222,12 +211,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=ROOT / ".local", help="folder for databases and logs (.local)")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder with main.py and ops.py (this project)")
     options = parser.parse_args(arguments)
-    asked_to_end = threading.Event()
-    for name in _SIGNALS:
-        signal.signal(name, lambda *_: asked_to_end.set())
     try:
-        place = read_place(os.environ, options.root.resolve(), options.data.resolve())
-        run(place, os.environ, asked_to_end, lambda line: print(line, flush=True))
+        with stopping(_SIGNALS) as asked_to_end:
+            place = read_place(os.environ, options.root.resolve(), options.data.resolve())
+            run(place, os.environ, asked_to_end, lambda line: print(line, flush=True))
     except (CannotStartError, ChildDiedError, requests.RequestException) as error:
         print(error, file=sys.stderr)
         return 1

@@ -7,10 +7,9 @@ that a proof need not wait a minute for each death. The parent prints the number
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
-import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -21,6 +20,7 @@ from flask import Request
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
+from dev.local_freshdesk.tied import tie_to
 from dev.simulation.endpoints import open_endpoint
 from handoff.bootstrap import open_delivery
 from handoff.delivery import Delivery
@@ -44,21 +44,18 @@ def main() -> None:
     parser.add_argument("--lease", type=float, required=True, help="seconds, above DEADLINE_S")
     parser.add_argument("--forgetful", action="store_true", help="a control: every child begins with an empty ledger")
     said = parser.parse_args()
-    settings = Settings.read(os.environ)
+    settings, parent = Settings.read(os.environ), os.getpid()
     delivery = open_delivery(settings)
     delivery = replace(delivery, policy=replace(delivery.policy, lease_s=said.lease))
     work = _serving(delivery) if said.role == "function" else lambda: sweep_for_ever(delivery)
-    children: list[int] = []
-    signal.signal(signal.SIGTERM, lambda *_: _end(children))
-    while True:
+    for number in itertools.count():
         if said.forgetful:
-            delivery = replace(delivery, ledger=SQLiteLedger(f"{settings.ledger.name}.{os.getpid()}.{len(children)}"))
+            delivery = replace(delivery, ledger=SQLiteLedger(f"{settings.ledger.name}.{parent}.{number}"))
             work = _serving(delivery, _LISTENING[0]) if said.role == "function" else work
         child = os.fork()
         if child == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            tie_to(parent)  # a handler in the parent would not know a child just forked
             work()
-        children.append(child)
         print(child, flush=True)
         os.waitpid(child, 0)
 
@@ -90,12 +87,6 @@ def sweep_for_ever(delivery: Delivery) -> NoReturn:
         with suppress(LedgerUnavailable):
             sweep(delivery, budget_s=SWEEP_BUDGET_S)
         time.sleep(SWEEP_PAUSE_S)
-
-
-def _end(children: list[int]) -> NoReturn:
-    """Take the living child along."""
-    os.kill(children[-1], signal.SIGKILL)
-    sys.exit(0)
 
 
 if __name__ == "__main__":

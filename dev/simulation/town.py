@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import requests
 
+from dev.local_freshdesk.children import tie
 from dev.simulation.endpoints import SECRET
 from dev.simulation.stories import number_in
 from handoff.ledger.sqlite import SQLiteLedger
@@ -35,12 +36,13 @@ class Immortal:
     def __init__(self, role: str, env: dict[str, str], *, forgetful: bool = False) -> None:
         options = ["--lease", str(LEASE_S), *(["--forgetful"] if forgetful else [])]
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "dev.simulation.serve", role, *options],
+            tie([sys.executable, "-m", "dev.simulation.serve", role, *options]),
             cwd=ROOT,
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         )
         self.port = int(self._line()) if role == "function" else 0
         self._child, self._dead = int(self._line()), 0
@@ -57,7 +59,7 @@ class Immortal:
 
     def end(self) -> None:
         """End parent and child."""
-        self._parent.terminate()
+        os.killpg(self._parent.pid, signal.SIGKILL)
         self._parent.wait()
         self._reader.join()
         if self._parent.stdout:
@@ -147,7 +149,7 @@ def _stand_in() -> Iterator[str]:
     """Start the stand-in on a free port, without a rate limit to speak of."""
     limits = ["--total-per-minute", "1000000", "--create-per-minute", "1000000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "dev.local_freshdesk", "--port", "0", *limits],
+        tie([sys.executable, "-m", "dev.local_freshdesk", "--port", "0", *limits]),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

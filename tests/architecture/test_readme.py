@@ -38,6 +38,7 @@ IN_CI = (
     "make outage",
     "make copies",
     "make crash",
+    "make endings",
     "make bench",
     "python3 -m venv .venv",
     ".venv/bin/python -m pip install -r requirements.txt",

@@ -16,7 +16,8 @@ from handoff.delivery import Delivery
 from handoff.ledger import State
 from handoff.sweep import SweepReport
 from operate.screen import Screen
-from operate.sweeping import StepPerRow, Times, one_pass, repeat, stopping, told
+from operate.stopping import stopping
+from operate.sweeping import StepPerRow, Times, one_pass, repeat, told
 from tests.ledger_factories import FaultyLedger
 from tests.operate.operating import Station
 
@@ -187,7 +188,7 @@ def test_a_pass_that_breaks_does_not_end_the_loop(station: Station, caplog: pyte
 def test_the_first_signal_ends_the_wait_and_the_second_the_pass(number: signal.Signals) -> None:
     """And afterwards signals do what they did before."""
     before = signal.getsignal(number)
-    with stopping() as stop:
+    with stopping(insist=True) as stop:
         assert stop.wait(0.0) is False
         os.kill(os.getpid(), number)
         assert stop.wait(60.0) is True

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,8 @@ from dev.local_freshdesk.demo import (
     told,
     wait_until_up,
 )
+from operate.stopping import Stop
+from tests.dev.local_freshdesk.ending import running_in
 from tests.dev.local_freshdesk.factories import free_port, ticket
 
 MAIN = """
@@ -128,18 +129,6 @@ def test_demo_starts_everything_and_ends_everything(place: Place, ending: signal
     assert not running_in(place.root)
 
 
-def running_in(folder: Path) -> list[str]:
-    """The processes whose working directory is this folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (entry / "cwd").resolve() == folder.resolve() and (entry / "cmdline").read_text():
-                found.append(entry.name)
-        except OSError:
-            continue
-    return found
-
-
 @pytest.mark.parametrize(
     ("name", "program_text", "says"),
     [
@@ -219,7 +208,7 @@ def test_samples_keep_their_ids() -> None:
 
 def test_run_says_what_it_did_and_leaves_nothing(place: Place) -> None:
     """The same from Python: samples, then the guide, then the end when it is asked for."""
-    asked, said = threading.Event(), []
+    asked, said = Stop(), []
 
     def say(line: str) -> None:
         said.append(line)
@@ -233,7 +222,7 @@ def test_run_says_what_it_did_and_leaves_nothing(place: Place) -> None:
 
 def test_run_that_is_ended_at_once_sends_nothing(place: Place) -> None:
     """Asked to end before anything is up: no samples, no guide, no children."""
-    asked = threading.Event()
+    asked = Stop()
     said: list[str] = []
     asked.set()
     run(place, os.environ, asked, said.append)
@@ -241,11 +230,25 @@ def test_run_that_is_ended_at_once_sends_nothing(place: Place) -> None:
     assert not running_in(place.root)
 
 
+def test_run_that_is_ended_between_two_samples_sends_no_more(place: Place) -> None:
+    """The samples after the one under way are left out, and the guide."""
+    asked = Stop()
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "betsur" in line:
+            asked.set()
+
+    run(place, os.environ, asked, say)
+    assert [line.split()[0] for line in said] == ["Everything", "betsur"]
+
+
 def test_run_raises_when_a_part_dies(place: Place) -> None:
     """Also later, and ends the others."""
     (place.root / "ops.py").write_text("import time\ntime.sleep(3)\nraise SystemExit('no more')")
     with pytest.raises(ChildDiedError, match="no more"):
-        run(place, os.environ, threading.Event(), print)
+        run(place, os.environ, Stop(), print)
     assert not running_in(place.root)
 
 
@@ -254,14 +257,14 @@ def test_program_that_cannot_be_started_leaves_no_other_behind(place: Place) -> 
     place.data.mkdir()
     (place.data / "sweep.log").mkdir()
     with pytest.raises(IsADirectoryError):
-        run(place, os.environ, threading.Event(), print)
+        run(place, os.environ, Stop(), print)
     assert not running_in(place.root)
 
 
 def test_server_that_never_answers_is_named(place: Place) -> None:
     """Up to the time it gets to start."""
     with pytest.raises(CannotStartError, match=f"{place.freshdesk_url}/weather does not answer"):
-        wait_until_up(place, [], threading.Event(), patience_s=0)
+        wait_until_up(place, [], Stop(), patience_s=0)
 
 
 def test_queued_sample_is_told_as_to_follow() -> None:
