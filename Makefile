@@ -67,7 +67,7 @@ fuzz: $(VENV)/proof.stamp  ## 10,000 examples for each property, then Atheris on
 
 audit: $(VENV)/proof.stamp node_modules  ## known vulnerabilities of what is installed; asks the network
 	$(BIN)/pip-audit --require-hashes -r requirements.txt
-	$(BIN)/pip-audit --require-hashes -r requirements-lambda.txt
+	$(BIN)/pip-audit --require-hashes -r requirements/lambda.txt
 	npm audit --omit=dev
 
 package: node_modules  ## what `npx serverless deploy` would upload; needs no account
@@ -75,9 +75,9 @@ package: node_modules  ## what `npx serverless deploy` would upload; needs no ac
 
 requirements:  ## compile requirements/*.in; needs uv
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/run.in -o requirements.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/lambda.in -o requirements-lambda.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/dev.in -o requirements-dev.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/proof.in -o requirements-proof.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/lambda.in -o requirements/lambda.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/dev.in -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/proof.in -o requirements/proof.txt
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -92,8 +92,8 @@ $(VENV)/%.stamp: | $(BIN)/python
 	@touch $@
 
 $(VENV)/run.stamp: requirements.txt
-$(VENV)/dev.stamp: requirements-dev.txt
-$(VENV)/proof.stamp: requirements-proof.txt
+$(VENV)/dev.stamp: requirements/dev.txt
+$(VENV)/proof.stamp: requirements/proof.txt
 
 node_modules: package-lock.json
 	npm ci --no-audit --no-fund

@@ -74,7 +74,7 @@ def _write_bare(ours: Path, bare: Path) -> None:
 
 def _lambda_python(folder: Path, python313: str) -> Path:
     """Make a Python 3.13 that has AWS's runtime client and nothing else, at our own pins."""
-    pins = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
+    pins = (ROOT / "requirements/dev.txt").read_text(encoding="utf-8")
     blocks = re.findall(rf"^(?:{_CLIENT})==.*?(?=^\S)", pins, re.MULTILINE | re.DOTALL)
     subprocess.run([python313, "-m", "venv", "--without-pip", str(folder)], check=True)
     wanted = folder / "requirements.txt"

@@ -62,7 +62,7 @@ def faults(zip_path: Path, root: Path, *, runtime: str, arch: str) -> list[str]:
     tag = runtime.removeprefix("python").replace(".", "")
     return [
         *_own_faults(files.keys(), shipped_files(root)),
-        *_distribution_faults(vendored, (root / "requirements-lambda.txt").read_text()),
+        *_distribution_faults(vendored, (root / "requirements/lambda.txt").read_text()),
         *_record_faults(vendored),
         *_bytecode_faults({PurePosixPath(name) for name in files}, tag),
         *(fault for path, data in vendored.items() for fault in _native_faults(path, data, arch, tag)),

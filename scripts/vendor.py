@@ -1,4 +1,4 @@
-"""Fill vendor/ with the packages of requirements-lambda.txt, for the function's own Python and CPU.
+"""Fill vendor/ with the packages of requirements/lambda.txt, for the function's own Python and CPU.
 
     python3.13 -m scripts.vendor          the plugin calls it before packaging
 
@@ -70,7 +70,7 @@ def install(out: Path, version: str, machine: str) -> None:
         f"--target={out}",
         *wheel_choice(version, machine),
     ]
-    subprocess.run([*pip, *options, "-r", "requirements-lambda.txt"], cwd=ROOT, check=True)
+    subprocess.run([*pip, *options, "-r", "requirements/lambda.txt"], cwd=ROOT, check=True)
 
 
 def wheel_choice(version: str, machine: str) -> list[str]:

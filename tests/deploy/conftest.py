@@ -81,7 +81,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, python313: Path) -> Path:
         "-d",
         str(folder),
     ]
-    options = [*wheel_choice("3.13", "x86_64"), "-r", str(ROOT / "requirements-lambda.txt")]
+    options = [*wheel_choice("3.13", "x86_64"), "-r", str(ROOT / "requirements/lambda.txt")]
     subprocess.run([*pip, *options], check=True, capture_output=True)
     return folder
 
@@ -123,7 +123,7 @@ def without_network() -> list[str]:
 def lambda_python(python313: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a Python 3.13 that has AWS's runtime client and nothing else, at the versions of our own pins."""
     folder = tmp_path_factory.mktemp("lambda")
-    pins = (ROOT / "requirements-dev.txt").read_text()
+    pins = (ROOT / "requirements/dev.txt").read_text()
     names = "awslambdaric|simplejson|snapshot-restore-py"
     blocks = re.findall(rf"^(?:{names})==.*?(?=^\S)", pins, re.MULTILINE | re.DOTALL)
     (folder / "requirements.txt").write_text("".join(blocks))

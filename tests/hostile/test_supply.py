@@ -47,7 +47,7 @@ def test_the_count_sees_a_new_library() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-lambda.txt", "requirements-dev.txt", "requirements-proof.txt"]
+    "name", ["requirements.txt", "requirements/lambda.txt", "requirements/dev.txt", "requirements/proof.txt"]
 )
 def test_every_requirement_is_pinned_by_hash(name: str) -> None:
     """One version each, and only the files that were looked at."""
@@ -63,5 +63,5 @@ def test_vulnerabilities_can_be_looked_up() -> None:
     """`make audit` asks for both ways of deploying and for the packages of Node; it needs the network."""
     made = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipe = made[made.index("\naudit:") :].split("\n\n")[0]
-    for told in ("requirements.txt", "requirements-lambda.txt", "npm audit"):
+    for told in ("requirements.txt", "requirements/lambda.txt", "npm audit"):
         assert told in recipe

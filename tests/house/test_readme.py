@@ -41,7 +41,7 @@ IN_CI = (
     "make bench",
     "python3 -m venv .venv",
     ".venv/bin/python -m pip install -r requirements.txt",
-    ".venv/bin/python -m pip install -r requirements-dev.txt",
+    ".venv/bin/python -m pip install -r requirements/dev.txt",
     '.venv/bin/python -m pytest -n 2 -m "not node and not browser and not deploy"',
 )
 
