@@ -24,6 +24,7 @@ from outcome import Status
 from settings import Settings, SettingsError
 from strict_json import BODY_MAX, MalformedJSON, parse_body
 from ticket import try_templates
+from version import VERSION, commit
 from wiring import open_delivery
 
 logger = logging.getLogger("handoff.edge")
@@ -173,7 +174,9 @@ def start(environ: Mapping[str, str], sentences: Path = MESSAGES_FILE) -> Functi
         try_templates()
     except (MessagesError, TemplateError) as error:
         raise SettingsError(f"- templates: {error}") from error
-    return Function(open_delivery(settings), settings.secrets, messages)
+    function = Function(open_delivery(settings), settings.secrets, messages)
+    logger.info("started", extra={"version": VERSION, "commit": commit()})
+    return function
 
 
 try:

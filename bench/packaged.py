@@ -80,6 +80,6 @@ def _lambda_python(folder: Path, python313: str) -> Path:
     wanted = folder / "requirements.txt"
     wanted.write_text("".join(blocks), encoding="utf-8")
     python = folder / "bin/python"
-    pip = [python313, "-m", "pip", "--python", str(python), "install", "--quiet", "--require-hashes"]
+    pip = [python313, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, "-r", str(wanted)], check=True, capture_output=True)
     return python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from operate.routes import show_routes
 from operate.spans import read_span
 from operate.sweeping import sweep_rows
 from sweep import BUDGET_S
+from version import VERSION, commit
 
 Run = Callable[[argparse.Namespace, Operator], int]
 
@@ -64,10 +66,20 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"{_FIRST}\n{SETTINGS}\n{STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version and its commit, and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (_check, _routes, _preview, _list, _show, _retry, _sweep, _audit, _forget):
         add(commands)
     return top
+
+
+class _Version(argparse.Action):
+    """Asks git only where the version is wanted, unlike argparse's own action."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the version and end the process."""
+        sys.stdout.write(f"{VERSION} ({commit()})\n")
+        parser.exit()
 
 
 _Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name

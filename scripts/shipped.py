@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENTRY: Final = "lambda_handler"
-DATA: Final = ("routing.toml", "schemas/*.schema.json", "templates/**/*")
+DATA: Final = ("build.json", "routing.toml", "schemas/*.schema.json", "templates/**/*")
 """Files the modules open when they start; `**` reaches into subfolders."""
 
 

@@ -21,6 +21,8 @@ NOT_COPIED = (
     ".venv",
     ".local",
     ".serverless",
+    "build.json",
+    "release",
     "node_modules",
     "vendor",
     "__pycache__",
@@ -129,6 +131,6 @@ def lambda_python(python313: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     (folder / "requirements.txt").write_text("".join(blocks))
     subprocess.run([str(python313), "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     python = folder / "venv/bin/python"
-    pip = [str(python313), "-m", "pip", "--python", str(python), "install", "--quiet", "--require-hashes"]
+    pip = [str(python313), "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, "-r", str(folder / "requirements.txt")], check=True, capture_output=True)
     return python

@@ -24,7 +24,7 @@ FLOORS = (
     "journal outcome pages",
     "freshdesk_client handoff ledger routing logs clock turn",
     "text strict_json plain_check rate_limit freshdesk_url routing_faults",
-    "routing_text",
+    "routing_text version",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 PURE = (
