@@ -25,6 +25,7 @@ from strict_json import BODY_MAX
 from sweep import BUDGET_S
 from tests.edge import NOWHERE, Function, environ, main, open_function
 from tests.factories import EMAIL, PHONE, SECRET, SUMMARY, body, request
+from version import VERSION, commit
 
 ROOT = Path(main.__file__).parent
 REFUSED_ADDRESS = "ñandú@example.com"  # an address by RFC 6531, and none to Freshdesk
@@ -327,6 +328,14 @@ def test_the_entry_points_serve_the_function_of_the_environment() -> None:
     """What functions-framework, Lambda and the schedule call."""
     assert main.create_ticket(request(authorization=None)).status == 401
     assert main.sweep_once(1.0).as_dict()["waiting"] == 0
+
+
+def test_the_start_names_version_and_commit(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads the log knows what runs."""
+    with caplog.at_level(logging.INFO, "handoff.edge"):
+        main.start(environ())
+    [started] = [vars(record) for record in caplog.records if record.message == "started"]
+    assert (started["version"], started["commit"]) == (VERSION, commit())
 
 
 def test_a_broken_environment_stops_the_start() -> None:

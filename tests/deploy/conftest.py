@@ -60,12 +60,15 @@ def python313() -> Path:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a copy of the repository to package in, so that the work tree stays as it is."""
+    """Return a copy of the repository to package in, one commit of its own; the work tree stays as it is."""
     if not (ROOT / "node_modules/.bin/serverless").exists():
         pytest.fail("osls is missing: run `npm ci` in the repository's root.")
     copy = tmp_path_factory.mktemp("project") / "handoff"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
     (copy / "node_modules").symlink_to(ROOT / "node_modules")
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Begin"]):
+        subprocess.run([*git, *words], cwd=copy, check=True)
     return copy
 
 
