@@ -10,14 +10,19 @@ HANDOFFS_CRASH ?= 1000
 KILLS    ?= 300
 ENDINGS  ?= 200
 
-.PHONY: run test check format coverage test-node test-browser test-deploy simulate outage crash copies endings bench mutate fuzz audit \
-	package requirements clean help
+# Of pip's environment settings those of the index and the network count; the others change what an install does.
+PIP_KEPT := INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS TRUSTED_HOST CERT CLIENT_CERT PROXY TIMEOUT DEFAULT_TIMEOUT RETRIES \
+	CACHE_DIR NO_CACHE_DIR CONFIG_FILE KEYRING_PROVIDER USE_FEATURE USE_DEPRECATED
+unexport $(filter-out $(PIP_KEPT:%=PIP_%),$(filter PIP_%,$(.VARIABLES)))
+
+.PHONY: run test check format coverage test-node test-browser test-deploy test-install simulate outage crash copies endings bench mutate \
+	fuzz audit package release requirements clean help
 
 run: $(VENV)/run.stamp  ## start the stand-in, the function and the sweep; send a sample; until Ctrl-C
 	@PORT=$(PORT) FRESHDESK_PORT=$(FRESHDESK_PORT) $(BIN)/python -m dev.local_freshdesk.demo
 
 test: $(VENV)/dev.stamp  ## the offline suite: Python alone is enough
-	$(BIN)/python -m pytest -n 2 -m "not node and not browser and not deploy"
+	$(BIN)/python -m pytest -n 2 -m "not node and not browser and not deploy and not install"
 
 check: $(VENV)/dev.stamp  ## lint, format, types
 	$(BIN)/ruff check .
@@ -42,6 +47,9 @@ test-browser: $(VENV)/dev.stamp tests/botpress/node/node_modules  ## the pages a
 
 test-deploy: $(VENV)/dev.stamp node_modules  ## package, deploy to an emulated AWS, run the zip; needs Node.js 20 and Python 3.13
 	$(BIN)/python -m pytest -m deploy
+
+test-install: $(VENV)/dev.stamp  ## the lock files on Python 3.11, 3.12 and 3.13, and after newer versions came out; asks the package index
+	$(BIN)/python -m pytest -n 2 -m install
 
 simulate: $(VENV)/dev.stamp  ## 10 seeds of 10,000 handoffs with faults, on a virtual clock
 	$(BIN)/python -m dev.simulation.simulate --seeds $(SEEDS) --handoffs $(HANDOFFS)
@@ -68,19 +76,25 @@ fuzz: $(VENV)/proof.stamp  ## 10,000 examples for each property, then Atheris on
 	HYPOTHESIS_PROFILE=fuzz PYTEST_TIMEOUT=3600 $(BIN)/python -m pytest -n 2 -m "hypothesis and not node and not browser and not deploy and not proof" tests
 	$(BIN)/python -m tests.security.fuzz.parser
 
-audit: $(VENV)/proof.stamp node_modules  ## known vulnerabilities of what is installed; asks the network
-	$(BIN)/pip-audit --require-hashes -r requirements.txt
-	$(BIN)/pip-audit --require-hashes -r requirements-lambda.txt
-	npm audit --omit=dev
+audit: $(VENV)/dev.stamp  ## known vulnerabilities of what ships, builds and tests; asks the network
+	for lock in requirements.txt requirements/lambda.txt requirements/dev.txt requirements/tools.txt; do \
+		$(BIN)/pip-audit --disable-pip --require-hashes -r $$lock || exit 1; done
+	npm audit
+	npm audit --prefix tests/botpress/node
 
 package: node_modules  ## what `npx serverless deploy` would upload; needs no account
 	npx serverless package
 
-requirements:  ## compile requirements/*.in; needs uv
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/run.in -o requirements.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/lambda.in -o requirements-lambda.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/dev.in -o requirements-dev.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" requirements/proof.in -o requirements-proof.txt
+release: $(VENV)/run.stamp package  ## the zip, its CloudFormation template, the changelog's chapter and checksums in release/
+	$(BIN)/python -m deploy.aws.check_zip .serverless/handoff.zip
+	$(BIN)/python -m deploy.aws.release
+
+# Pins that still fit stay as they are; `make requirements UPGRADE=--upgrade` renews them all.
+COMPILE = $(VENV)/tools/bin/uv pip compile -q $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make requirements"
+requirements: $(VENV)/tools.stamp  ## compile requirements/*.in into the lock files; asks the package index
+	$(COMPILE) requirements/run.in -o requirements.txt
+	for name in lambda dev proof tools; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -90,13 +104,21 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing; on Debian: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
+# The lock files are complete, so pip has nothing to choose: what came out since cannot change what it installs.
 $(VENV)/%.stamp: | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r $<
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r $<
+	@$(BIN)/python -m pip check || { echo "Something older is left in $(VENV): make clean, then the same again."; exit 1; }
 	@touch $@
 
 $(VENV)/run.stamp: requirements.txt
-$(VENV)/dev.stamp: requirements-dev.txt
-$(VENV)/proof.stamp: requirements-proof.txt
+$(VENV)/dev.stamp: requirements/dev.txt
+$(VENV)/proof.stamp: requirements/proof.txt
+
+# Tools that do not go with our own packages live in a venv of their own.
+$(VENV)/tools.stamp: requirements/tools.txt | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/tools
+	$(VENV)/tools/bin/python -m pip install -q --disable-pip-version-check --no-deps -r $<
+	@touch $@
 
 node_modules: package-lock.json
 	npm ci --no-audit --no-fund
@@ -107,4 +129,4 @@ tests/botpress/node/node_modules: tests/botpress/node/package-lock.json
 	@touch $@
 
 clean:  ## remove everything that these commands made
-	rm -rf $(VENV) .local .serverless vendor node_modules tests/botpress/node/node_modules
+	rm -rf $(VENV) .local .serverless release build.json vendor node_modules tests/botpress/node/node_modules

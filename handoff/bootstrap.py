@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ from handoff.settings import DeliverySettings, LedgerAddress, Settings, Settings
 from handoff.ticket import try_templates
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
+from handoff.version import VERSION, commit
+
+logger = logging.getLogger("handoff.bootstrap")
 
 
 def open_ledger(address: LedgerAddress) -> Ledger:
@@ -65,4 +69,6 @@ def open_endpoint(environ: Mapping[str, str], messages_file: Path = MESSAGES_FIL
         try_templates()
     except (MessagesError, TemplateError) as error:
         raise SettingsError(f"- templates: {error}") from error
-    return Endpoint(open_delivery(settings), settings.secrets, messages)
+    endpoint = Endpoint(open_delivery(settings), settings.secrets, messages)
+    logger.info("started", extra={"version": VERSION, "commit": commit()})
+    return endpoint

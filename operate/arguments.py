@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from handoff.ledger import State
 from handoff.sweep import BUDGET_S
+from handoff.version import VERSION, commit
 from operate.auditing import audit
 from operate.checking import check
 from operate.forgetting import forget
@@ -64,10 +66,20 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"{_FIRST}\n{SETTINGS}\n{STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version and its commit, and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (_check, _routes, _preview, _list, _show, _retry, _sweep, _audit, _forget):
         add(commands)
     return top
+
+
+class _Version(argparse.Action):
+    """Asks git only where the version is wanted, unlike argparse's own action."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the version and end the process."""
+        sys.stdout.write(f"{VERSION} ({commit()})\n")
+        parser.exit()
 
 
 _Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from deploy.aws.shipped import shipped_files
 from deploy.aws.vendor import is_pruned
+from handoff.version import BUILD_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,8 +62,8 @@ def faults(zip_path: Path, root: Path, *, runtime: str, arch: str) -> list[str]:
     vendored = {PurePosixPath(name[7:]): data for name, data in files.items() if name.startswith("vendor/")}
     tag = runtime.removeprefix("python").replace(".", "")
     return [
-        *_own_faults(files.keys(), shipped_files(root)),
-        *_distribution_faults(vendored, (root / "requirements-lambda.txt").read_text()),
+        *_own_faults(files.keys(), shipped_files(root) | {BUILD_FILE}),
+        *_distribution_faults(vendored, (root / "requirements/lambda.txt").read_text()),
         *_record_faults(vendored),
         *_bytecode_faults({PurePosixPath(name) for name in files}, tag),
         *(fault for path, data in vendored.items() for fault in _native_faults(path, data, arch, tag)),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENTRY: Final = "lambda_handler"
-DATA: Final = ("config/*", "schemas/*.schema.json")
+DATA: Final = ("build.json", "config/*", "schemas/*.schema.json")
 """Files the modules open when they start; `**` reaches into subfolders."""
 
 

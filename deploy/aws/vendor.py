@@ -1,30 +1,45 @@
-"""Fill vendor/ with the packages of requirements-lambda.txt, for the function's own Python and CPU.
+"""Fill vendor/ with the packages of requirements/lambda.txt, for the function's own Python and CPU.
 
     python3.13 -m deploy.aws.vendor          the plugin calls it before packaging
 
 Any machine with pip can do it: pip fetches finished wheels for the platform it is told, so no Docker and no
 compiler is needed, and a wrong CPU cannot slip in. Every wheel must match its hash in the requirements file.
+build.json gets the version and the commit.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import compileall
 import fnmatch
+import os
 import py_compile
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from deploy.aws.shipped import shipped_files
+from handoff.version import BUILD_FILE, build_info
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MACHINES: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
 TASK_ROOT: Final = "/var/task"  # where Lambda unpacks the zip
 GLIBC_MINORS: Final = (34, 28, 17)
 """Lambda's Amazon Linux 2023 has glibc 2.34; wheels for older ones run there too."""
+
+PIP_KEPT: Final = frozenset(
+    {
+        *("index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "cert", "client-cert", "proxy"),
+        *("timeout", "default-timeout", "retries", "cache-dir", "no-cache-dir", "keyring-provider"),
+        *("use-feature", "use-deprecated"),
+    }
+)
+"""pip's settings that say where packages come from and how they are reached."""
 
 JUNK: Final = (  # beginnings of paths in vendor/
     *("bin", "*/tests", "*/benchmarks"),
@@ -51,6 +66,7 @@ def main() -> None:
     shutil.rmtree(options.out, ignore_errors=True)
     install(options.out, version, MACHINES[options.arch])
     prune(options.out)
+    (ROOT / BUILD_FILE).write_text(build_info() + "\n", encoding="utf-8")
     forget_own_bytecode(version)
     if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
         compile_vendored(options.out)
@@ -70,15 +86,36 @@ def install(out: Path, version: str, machine: str) -> None:
         f"--target={out}",
         *wheel_choice(version, machine),
     ]
-    subprocess.run([*pip, *options, "-r", "requirements-lambda.txt"], cwd=ROOT, check=True)
+    command = [*pip, *options, "-r", "requirements/lambda.txt"]
+    subprocess.run(command, cwd=ROOT, check=True, env=pip_environment(os.environ))
+
+
+def pip_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return environ with those of pip's settings, from pip.conf too, that say where packages come from.
+
+    A company's mirror has to work. Any other setting, such as PIP_DRY_RUN or `user = true`, would leave vendor/ empty
+    or stop pip.
+    """
+    loud = {**environ, "PIP_QUIET": "0", "PIP_VERBOSE": "0"}
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, env=loud, capture_output=True, text=True, check=True).stdout
+    settings = re.findall(r"^(global|install|:env:)\.([\w-]+)=(.+)$", listed, re.MULTILINE)
+    settings.sort(key=lambda setting: ("global", "install", ":env:").index(setting[0]))
+    kept = {
+        "PIP_" + name.replace("-", "_").upper(): str(ast.literal_eval(value))
+        for _, name, value in settings
+        if name in PIP_KEPT
+    }
+    rest = {name: value for name, value in environ.items() if not name.startswith("PIP_")}
+    return {**rest, **kept, "PIP_CONFIG_FILE": os.devnull}
 
 
 def wheel_choice(version: str, machine: str) -> list[str]:
-    """Give pip's options for finished, hash-checked wheels of that Python and CPU, whatever runs pip."""
+    """Return pip's options for the lock's finished, hash-checked wheels of that Python and CPU, whatever runs pip."""
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
     platforms.append(f"--platform=manylinux2014_{machine}")
     python = ["--implementation=cp", f"--python-version={version}"]
-    return ["--require-hashes", "--only-binary=:all:", *python, *platforms]
+    return ["--no-deps", "--require-hashes", "--only-binary=:all:", *python, *platforms]
 
 
 def prune(out: Path) -> None:

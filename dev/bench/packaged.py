@@ -74,12 +74,12 @@ def _write_bare(ours: Path, bare: Path) -> None:
 
 def _lambda_python(folder: Path, python313: str) -> Path:
     """Make a Python 3.13 that has AWS's runtime client and nothing else, at our own pins."""
-    pins = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
+    pins = (ROOT / "requirements/dev.txt").read_text(encoding="utf-8")
     blocks = re.findall(rf"^(?:{_CLIENT})==.*?(?=^\S)", pins, re.MULTILINE | re.DOTALL)
     subprocess.run([python313, "-m", "venv", "--without-pip", str(folder)], check=True)
     wanted = folder / "requirements.txt"
     wanted.write_text("".join(blocks), encoding="utf-8")
     python = folder / "bin/python"
-    pip = [python313, "-m", "pip", "--python", str(python), "install", "--quiet", "--require-hashes"]
+    pip = [python313, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, "-r", str(wanted)], check=True, capture_output=True)
     return python

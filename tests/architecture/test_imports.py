@@ -23,7 +23,7 @@ FLOORS = (
     "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport",
     "handoff.pagination",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
-    "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors",
+    "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors handoff.version",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 PURE = (

@@ -21,6 +21,8 @@ NOT_COPIED = (
     ".venv",
     ".local",
     ".serverless",
+    "build.json",
+    "release",
     "node_modules",
     "vendor",
     "__pycache__",
@@ -58,12 +60,15 @@ def python313() -> Path:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a copy of the repository to package in, so that the work tree stays as it is."""
+    """Return a copy of the repository to package in, one commit of its own; the work tree stays as it is."""
     if not (ROOT / "node_modules/.bin/serverless").exists():
         pytest.fail("osls is missing: run `npm ci` in the repository's root.")
     copy = tmp_path_factory.mktemp("project") / "handoff"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
     (copy / "node_modules").symlink_to(ROOT / "node_modules")
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Begin"]):
+        subprocess.run([*git, *words], cwd=copy, check=True)
     return copy
 
 
@@ -81,7 +86,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, python313: Path) -> Path:
         "-d",
         str(folder),
     ]
-    options = [*wheel_choice("3.13", "x86_64"), "-r", str(ROOT / "requirements-lambda.txt")]
+    options = [*wheel_choice("3.13", "x86_64"), "-r", str(ROOT / "requirements/lambda.txt")]
     subprocess.run([*pip, *options], check=True, capture_output=True)
     return folder
 
@@ -123,12 +128,12 @@ def without_network() -> list[str]:
 def lambda_python(python313: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a Python 3.13 that has AWS's runtime client and nothing else, at the versions of our own pins."""
     folder = tmp_path_factory.mktemp("lambda")
-    pins = (ROOT / "requirements-dev.txt").read_text()
+    pins = (ROOT / "requirements/dev.txt").read_text()
     names = "awslambdaric|simplejson|snapshot-restore-py"
     blocks = re.findall(rf"^(?:{names})==.*?(?=^\S)", pins, re.MULTILINE | re.DOTALL)
     (folder / "requirements.txt").write_text("".join(blocks))
     subprocess.run([str(python313), "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     python = folder / "venv/bin/python"
-    pip = [str(python313), "-m", "pip", "--python", str(python), "install", "--quiet", "--require-hashes"]
+    pip = [str(python313), "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, "-r", str(folder / "requirements.txt")], check=True, capture_output=True)
     return python

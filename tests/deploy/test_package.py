@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import struct
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.aws.check_zip import faults
+from handoff.version import VERSION
 from tests.deploy.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -40,6 +42,13 @@ def test_packaging_needs_no_network_and_no_credentials(package: Package) -> None
 def test_the_zip_holds_exactly_what_it_should(package: Package) -> None:
     """Own modules by their imports, packages by their own lists of files: nothing missing, nothing more."""
     assert found(package.zip) == []
+
+
+def test_the_zip_names_the_commit_it_is_made_from(package: Package) -> None:
+    """The work tree that was packaged is clean, though packaging writes into it."""
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=package.project, capture_output=True, text=True, check=True)
+    with zipfile.ZipFile(package.zip) as zipped:
+        assert json.loads(zipped.read("build.json")) == {"version": VERSION, "commit": told.stdout[:12]}
 
 
 def test_the_check_is_a_command(package: Package) -> None:
@@ -94,6 +103,7 @@ def other_python(files: Files) -> None:
 FAULTS: dict[str, tuple[Callable[[Files], object], str]] = {
     "a module forgotten": (lambda files: files.pop("ticket.py"), "missing: ticket.py"),
     "the routing forgotten": (lambda files: files.pop("config/routing.toml"), "missing: config/routing.toml"),
+    "the commit forgotten": (lambda files: files.pop("build.json"), "missing: build.json"),
     "a template forgotten": (
         lambda files: files.pop("config/ticket.html"),
         "missing: config/ticket.html",

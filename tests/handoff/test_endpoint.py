@@ -26,6 +26,7 @@ from handoff.responses import Reply
 from handoff.settings import SettingsError
 from handoff.strict_json import BODY_MAX
 from handoff.sweep import BUDGET_S
+from handoff.version import VERSION, commit
 from tests.endpoints import NOWHERE, ROOT, Endpoint, environ, open_endpoint
 from tests.factories import EMAIL, PHONE, SECRET, SUMMARY, body, request
 
@@ -338,6 +339,14 @@ def test_the_entry_points_serve_the_function_of_the_environment(
     assert main["create_ticket"](request(authorization=None)).status == 401
     assert main["sweep_once"](1.0).as_dict()["waiting"] == 0
     main["ENDPOINT"].delivery.ledger.close()
+
+
+def test_the_start_names_version_and_commit(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads the log knows what runs."""
+    with caplog.at_level(logging.INFO, "handoff.bootstrap"):
+        bootstrap.open_endpoint(environ())
+    [started] = [vars(record) for record in caplog.records if record.message == "started"]
+    assert (started["version"], started["commit"]) == (VERSION, commit())
 
 
 def test_a_broken_environment_stops_the_start() -> None:

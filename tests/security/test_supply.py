@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from deploy.aws.vendor import pip_environment
 from tests.endpoints import ROOT
 
 # Imported beside the library that brings it: not one more to choose or to watch.
@@ -46,21 +48,48 @@ def test_the_count_sees_a_new_library() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-lambda.txt", "requirements-dev.txt", "requirements-proof.txt"]
+    "name", ["requirements.txt", *(f"requirements/{name}.txt" for name in ("lambda", "dev", "proof", "tools"))]
 )
 def test_every_requirement_is_pinned_by_hash(name: str) -> None:
     """One version each, and only the files that were looked at."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    assert len(lines) >= 10
+    assert lines
     assert [
         line[:60] for line in lines if not re.match(r"[A-Za-z0-9._\[\],-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line)
     ] == []
 
 
 def test_vulnerabilities_can_be_looked_up() -> None:
-    """`make audit` asks for both ways of deploying and for the packages of Node; it needs the network."""
+    """`make audit` asks for all that ships, builds and tests, Node's development packages too; it needs the network."""
     made = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipe = made[made.index("\naudit:") :].split("\n\n")[0]
-    for told in ("requirements.txt", "requirements-lambda.txt", "npm audit"):
-        assert told in recipe
+    for lock in ("requirements.txt", *(f"requirements/{name}.txt" for name in ("lambda", "dev", "tools"))):
+        assert lock in recipe
+    assert "\tnpm audit\n\tnpm audit --prefix tests/botpress/node" in recipe
+
+
+def test_packaging_keeps_of_pips_settings_those_of_the_index(tmp_path: Path) -> None:
+    """A company's mirror in pip.conf or the environment works; what would change the install does not come through."""
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nindex-url = https://a.example/simple\nproxy = http://p\n[install]\nuser = true\n")
+    given = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PIP_CONFIG_FILE": str(config),
+        "PIP_INDEX_URL": "https://b.example/simple",
+        "PIP_DRY_RUN": "1",
+        "PIP_QUIET": "3",
+    }
+    env = pip_environment(given)
+    assert env.items() >= {"PIP_INDEX_URL": "https://b.example/simple", "PIP_PROXY": "http://p"}.items()
+    assert env["PIP_CONFIG_FILE"] == os.devnull
+    assert env.keys().isdisjoint({"PIP_DRY_RUN", "PIP_QUIET", "PIP_USER"})
+
+
+def test_the_workflows_actions_are_pinned_by_commit() -> None:
+    """A tag can be moved to other code."""
+    text = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
