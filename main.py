@@ -28,4 +28,4 @@ def create_ticket(request: Request) -> Reply:
 
 def sweep_once(budget_s: float = sweep.BUDGET_S) -> sweep.SweepReport:
     """Run one pass of the sweep."""
-    return sweep.sweep(ENDPOINT.delivery, budget_s=budget_s)
+    return sweep.sweep(ENDPOINT.delivery.writer, budget_s=budget_s)

@@ -23,6 +23,7 @@ from handoff.ticket import try_templates
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
 from handoff.version import VERSION, commit
+from handoff.writer import TicketWriter
 
 logger = logging.getLogger("handoff.bootstrap")
 
@@ -38,11 +39,11 @@ def open_ledger(address: LedgerAddress) -> Ledger:
     return SQLiteLedger(address.name)
 
 
-def open_delivery(settings: DeliverySettings, clock: Clock | None = None) -> Delivery:
-    """Return the delivery that settings describe, by the machine's clock if none is given. Opens no connection yet."""
+def open_writer(settings: DeliverySettings, clock: Clock | None = None) -> TicketWriter:
+    """Return the writer that settings describe, by the machine's clock if none is given. Opens no connection yet."""
     clock = clock or SystemClock()
     urls = {"": settings.freshdesk_url, **settings.routing.accounts}
-    return Delivery(
+    return TicketWriter(
         helpdesks={
             name: HelpDesk(url.rstrip("/"), FreshdeskClient(RequestsTransport(url, settings.api_keys[name])), clock)
             for name, url in urls.items()
@@ -69,6 +70,6 @@ def open_endpoint(environ: Mapping[str, str], messages_file: Path = MESSAGES_FIL
         try_templates()
     except (MessagesError, TemplateError) as error:
         raise SettingsError(f"- templates: {error}") from error
-    endpoint = Endpoint(open_delivery(settings), settings.secrets, messages)
+    endpoint = Endpoint(Delivery(open_writer(settings)), settings.secrets, messages)
     logger.info("started", extra={"version": VERSION, "commit": commit()})
     return endpoint

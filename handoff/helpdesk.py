@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from freshdesk_client import (
     FreshdeskBusy,
@@ -20,8 +20,9 @@ from freshdesk_client import (
     RateMeter,
 )
 from handoff.deadline import Clock, Deadline
+from handoff.ledger import Cause
 from handoff.pagination import TooManyPages, every_ticket, page_of
-from handoff.ticket import droppable
+from handoff.transitions import Created, InDoubt, Refused, Result, Unavailable
 
 POST_MIN_S: Final = 1.0  # less than this is not worth starting a POST with
 LOOK_RESERVE_S: Final = 2.5  # kept back so that a POST that times out can still be looked for
@@ -31,44 +32,11 @@ CONNECT_PAUSE_S: Final = 0.5
 CLOCK_SKEW_S: Final = 300.0
 LOOK_PAGES: Final = 40  # some 3,500 tickets: what a busy desk makes while a doubt is waited out, and then some
 SNAPSHOT_PAGES: Final = 20  # beyond, a few pages for each address cost less
-PROBES: Final = 3  # calls under way that will tell soon enough whether tickets are left in this minute
-COPIES: Final = 3  # of this function, for all one knows, with as many calls under way: they share the limit
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
 _UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
-_BARE: Final = frozenset({"email", "phone", "name", "subject", "description", "status"})
 _BAD_REQUEST: Final = 400
-
-
-class Made(NamedTuple):
-    """The ticket exists; `dropped` names the fields Freshdesk would not take."""
-
-    ticket_id: int
-    dropped: frozenset[str] = frozenset()
-
-
-class NotMade(NamedTuple):
-    """Certainly no ticket. `again_in_s` is what Freshdesk asked for, if it did; `alarming` that a person must act."""
-
-    error: str
-    again_in_s: float | None = None
-    alarming: bool = False
-
-
-class InDoubt(NamedTuple):
-    """There may be a ticket."""
-
-    error: str
-
-
-class BadAddress(NamedTuple):
-    """Certainly no ticket: Freshdesk refuses the person's `email` or `phone`."""
-
-    field: str
-
-
-Attempt = Made | NotMade | InDoubt | BadAddress
-Render = Callable[[frozenset[str]], Mapping[str, Any]]  # the fields to leave out → the ticket's fields
+_OF_THE_ACCOUNT: Final = frozenset({401, 403, 404})  # these statuses meet every ticket, whatever is in it
 
 
 @dataclass(slots=True)
@@ -95,48 +63,36 @@ class HelpDesk:
         limit = self.client.meter.limit
         return limit is None or limit.remaining > HEAD_ROOM * limit.total
 
-    @property
-    def _has_no_ticket_left(self) -> bool:
-        """Tell whether this minute's tickets may be used up, and enough calls are under way to find that out."""
-        limit, out = self.client.meter.limit, self.client.meter.calls_under_way
-        return limit is not None and out >= PROBES and COPIES * out >= limit.creates_left
-
     def ticket_url(self, ticket_id: int) -> str:
         """Return the address where an agent sees the ticket."""
         return f"{self.url}/a/tickets/{ticket_id}"
 
-    def create(self, render: Render, deadline: Deadline, *, hold_back: bool = True) -> Attempt:
-        """Make the ticket that render gives, trying again only where certainly nothing was written.
-
-        With hold_back, only if tickets seem to be left in this minute: for what is kept, and can be made later.
-        """
-        dropped: frozenset[str] = frozenset()
+    def create(self, fields: Mapping[str, Any], deadline: Deadline) -> Result:
+        """Create the ticket, trying again only where certainly nothing was written."""
         while True:
-            held_back = self._held_back(deadline, hold_back=hold_back)
-            if held_back is not None:
-                return held_back
-            fields = render(dropped)
+            if not deadline.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
+                closed_for_s = self.closed_for_s
+                cause = Cause.RATE_LIMIT if closed_for_s else Cause.UNAVAILABLE
+                return Unavailable(cause, "busy" if closed_for_s else "no-time", closed_for_s or None)
             try:
                 with self._calling(deadline):
-                    return Made(self.client.create_ticket(fields, deadline.left_s - LOOK_RESERVE_S), dropped)
+                    return Created(self.client.create_ticket(fields, deadline.left_s - LOOK_RESERVE_S))
             except FreshdeskBusy:
                 continue  # the next round waits, or gives up
             except FreshdeskUnreachable:
                 if not deadline.pause(CONNECT_PAUSE_S, keep=POST_MIN_S + LOOK_RESERVE_S):
-                    return NotMade("unreachable")
+                    return Unavailable(Cause.UNAVAILABLE, "unreachable")
             except FreshdeskRefused as error:
-                more = _without(fields, error) - dropped
-                if not more:
-                    return _refused(error, fields)
-                dropped |= more
+                bad_request = error.status == _BAD_REQUEST
+                address = "email" if "email" in fields else "phone"  # beside an e-mail, a telephone can be left out
+                return Refused(
+                    detail=str(error),
+                    fields=frozenset(error.fields) if bad_request else frozenset(),
+                    address=address if bad_request and address in error.fields else "",
+                    of_content=error.status not in _OF_THE_ACCOUNT,
+                )
             except OutcomeUnknown as error:
                 return InDoubt(str(error))
-
-    def _held_back(self, deadline: Deadline, *, hold_back: bool) -> NotMade | None:
-        """Return why no call is to be made now; None, if need be after waiting for the limit to open, where it is."""
-        if not deadline.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
-            return NotMade("busy" if self.closed_for_s else "no-time", self.closed_for_s or None)
-        return NotMade("busy") if hold_back and self._has_no_ticket_left else None
 
     def look(
         self, reference: str, deadline: Deadline, *, email: str, since: float, until: float = inf, everywhere: bool
@@ -241,22 +197,3 @@ def is_ticket_of(row: Listed, reference: str, since: float) -> bool:
     return row.subject.rstrip().endswith(f"[{reference}]") and (
         row.created_at == 0.0 or row.created_at >= since - CLOCK_SKEW_S
     )
-
-
-def _without(fields: Mapping[str, Any], error: FreshdeskRefused) -> frozenset[str]:
-    """Return what to leave out next: the fields Freshdesk names, or, where it names none, all but the bare ticket."""
-    if error.status != _BAD_REQUEST:
-        return frozenset()
-    named = droppable(dict(fields), error.fields)
-    return named or (frozenset(fields) - _BARE if not _address_in(error) else frozenset())
-
-
-def _refused(error: FreshdeskRefused, fields: Mapping[str, Any]) -> Attempt:
-    address = _address_in(error) if error.status == _BAD_REQUEST else None
-    if address is not None and address in fields:
-        return BadAddress(address)
-    return NotMade(f"refused: {error}", alarming=True)
-
-
-def _address_in(error: FreshdeskRefused) -> str | None:
-    return next((field for field in error.fields if field in {"email", "phone"}), None)

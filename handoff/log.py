@@ -54,7 +54,7 @@ def log_as_json(*, platform_formats: bool) -> None:
 
 def log_entry(entry: Entry, outcome: str, deadline: Deadline) -> None:
     """Write what became of a handoff: nothing the person wrote, nothing that names them."""
-    level = logging.WARNING if entry.error.startswith("without: ") else logging.INFO
+    level = logging.WARNING if entry.dropped else logging.INFO
     logger.log(
         level,
         "handoff",
@@ -66,6 +66,7 @@ def log_entry(entry: Entry, outcome: str, deadline: Deadline) -> None:
             "outcome": str(outcome),
             "state": str(entry.state),
             "attempts": entry.attempts,
+            "cause": str(entry.cause),
             "error": entry.error,
             "freshdesk_ms": round(deadline.freshdesk_s * 1000, 1),
             "total_ms": round(deadline.spent_s * 1000, 1),

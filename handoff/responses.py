@@ -39,12 +39,20 @@ class Status(StrEnum):
     FAILED = "failed"
 
     @staticmethod
-    def of(entry: Entry) -> Status:
-        """Return how to call a row's state; a refused request that nobody can answer any more has failed."""
+    def of(entry: Entry, *, just_posted: bool = False, repeat: bool = False) -> Status:
+        """Return the status of a row.
+
+        Args:
+            entry: the row.
+            just_posted: the caller's own request was posted: a refused address is the caller's to correct.
+            repeat: the caller's request has been known before.
+        """
         if entry.state is State.CREATED:
-            return Status.CREATED
-        parked = entry.state is State.REJECTED and entry.due_at is None
-        return Status.FAILED if parked or entry.state is State.FAILED else Status.QUEUED
+            return Status.DUPLICATE if repeat else Status.CREATED
+        if entry.state is State.REJECTED and just_posted:
+            return Status.REJECTED
+        nobody_answers = entry.state is State.REJECTED and entry.due_at is None
+        return Status.FAILED if nobody_answers or entry.state is State.FAILED else Status.QUEUED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from freshdesk_client import FreshdeskError, Listed
 from handoff.deadline import Deadline
-from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk, is_ticket_of
 from handoff.ledger import Entry, LedgerUnavailable, State
 from handoff.recovery import Found, Look, LookByAddress, Recovery
 from handoff.transitions import BACKOFF_MAX_S
+from handoff.writer import TicketWriter
 
 logger = logging.getLogger("handoff.sweep")
 
@@ -24,11 +24,7 @@ BUDGET_S: Final = 55.0  # of the minute until the next pass; none begins a row t
 BATCH: Final = 100
 READ_MAX: Final = 1000  # so many are counted
 SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each
-ACCOUNT_FAILURES: Final = 3  # in a row: then the desk is down, and the rest of its rows can wait for the next pass
-_OF_ITSELF: Final = (
-    *("refused: 400", "refused: fallback_requester", "crowded", "waiting", "invalid-handoff"),
-    *("note: 400", "note: 404", "note: 405"),  # the ticket was deleted
-)
+ACCOUNT_FAILURES: Final = 3  # in a row: the account is down, and the rest of its rows wait for the next pass
 
 
 @dataclass(slots=True)
@@ -84,55 +80,50 @@ class LookInSnapshot:
         )
 
     def _snapshot(self, entry: Entry) -> tuple[float, list[Listed] | None]:
-        delivery = self.by_address.delivery
-        helpdesk = delivery.helpdesk(entry)
+        writer = self.by_address.writer
+        helpdesk = writer.helpdesk(entry)
         if helpdesk.url not in self._taken:
-            looked_at = delivery.clock.now()
+            looked_at = writer.clock.now()
             try:
-                self._taken[helpdesk.url] = (looked_at, helpdesk.snapshot(delivery.deadline(), since=self.since))
+                self._taken[helpdesk.url] = (looked_at, helpdesk.snapshot(writer.deadline(), since=self.since))
             except FreshdeskError:  # many pages, and one was not to be had: an address needs only a few
                 self._taken[helpdesk.url] = (looked_at, None)
         return self._taken[helpdesk.url]
 
 
-def sweep(delivery: Delivery, *, budget_s: float, told_to_stop: Callable[[], bool] = lambda: False) -> SweepReport:
+def sweep(writer: TicketWriter, *, budget_s: float, told_to_stop: Callable[[], bool] = lambda: False) -> SweepReport:
     """Bring on every row that is due; stop when budget_s is used up or the rate limit must be left to live requests.
 
     Args:
-        delivery: what delivers.
+        writer: what brings rows on.
         budget_s: seconds for the pass.
         told_to_stop: asked before each row.
 
     Raises:
         LedgerUnavailable: the ledger did not answer.
     """
-    report, deadline = SweepReport(), Deadline(delivery.clock, budget_s)
-    recovery, failures, closed = Recovery(delivery), Counter[str](), set[str]()
-    for entry, look in _due(delivery, report):
-        if told_to_stop() or deadline.left_s < delivery.policy.deadline_s:
-            report.stopped = "budget" if deadline.left_s < delivery.policy.deadline_s else "told to stop"
+    report, deadline = SweepReport(), Deadline(writer.clock, budget_s)
+    recovery, failures, closed = Recovery(writer), Counter[str](), set[str]()
+    for entry, look in _due(writer, report):
+        if told_to_stop() or deadline.left_s < writer.policy.deadline_s:
+            report.stopped = "budget" if deadline.left_s < writer.policy.deadline_s else "told to stop"
             break
-        helpdesk = delivery.helpdesk(entry)
-        if failures[helpdesk.url] >= ACCOUNT_FAILURES or not _has_room(helpdesk, deadline, delivery.policy.deadline_s):
+        helpdesk = writer.helpdesk(entry)
+        if failures[helpdesk.url] >= ACCOUNT_FAILURES or not _has_room(helpdesk, deadline, writer.policy.deadline_s):
             report.stopped = "desk-down" if failures[helpdesk.url] >= ACCOUNT_FAILURES else "rate-limit"
             closed.add(helpdesk.url)
-            if len(closed) == len(delivery.helpdesks):
+            if len(closed) == len(writer.helpdesks):
                 break  # else rows behind these may be another desk's
             continue
         after = _advanced(recovery, entry, look)
         report.count(after)
-        failures[helpdesk.url] = failures[helpdesk.url] + 1 if after and is_account_fault(after) else 0
-    delivery.ledger.tidy(delivery.clock.now())
-    _measure_waiting(delivery, report)
+        failures[helpdesk.url] = failures[helpdesk.url] + 1 if after and after.waits_for_account else 0
+    writer.ledger.tidy(writer.clock.now())
+    _measure_waiting(writer, report)
     told = report.as_dict()
     rows = {str(state): told.pop(str(state)) for state in State}
     logger.info("swept", extra={"rows": rows, **told})  # a record has a field `created` of its own
     return report
-
-
-def is_account_fault(entry: Entry) -> bool:
-    """Tell whether the row waits because of its desk, not of itself: when the desk answers again, so can it."""
-    return entry.state in {State.NOT_CREATED, State.IN_DOUBT} and not entry.error.startswith(_OF_ITSELF)
 
 
 def _advanced(recovery: Recovery, entry: Entry, look: Look) -> Entry | None:
@@ -150,27 +141,27 @@ def _has_room(helpdesk: HelpDesk, deadline: Deadline, keep_s: float) -> bool:
     return helpdesk.has_headroom and deadline.pause(helpdesk.closed_for_s, keep=keep_s)
 
 
-def _due(delivery: Delivery, report: SweepReport) -> Iterator[tuple[Entry, Look]]:
+def _due(writer: TicketWriter, report: SweepReport) -> Iterator[tuple[Entry, Look]]:
     """Yield each due row once, batch by batch; once something succeeded, also what only waits for its desk."""
     seen: set[tuple[str, str]] = set()
     look: LookInSnapshot | None = None
     after: Entry | None = None
     found = True
     while found:
-        found, now = False, delivery.clock.now()
+        found, now = False, writer.clock.now()
         until = now + (BACKOFF_MAX_S if report.states[State.CREATED] else 0.0)
-        ripe = (one for one in _read(delivery, until, after) if _ripe(one, delivery, now) and _is_new(one, seen))
+        ripe = (one for one in _read(writer, until, after) if _ripe(one, writer, now) and _is_new(one, seen))
         while batch := list(islice(ripe, BATCH)):
             found = True
-            look = look if look and look.worth else _look_for(batch, delivery)
+            look = look if look and look.worth else _look_for(batch, writer)
             for entry in batch:
                 yield entry, look
                 after = entry if _is_due(entry, now) else after  # up to here, nothing is left to come
 
 
-def _read(delivery: Delivery, until: float, after: Entry | None = None) -> Iterator[Entry]:
+def _read(writer: TicketWriter, until: float, after: Entry | None = None) -> Iterator[Entry]:
     """Yield what is due by until, a batch in memory at a time, to the end: rows of a desk that is down hide nobody."""
-    while found := delivery.with_retries(partial(delivery.ledger.due, until, BATCH, after), delivery.deadline()):
+    while found := writer.with_retries(partial(writer.ledger.due, until, BATCH, after), writer.deadline()):
         yield from found
         if len(found) < BATCH:
             return
@@ -188,22 +179,22 @@ def _is_due(entry: Entry, now: float) -> bool:
     return entry.due_at is not None and entry.due_at <= now
 
 
-def _ripe(entry: Entry, delivery: Delivery, now: float) -> bool:
+def _ripe(entry: Entry, writer: TicketWriter, now: float) -> bool:
     if _is_due(entry, now):
         return True
-    if entry.doubt_since is not None and now < entry.doubt_since + delivery.policy.in_doubt_wait_s:
+    if entry.doubt_since is not None and now < entry.doubt_since + writer.policy.in_doubt_wait_s:
         return False
-    return is_account_fault(entry) and not entry.is_note and not entry.over_limit
+    return entry.waits_for_account and not entry.is_note and not entry.over_limit
 
 
-def _look_for(ripe: list[Entry], delivery: Delivery) -> LookInSnapshot:
+def _look_for(ripe: list[Entry], writer: TicketWriter) -> LookInSnapshot:
     doubtful = [one for one in ripe if one.state in {State.CREATING, State.IN_DOUBT} and not one.is_note]
     since = min((one.look_from for one in doubtful), default=0.0)
-    return LookInSnapshot(LookByAddress(delivery), worth=len(doubtful) >= SNAPSHOT_WORTH, since=since)
+    return LookInSnapshot(LookByAddress(writer), worth=len(doubtful) >= SNAPSHOT_WORTH, since=since)
 
 
-def _measure_waiting(delivery: Delivery, report: SweepReport) -> None:
-    now = delivery.clock.now()
-    rows = islice(_read(delivery, now + delivery.policy.give_up_s), READ_MAX)
+def _measure_waiting(writer: TicketWriter, report: SweepReport) -> None:
+    now = writer.clock.now()
+    rows = islice(_read(writer, now + writer.policy.give_up_s), READ_MAX)
     waits = [now - one.created_at for one in rows]
     report.waiting, report.oldest_waiting_s = len(waits), max(waits, default=0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import fields
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from markupsafe import Markup, escape
 
 from handoff.inbound import Handoff
 from handoff.routing import PRIORITIES, Route
-from handoff.sanitize import one_line
+from handoff.sanitize import cut, one_line
 
 TEMPLATES: Final = Path(__file__).parent.parent / "config"
 STATUS_OPEN: Final = 2
@@ -49,6 +50,21 @@ _ID_LABELS: Final = (
 )
 
 
+class Rung(IntEnum):
+    """How plain a ticket is; each rung leaves out more than the one before, for content that Freshdesk refuses."""
+
+    FULL = 0
+    BARE = 1  # no optional fields
+    WITHOUT_PHONE = 2
+    SHORT = 3  # a short description in plain text; the rest follows as a note
+    FALLBACK_REQUESTER = 4
+
+
+_BARE: Final = frozenset({"email", "phone", "name", "subject", "description", "status"})
+SHORT_MAX: Final = 500
+SHORT_REMARK: Final = "El pedido completo está en una nota privada de este ticket."
+
+
 def _lines(text: str) -> Markup:
     return Markup(str(escape(str(text))).replace("\n", "<br>"))  # noqa: S704 -- escaped just here
 
@@ -69,6 +85,7 @@ def to_ticket(
     route: Route,
     *,
     dropped: Collection[str] = (),
+    rung: int = Rung.FULL,
     refused: bool = False,
     fallback_requester: str = "",
 ) -> dict[str, Any]:
@@ -78,14 +95,14 @@ def to_ticket(
         handoff: what the person asks.
         route: where it goes.
         dropped: fields Freshdesk refused; they are left out and named in the description.
+        rung: how plain the ticket is, a `Rung`.
         refused: whether it came with faults; the agent is told.
         fallback_requester: the e-mail address to file it under when it holds no address of the person.
     """
-    remarks = [*_remark_on(dropped), *([REFUSED_REMARK] if refused else [])]
+    requester = _requester(handoff, fallback_requester, rung)
     fields = {
-        **_requester(handoff, fallback_requester),
+        **requester,
         "subject": subject(handoff, route),
-        "description": _ticket.render(_context(handoff, route, remarks)),
         "status": STATUS_OPEN,
         "priority": PRIORITIES[route.priority],
         "source": route.source,
@@ -97,7 +114,19 @@ def to_ticket(
         "email_config_id": route.email_config_id,
         "custom_fields": {k: v for k, v in route.custom_fields.items() if f"custom_fields.{k}" not in dropped},
     }
-    return {name: value for name, value in fields.items() if value not in (None, {}) and name not in dropped}
+    given = {name: value for name, value in fields.items() if value not in (None, {})}
+    left_out = {*dropped, *(given.keys() - _BARE if rung else ())}
+    remarks = [*_remark_on(left_out), *([REFUSED_REMARK] if refused else [])]
+    short = rung >= Rung.SHORT
+    given["description"] = _short(handoff) if short else _ticket.render(_context(handoff, route, remarks))
+    return {name: value for name, value in given.items() if name not in left_out}
+
+
+def _short(handoff: Handoff) -> str:
+    """Return a description without markup of its own: who asks, the beginning of the summary, the reference."""
+    who = ", ".join(filter(None, (handoff.user_name, handoff.user_email, handoff.user_phone)))
+    summary = cut(one_line(handoff.conversation_summary), SHORT_MAX)
+    return str(_lines("\n".join(filter(None, (summary, one_line(who), SHORT_REMARK, handoff.reference)))))
 
 
 def to_note(handoff: Handoff, route: Route, why: str) -> str:
@@ -141,12 +170,14 @@ def subject(handoff: Handoff, route: Route) -> str:
     return (line if len(line) <= room else line[: room - 1] + "…") + ending
 
 
-def _requester(handoff: Handoff, fallback_requester: str) -> dict[str, str | None]:
-    if fallback_requester and not (handoff.user_email or handoff.user_phone):
+def _requester(handoff: Handoff, fallback_requester: str, rung: int) -> dict[str, str | None]:
+    unusable = rung >= Rung.FALLBACK_REQUESTER or not (handoff.user_email or handoff.user_phone)
+    if fallback_requester and unusable:
         return {"email": fallback_requester}
     name = _no_formula(one_line(handoff.user_name)) or None
     if handoff.user_email:
-        return {"name": name, "email": handoff.user_email, "phone": handoff.user_phone or None}
+        phone = handoff.user_phone if rung < Rung.WITHOUT_PHONE else ""
+        return {"name": name, "email": handoff.user_email, "phone": phone or None}
     # https://developers.freshdesk.com/api/#create_ticket: with a phone and no e-mail the name is mandatory
     return {"name": name or NO_NAME, "phone": handoff.user_phone}
 

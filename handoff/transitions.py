@@ -1,37 +1,78 @@
-"""Pure: how a row of the ledger begins, and what each attempt makes of it."""
+"""Pure: what an attempt can end with, how a row of the ledger begins, and what each result makes of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from handoff.helpdesk import Attempt, InDoubt, Made, NotMade
 from handoff.inbound import Handoff
-from handoff.ledger import ROW_LIFETIME_S, Entry, State
+from handoff.ledger import ROW_LIFETIME_S, Cause, Entry, State
 from handoff.routing import Route
+from handoff.ticket import Rung
 
 BACKOFF_FIRST_S: Final = 15.0
 BACKOFF_MAX_S: Final = 900.0
-BUSY_SPREAD_S: Final = 5.0  # so that what waited for the same minute does not come back at the same instant
+BACKOFF_PLAINEST_S: Final = 3600.0  # nothing is left to leave out: only a person or Freshdesk can change the result
+RATE_LIMIT_SPREAD_S: Final = 5.0  # so that what waited for the same minute does not come back at the same instant
+
+
+class Created(NamedTuple):
+    """The ticket exists; `dropped` names the fields that Freshdesk refused, `rung` how plain the ticket is."""
+
+    ticket_id: int
+    dropped: frozenset[str] = frozenset()
+    rung: int = 0
+
+
+class Unavailable(NamedTuple):
+    """No ticket was made: Freshdesk could not be asked, or has no capacity for `retry_in_s` seconds."""
+
+    cause: Cause
+    detail: str
+    retry_in_s: float | None = None
+
+
+class Refused(NamedTuple):
+    """No ticket was made: Freshdesk refuses the request as it is.
+
+    `detail` holds the status with the fields and codes. `address` is `email` or `phone` where the person's own is
+    refused. `of_content` is False where everybody is refused: a wrong key, a suspended account.
+    """
+
+    detail: str
+    fields: frozenset[str] = frozenset()
+    address: str = ""
+    of_content: bool = True
+    rung: int = 0
+
+
+class InDoubt(NamedTuple):
+    """There may be a ticket."""
+
+    detail: str
+
+
+Result = Created | Unavailable | Refused | InDoubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The numbers of the rule. Times in seconds."""
+    """How long things take, in seconds, and how many tickets a person gets in an hour."""
 
     deadline_s: float = 12.0
     lease_s: float = 60.0  # longer than the platform lets a call live
     in_doubt_wait_s: float = 600.0  # longer than the slowest late write
     give_up_s: float = 72 * 3600.0
     refused_wait_s: float = 900.0  # the person may still correct it
+    plainer_after_s: float = 3 * 3600.0  # a text that is answered 500 for so long is offered in a plainer ticket
     tickets_an_hour: int = 5
 
 
 def routed_to(route: Route) -> dict[str, Any]:
-    """Return what a row tells of the way its ticket takes."""
+    """Return the fields of a row that say where its ticket goes."""
     group = route.group or (str(route.group_id) if route.group_id else "")
-    told = {"bot": route.bot, "category": route.category, "account": route.account}
-    return {**told, "group": group, "priority": route.priority}
+    fields = {"bot": route.bot, "category": route.category, "account": route.account}
+    return {**fields, "group": group, "priority": route.priority}
 
 
 def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: Policy) -> Entry:
@@ -57,8 +98,9 @@ def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: P
 
 def quarantined(entry: Entry, *, now: float, policy: Policy) -> Entry:
     """Return a new row as that of a refused handoff."""
+    due_at = now + policy.refused_wait_s
     return replace(
-        entry, state=State.REJECTED, refused=True, due_at=now + policy.refused_wait_s, error="invalid-handoff"
+        entry, state=State.REJECTED, refused=True, due_at=due_at, cause=Cause.INVALID, error="invalid-handoff"
     )
 
 
@@ -69,7 +111,7 @@ def noted(entry: Entry, parent: Entry) -> Entry:
 
 
 def is_refused(entry: Entry) -> bool:
-    """Tell whether the row is that of a refused request, which certainly has no ticket."""
+    """Return True if the row is that of a refused request, which certainly has no ticket."""
     given_up = entry.state is State.FAILED and entry.refused and entry.doubt_since is None
     return given_up or entry.state is State.REJECTED
 
@@ -87,7 +129,7 @@ def corrected(old: Entry, new: Entry) -> Entry:
 def refused_again(old: Entry, new: Entry) -> Entry:
     """Return the row of a refused handoff that was refused again: the last words, but the wait goes on as it began.
 
-    One that nobody waits for any more begins anew: this time it may have an address.
+    A row that waits for nothing any more begins again: this time it may have an address.
     """
     if old.due_at is None:
         return corrected(old, new)
@@ -97,9 +139,9 @@ def refused_again(old: Entry, new: Entry) -> Entry:
 def reopened(entry: Entry, *, now: float, policy: Policy) -> Entry:
     """Return a row that had been given up, or waits, as due at once; doubt stays doubt."""
     doubt = doubt_of(entry)
-    waits = State.NOT_CREATED if doubt is None else State.IN_DOUBT
-    refused = entry.refused or entry.state is State.REJECTED  # whether it can become a ticket at all is decided anew
-    state = State.REJECTED if refused and doubt is None else waits
+    waiting = State.NOT_CREATED if doubt is None else State.IN_DOUBT
+    refused = entry.refused or entry.state is State.REJECTED  # whether it can become a ticket at all is decided again
+    state = State.REJECTED if refused and doubt is None else waiting
     return changed(entry, state=state, doubt_since=doubt, due_at=now, give_up_at=now + policy.give_up_s)
 
 
@@ -113,36 +155,51 @@ def doubt_of(entry: Entry) -> float | None:
     return entry.due_at if entry.state is State.CREATING else entry.doubt_since
 
 
-def settled(entry: Entry, attempt: Attempt, *, now: float, jitter: float, policy: Policy) -> Entry:
-    """Return the row after an attempt. The person's data goes as soon as there is a ticket."""
+def settled(entry: Entry, result: Result, *, now: float, jitter: float, policy: Policy) -> Entry:
+    """Return the row after an attempt. The person's data is erased as soon as there is a ticket."""
     again_at = now + backoff_s(entry.attempts, jitter)
     tried = {"attempts": entry.attempts + 1}
-    match attempt:
-        case Made(ticket_id, dropped):
-            told = "without: " + ", ".join(sorted(dropped)) if dropped else ""
-            gone = {"handoff": "", "due_at": None, "doubt_since": None, "expires_at": now + entry.lifetime_s}
-            return changed(entry, state=State.CREATED, ticket_id=ticket_id, error=told, **tried, **gone)
-        case NotMade(error, again_in_s):
-            if again_in_s is not None:
-                again_at = now + again_in_s + jitter * BUSY_SPREAD_S
-            return changed(entry, state=State.NOT_CREATED, due_at=again_at, error=error, doubt_since=None, **tried)
-        case InDoubt(error):
-            return changed(entry, state=State.IN_DOUBT, due_at=again_at, doubt_since=now, error=error, **tried)
-    kept = Handoff.from_json(entry.handoff).without_address(attempt.field).to_json()
-    due, told = now + policy.refused_wait_s, f"refused: {attempt.field}"
-    gone = {"handoff": kept, "doubt_since": None}
-    return changed(entry, state=State.REJECTED, refused=True, due_at=due, error=told, **tried, **gone)
+    match result:
+        case Created(ticket_id, dropped, rung):
+            error = "without: " + ", ".join(sorted(dropped)) if dropped else ""
+            erased = {"handoff": "", "due_at": None, "doubt_since": None, "expires_at": now + entry.lifetime_s}
+            made = {"state": State.CREATED, "ticket_id": ticket_id, "dropped": tuple(sorted(dropped)), "rung": rung}
+            return changed(entry, cause=Cause.NONE, error=error, **made, **tried, **erased)
+        case Unavailable(cause, detail, retry_in_s):
+            if retry_in_s is not None:
+                again_at = now + retry_in_s + jitter * RATE_LIMIT_SPREAD_S
+            waiting = {"state": State.NOT_CREATED, "due_at": again_at, "doubt_since": None}
+            return changed(entry, cause=cause, error=detail, **waiting, **tried)
+        case InDoubt(detail):
+            doubtful = {"state": State.IN_DOUBT, "due_at": again_at, "doubt_since": now}
+            return changed(entry, cause=Cause.IN_DOUBT, error=detail, **doubtful, **tried)
+        case Refused(detail, _, address, of_content, rung):
+            if address:
+                return _rejected(entry, address, now=now, policy=policy)
+            if of_content and rung >= Rung.FALLBACK_REQUESTER:
+                again_at = now + BACKOFF_PLAINEST_S
+            cause = Cause.REFUSED if of_content else Cause.ACCOUNT
+            waiting = {"state": State.NOT_CREATED, "due_at": again_at, "doubt_since": None, "rung": rung}
+            return changed(entry, cause=cause, error=f"refused: {detail}", **waiting, **tried)
 
 
-def unmade(entry: Entry, *, until: float, error: str) -> Entry:
+def _rejected(entry: Entry, address: str, *, now: float, policy: Policy) -> Entry:
+    """Return the row of a handoff whose `email` or `phone` Freshdesk refuses: the person may still correct it."""
+    kept = Handoff.from_json(entry.handoff).without_address(address).to_json()
+    waiting = {"state": State.REJECTED, "refused": True, "due_at": now + policy.refused_wait_s, "doubt_since": None}
+    why = {"cause": Cause.INVALID, "refused_field": address, "error": f"refused: {address}"}
+    return changed(entry, handoff=kept, attempts=entry.attempts + 1, **waiting, **why)
+
+
+def unmade(entry: Entry, *, until: float, cause: Cause, error: str) -> Entry:
     """Return a row whose words could not be added to a ticket: it stays what it is, and is tried again."""
     state = State.NOT_CREATED if entry.state is State.CREATING else entry.state
-    return changed(entry, state=state, due_at=until, error=error, attempts=entry.attempts + 1)
+    return changed(entry, state=state, due_at=until, cause=cause, error=error, attempts=entry.attempts + 1)
 
 
-def postponed(entry: Entry, *, until: float, error: str) -> Entry:
+def postponed(entry: Entry, *, until: float, cause: Cause, error: str) -> Entry:
     """Return a row in doubt after a look that settled nothing; the doubt is as old as it was."""
-    return changed(entry, state=State.IN_DOUBT, due_at=until, error=error, attempts=entry.attempts + 1)
+    return changed(entry, state=State.IN_DOUBT, due_at=until, cause=cause, error=error, attempts=entry.attempts + 1)
 
 
 def backoff_s(attempts: int, jitter: float) -> float:

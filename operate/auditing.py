@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from freshdesk_client import FreshdeskRefused
-from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
 from handoff.ledger import Entry
+from handoff.writer import TicketWriter
 from operate.listing import standing
 from operate.operator import OK, TO_MEND, Operator
 from operate.reading import TIMEOUT_S, Told, each_ticket, patiently
@@ -22,30 +22,30 @@ _NOT_FOUND: Final = 404
 
 def audit(args: Namespace, operator: Operator) -> int:
     """Run `audit`."""
-    delivery = operator.delivery(new_ledger=False)
+    writer = operator.writer(new_ledger=False)
     now = operator.clock.now()
-    drift = compared(delivery, operator.screen, standing(delivery.ledger, now), now - args.days * DAY_S)
-    drift.unknown = [one for one in drift.unknown if not _has_row(delivery, one, now)]
+    drift = compared(writer, operator.screen, standing(writer.ledger, now), now - args.days * DAY_S)
+    drift.unknown = [one for one in drift.unknown if not _has_row(writer, one, now)]
     operator.screen.json(drift.as_dict())
     _tell(operator.screen, drift)
     return TO_MEND if drift.any else OK
 
 
-def compared(delivery: Delivery, screen: Screen, every: list[Entry], since: float) -> Drift:
+def compared(writer: TicketWriter, screen: Screen, every: list[Entry], since: float) -> Drift:
     """Return how the rows made since an epoch second differ from the tickets touched since then."""
     rows = [one for one in every if one.created_at >= since]
-    helpdesks = {helpdesk.url: helpdesk for helpdesk in delivery.helpdesks.values()}
+    helpdesks = {helpdesk.url: helpdesk for helpdesk in writer.helpdesks.values()}
     shelves = {url: Shelf() for url in helpdesks}
     with screen.bar("Reading tickets", None) as bar:
         for url, helpdesk in helpdesks.items():
             for box, row in each_ticket(helpdesk, since, bar.tell):
                 shelves[url].add(box, row)
                 bar.step()
-        placed = [(delivery.helpdesk(one).url, one) for one in rows]
+        placed = [(writer.helpdesk(one).url, one) for one in rows]
         gone = frozenset(_gone(placed, helpdesks, shelves, bar.tell))
     drift = reconcile(placed, shelves, gone)
     known = frozenset(one.reference for one in every)
-    drift.unknown = [one for shelf in shelves.values() for one in unclaimed(shelf, known, delivery.clock.now())]
+    drift.unknown = [one for shelf in shelves.values() for one in unclaimed(shelf, known, writer.clock.now())]
     return drift
 
 
@@ -70,9 +70,9 @@ def _exists(helpdesk: HelpDesk, number: int, told: Told) -> bool:
     return True
 
 
-def _has_row(delivery: Delivery, found: dict[str, Any], now: float) -> bool:
+def _has_row(writer: TicketWriter, found: dict[str, Any], now: float) -> bool:
     """Tell whether a reference has a row after all: it may have come while the tickets were being read."""
-    return bool(delivery.ledger.find(found["reference"], now=now))
+    return bool(writer.ledger.find(found["reference"], now=now))
 
 
 def _tell(screen: Screen, drift: Drift) -> None:

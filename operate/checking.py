@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from freshdesk_client import FreshdeskError, FreshdeskRefused, FreshdeskUnreachable
-from handoff.bootstrap import open_delivery, open_ledger
+from handoff.bootstrap import open_ledger, open_writer
 from handoff.helpdesk import HelpDesk
 from handoff.ledger import LedgerUnavailable
 from handoff.routing import MAIN_ACCOUNT, Routing
@@ -33,10 +33,10 @@ def check(args: Namespace, operator: Operator) -> int:
     settings = DeliverySettings.read(operator.environ)
     path = routing_file(operator.environ)
     text = read_file(path, "ROUTING_FILE").decode("utf-8-sig")
-    delivery = open_delivery(settings, operator.clock)
+    writer = open_writer(settings, operator.clock)
     found: list[tuple[str, Finding]] = []
-    with operator.screen.bar("Asking Freshdesk", len(delivery.helpdesks) + 1) as bar:
-        for name, helpdesk in delivery.helpdesks.items():
+    with operator.screen.bar("Asking Freshdesk", len(writer.helpdesks) + 1) as bar:
+        for name, helpdesk in writer.helpdesks.items():
             found += (
                 (name or "main", finding) for finding in _of_desk(name, helpdesk, settings.routing, text, bar.tell)
             )

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
 
-from handoff.bootstrap import open_delivery, open_ledger
+from handoff.bootstrap import open_ledger, open_writer
 from handoff.deadline import Clock
-from handoff.delivery import Delivery
 from handoff.ledger import Ledger
 from handoff.settings import DeliverySettings, LedgerAddress, read_ledger
+from handoff.writer import TicketWriter
 from operate.screen import Screen
 
 OK: Final = 0
@@ -50,8 +50,8 @@ class Operator:
         _must_be_there(address)
         return open_ledger(address)
 
-    def delivery(self, *, new_ledger: bool) -> Delivery:
-        """Build the delivery that the environment describes, the webhook secret aside.
+    def writer(self, *, new_ledger: bool) -> TicketWriter:
+        """Build the writer that the environment describes, the webhook secret aside.
 
         Args:
             new_ledger: whether the ledger's file may be made now, as for the first sweep on a new machine.
@@ -62,7 +62,7 @@ class Operator:
         settings = DeliverySettings.read(self.environ)
         if not new_ledger:
             _must_be_there(settings.ledger)
-        return open_delivery(settings, self.clock)
+        return open_writer(settings, self.clock)
 
 
 def _must_be_there(address: LedgerAddress) -> None:

@@ -7,8 +7,8 @@ from collections import Counter
 from typing import Final
 
 from handoff import transitions
-from handoff.delivery import Delivery
 from handoff.ledger import Entry, Ledger, State
+from handoff.writer import TicketWriter
 from operate.listing import rows_under, standing, summary
 from operate.operator import OK, TO_MEND, Halt, Operator
 from operate.sweeping import one_pass
@@ -24,19 +24,19 @@ def retry_rows(args: Namespace, operator: Operator) -> int:
     """Run `retry`."""
     if bool(args.reference) == args.all:
         raise Halt("retry: name a REFERENCE, or --all")
-    delivery = (
-        operator.delivery(new_ledger=False) if args.now else None
+    writer = (
+        operator.writer(new_ledger=False) if args.now else None
     )  # its settings are checked before anything is changed
-    ledger = delivery.ledger if delivery else operator.ledger()
+    ledger = writer.ledger if writer else operator.ledger()
     now = operator.clock.now()
     wanted = _wanted(args, ledger, now)
-    policy = delivery.policy if delivery else transitions.Policy()
+    policy = writer.policy if writer else transitions.Policy()
     results: list[tuple[Entry, str]] = []
     with operator.screen.bar("Making rows due", len(wanted)) as bar:
         for entry in wanted:
             results.append((entry, reopen(ledger, entry, now=now, policy=policy)))
             bar.step()
-    return _told(args, operator, results, delivery)
+    return _told(args, operator, results, writer)
 
 
 def reopen(ledger: Ledger, entry: Entry, *, now: float, policy: transitions.Policy) -> str:
@@ -62,7 +62,7 @@ def _may_be_corrected(entry: Entry) -> bool:
     return entry.state is State.REJECTED and entry.due_at is not None
 
 
-def _told(args: Namespace, operator: Operator, results: list[tuple[Entry, str]], delivery: Delivery | None) -> int:
+def _told(args: Namespace, operator: Operator, results: list[tuple[Entry, str]], writer: TicketWriter | None) -> int:
     screen, counts = operator.screen, Counter(result for _, result in results)
     if not args.now:
         screen.json([{**summary(one, operator.clock.now()), "result": result} for one, result in results])
@@ -72,17 +72,17 @@ def _told(args: Namespace, operator: Operator, results: list[tuple[Entry, str]],
             screen.say(f"{entry.reference}{' (note)' if entry.is_note else ''}: {result}{number}")
     screen.say(", ".join(f"{count} {result}" for result, count in counts.items()) if counts else "No rows to retry.")
     status = TO_MEND if counts[CHANGED] else OK
-    if delivery is not None:
-        return max(status, _swept(args, operator, [one for one, result in results if result == REOPENED], delivery))
+    if writer is not None:
+        return max(status, _swept(args, operator, [one for one, result in results if result == REOPENED], writer))
     if counts[REOPENED]:
         screen.say("The next sweep takes them. Not to wait for it: python ops.py sweep")
     return status
 
 
-def _swept(args: Namespace, operator: Operator, reopened: list[Entry], delivery: Delivery) -> int:
+def _swept(args: Namespace, operator: Operator, reopened: list[Entry], writer: TicketWriter) -> int:
     """Run a pass, and tell how the rows stand then: 1 where one of them still has no ticket."""
-    one_pass(delivery, operator.screen, args.budget)
-    found = [row for one in reopened for row in delivery.ledger.find(one.reference, now=operator.clock.now())]
+    one_pass(writer, operator.screen, args.budget)
+    found = [row for one in reopened for row in writer.ledger.find(one.reference, now=operator.clock.now())]
     touched = {(one.reference, one.entry) for one in reopened}
     waiting = [row for row in found if row.waiting and (row.reference, row.entry) in touched]
     for row in waiting:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Final, NamedTuple
 
-from handoff.delivery import Delivery
 from handoff.ledger import LedgerUnavailable, State
 from handoff.log import JSONLines, log_as_json
 from handoff.sweep import READ_MAX, SweepReport, sweep
+from handoff.writer import TicketWriter
 from operate.operator import OK, TO_MEND, Halt, Operator
 from operate.screen import Bar, Screen
 from operate.spans import span
@@ -39,24 +39,24 @@ Wait = Callable[[float], bool]  # waits so many seconds, or less when told to st
 
 def sweep_rows(args: Namespace, operator: Operator) -> int:
     """Run `sweep`."""
-    delivery = operator.delivery(new_ledger=True)
-    if args.budget <= delivery.policy.deadline_s:
-        raise Halt(f"--budget must be more than DEADLINE_S ({delivery.policy.deadline_s:g} s), what one row may take")
+    writer = operator.writer(new_ledger=True)
+    if args.budget <= writer.policy.deadline_s:
+        raise Halt(f"--budget must be more than DEADLINE_S ({writer.policy.deadline_s:g} s), what one row may take")
     if args.every is None:
-        return TO_MEND if one_pass(delivery, operator.screen, args.budget).states[State.FAILED] else OK
+        return TO_MEND if one_pass(writer, operator.screen, args.budget).states[State.FAILED] else OK
     log_as_json(platform_formats=False)
     with stopping(insist=True) as stop:  # the second signal loses nothing: a row left held is taken up after its lease
         times = Times(args.every, args.budget, stop.wait, stop.is_set)
-        repeat(delivery, operator.screen, times)
+        repeat(writer, operator.screen, times)
     return OK
 
 
-def one_pass(delivery: Delivery, screen: Screen, budget_s: float) -> SweepReport:
+def one_pass(writer: TicketWriter, screen: Screen, budget_s: float) -> SweepReport:
     """Run a pass that a person waits for, or a scheduler's log: with a bar, or with JSON lines on standard error."""
     if not screen.watched:
         log_as_json(platform_formats=False)
-    with _bar(delivery, screen) if screen.watched else nullcontext():
-        report = sweep(delivery, budget_s=budget_s)
+    with _bar(writer, screen) if screen.watched else nullcontext():
+        report = sweep(writer, budget_s=budget_s)
     screen.json(report.as_dict())
     screen.say(told(report))
     return report
@@ -71,13 +71,13 @@ class Times(NamedTuple):
     told_to_stop: Callable[[], bool] = lambda: False
 
 
-def repeat(delivery: Delivery, screen: Screen, times: Times) -> None:
+def repeat(writer: TicketWriter, screen: Screen, times: Times) -> None:
     """Run passes until told to stop, whatever a pass ends with. A ledger that is down is waited for."""
     pause_s = 0.0
     while not times.wait(pause_s):
         pause_s = times.every_s
         try:
-            report = sweep(delivery, budget_s=times.budget_s, told_to_stop=times.told_to_stop)
+            report = sweep(writer, budget_s=times.budget_s, told_to_stop=times.told_to_stop)
         except LedgerUnavailable as error:
             logger.error("ledger down while sweeping", extra={"error": str(error)})
             continue
@@ -102,9 +102,9 @@ def told(report: SweepReport) -> str:
 
 
 @contextmanager
-def _bar(delivery: Delivery, screen: Screen) -> Iterator[None]:
+def _bar(writer: TicketWriter, screen: Screen) -> Iterator[None]:
     """Show how many rows are done. The log tells of each; only what a person must see to is printed."""
-    due = len(delivery.ledger.due(delivery.clock.now(), READ_MAX))
+    due = len(writer.ledger.due(writer.clock.now(), READ_MAX))
     log = logging.getLogger("handoff")
     with screen.bar("Sweeping", due or None) as bar:
         counter = StepPerRow(bar, screen)

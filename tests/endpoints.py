@@ -35,5 +35,5 @@ def open_endpoint(url: str, folder: Path, **more: str) -> Iterator[Endpoint]:
     try:
         yield opened
     finally:
-        assert isinstance(opened.delivery.ledger, SQLiteLedger)
-        opened.delivery.ledger.close()
+        assert isinstance(opened.delivery.writer.ledger, SQLiteLedger)
+        opened.delivery.writer.ledger.close()

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from handoff.ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailab
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.routing import Routing, load_routing
 from handoff.transitions import Policy
+from handoff.writer import TicketWriter
 
 T = TypeVar("T")
 
@@ -223,14 +225,21 @@ def delivery(
     """Return a delivery to one desk; what is not named here is a field of `Policy`. Its jitter is none."""
     owners = (f"owner-{number}" for number in itertools.count(1))
     return Delivery(
-        helpdesks={"": HelpDesk(url, FreshdeskClient(transport), clock)},
-        ledger=ledger or SQLiteLedger(":memory:"),
-        routing=routing,
-        clock=clock,
-        new_owner=lambda: next(owners),
-        jitter=lambda: 0.0,
-        policy=Policy(**policy),
+        TicketWriter(
+            helpdesks={"": HelpDesk(url, FreshdeskClient(transport), clock)},
+            ledger=ledger or SQLiteLedger(":memory:"),
+            routing=routing,
+            clock=clock,
+            new_owner=lambda: next(owners),
+            jitter=lambda: 0.0,
+            policy=Policy(**policy),
+        )
     )
+
+
+def with_parts(delivery: Delivery, **parts: Any) -> Delivery:
+    """Return the delivery with other parts of its writer."""
+    return Delivery(replace(delivery.writer, **parts))
 
 
 def dynamodb_table(endpoint: str) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 from dev.simulation.around import Around
 from freshdesk_client import Listed
 from handoff.deadline import Deadline
 from handoff.delivery import Delivery
-from handoff.helpdesk import Attempt, HelpDesk, InDoubt, NotMade, Render
+from handoff.helpdesk import HelpDesk
 from handoff.inbound import Handoff
-from handoff.ledger import Claim, Entry, Ledger
-from handoff.transitions import Policy
+from handoff.ledger import Cause, Claim, Entry, Ledger
+from handoff.transitions import InDoubt, Policy, Refused, Result, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class DeskWithoutDoubt(HelpDesk):
 
     __slots__ = ()
 
-    def create(self, render: Render, deadline: Deadline, *, hold_back: bool = True) -> Attempt:
+    def create(self, fields: Mapping[str, Any], deadline: Deadline) -> Result:
         """Forget the doubt."""
-        attempt = super().create(render, deadline, hold_back=hold_back)
-        return NotMade(attempt.error) if isinstance(attempt, InDoubt) else attempt
+        result = super().create(fields, deadline)
+        return Unavailable(Cause.UNAVAILABLE, result.detail) if isinstance(result, InDoubt) else result
 
 
 class DeskWithoutLook(HelpDesk):
@@ -57,13 +57,14 @@ class DeskWithoutLook(HelpDesk):
 
 
 class DeskWithoutDropping(HelpDesk):
-    """Sends every field again that Freshdesk has refused."""
+    """Takes every refusal for one that concerns everybody, so that no plainer ticket is offered."""
 
     __slots__ = ()
 
-    def create(self, render: Render, deadline: Deadline, *, hold_back: bool = True) -> Attempt:
+    def create(self, fields: Mapping[str, Any], deadline: Deadline) -> Result:
         """Insist."""
-        return super().create(lambda _dropped: render(frozenset()), deadline, hold_back=hold_back)
+        result = super().create(fields, deadline)
+        return result._replace(of_content=False) if isinstance(result, Refused) and not result.address else result
 
 
 class DeliveryWithoutQuarantine(Delivery):
@@ -103,6 +104,6 @@ CONTROLS: Final[Mapping[str, Rig]] = {
     "wait": Rig(policy=Policy(in_doubt_wait_s=0.0)),
     "lease": Rig(policy=Policy(lease_s=0.01, in_doubt_wait_s=0.0)),
     "sweep": Rig(sweeps=False),
-    "dropping": Rig(helpdesk=DeskWithoutDropping),
+    "dropping": Rig(helpdesk=DeskWithoutDropping, policy=Policy(plainer_after_s=inf)),
     "quarantine": Rig(delivery=DeliveryWithoutQuarantine),
 }

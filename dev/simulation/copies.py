@@ -31,6 +31,7 @@ from handoff.ledger.sqlite import SQLiteLedger
 from handoff.routing import MAIN_ACCOUNT
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
+from handoff.writer import TicketWriter
 
 MOST: Final = 50
 PROCESSES: Final = 3
@@ -106,13 +107,15 @@ def _agree(heard: Sequence[tuple[int, dict[str, Any]] | None]) -> bool:
 def _delivery(url: str, ledger: Ledger) -> Delivery:
     clock, random = SystemClock(), Random()
     return Delivery(
-        helpdesks={MAIN_ACCOUNT: HelpDesk(url, FreshdeskClient(RequestsTransport(url, KEY)), clock)},
-        ledger=ledger,
-        routing=ROUTING,
-        clock=clock,
-        new_owner=lambda: f"{random.getrandbits(64):016x}",
-        jitter=random.random,
-        policy=Policy(),
+        TicketWriter(
+            helpdesks={MAIN_ACCOUNT: HelpDesk(url, FreshdeskClient(RequestsTransport(url, KEY)), clock)},
+            ledger=ledger,
+            routing=ROUTING,
+            clock=clock,
+            new_owner=lambda: f"{random.getrandbits(64):016x}",
+            jitter=random.random,
+            policy=Policy(),
+        )
     )
 
 

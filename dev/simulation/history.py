@@ -22,6 +22,7 @@ from handoff.delivery import Delivery
 from handoff.ledger import Ledger, LedgerUnavailable
 from handoff.routing import MAIN_ACCOUNT
 from handoff.sweep import BUDGET_S, SweepReport, sweep
+from handoff.writer import TicketWriter
 
 SENDER_PAUSES_S: Final = (1.0, 5.0, 30.0)
 SWEEP_EVERY_S: Final = 60.0
@@ -133,13 +134,15 @@ class History:
         transport = FaultyTransport(self.account, self.clock, self.fate, self.trace)
         helpdesk = self.plan.rig.helpdesk("https://betsur.freshdesk.com", FreshdeskClient(transport), self.clock)
         return self.plan.rig.delivery(
-            helpdesks={MAIN_ACCOUNT: helpdesk},
-            ledger=self.ledger,
-            routing=ROUTING,
-            clock=self.clock,
-            new_owner=lambda: f"{self.random.getrandbits(64):016x}",
-            jitter=self.random.random,
-            policy=self.plan.rig.policy,
+            TicketWriter(
+                helpdesks={MAIN_ACCOUNT: helpdesk},
+                ledger=self.ledger,
+                routing=ROUTING,
+                clock=self.clock,
+                new_owner=lambda: f"{self.random.getrandbits(64):016x}",
+                jitter=self.random.random,
+                policy=self.plan.rig.policy,
+            )
         )
 
     def _sweep_in(self, seconds: float) -> None:
@@ -154,7 +157,7 @@ class History:
 
     def _sweep(self) -> SweepReport | None:
         try:
-            return sweep(self._delivery(), budget_s=self.plan.sweep_budget_s)
+            return sweep(self._delivery().writer, budget_s=self.plan.sweep_budget_s)
         except Killed:
             self.kills += 1
         except LedgerUnavailable:

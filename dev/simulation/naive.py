@@ -23,7 +23,7 @@ def post_once(delivery: Delivery, body: bytes) -> tuple[int, dict[str, Any]]:
         return 422, {}
     fields = to_ticket(handoff, ROUTING.route(handoff.bot, handoff.category))
     try:
-        ticket_id = delivery.helpdesks[MAIN_ACCOUNT].client.create_ticket(fields, TIMEOUT_S)
+        ticket_id = delivery.writer.helpdesks[MAIN_ACCOUNT].client.create_ticket(fields, TIMEOUT_S)
     except FreshdeskError:
         return 503, {}
     return 201, {"status": "created", "ticket_id": ticket_id, "reference": handoff.reference}

@@ -31,6 +31,7 @@ from handoff.routing import MAIN_ACCOUNT
 from handoff.sweep import sweep
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
+from handoff.writer import TicketWriter
 
 _MOST: Final = 100
 _BUDGET_S: Final = 60.0
@@ -140,27 +141,29 @@ def _in_a_child(work: Callable[[], None]) -> bool:
 def _deliver(url: str, path: Path, number: int, *, mortal: bool = True) -> None:
     delivery = _delivery(url, path, LaterClock(0.0), Policy())
     countdown = Countdown(number if mortal else 0)
-    helpdesk = delivery.helpdesks[MAIN_ACCOUNT]
+    helpdesk = delivery.writer.helpdesks[MAIN_ACCOUNT]
     watched = HelpDesk(
         helpdesk.url, FreshdeskClient(MortalTransport(RequestsTransport(url, KEY), countdown)), helpdesk.clock
     )
-    ledger: Any = MortalLedger(delivery.ledger, countdown)
+    ledger: Any = MortalLedger(delivery.writer.ledger, countdown)
     body = body_of(number, user_email=f"persona{number}@example.com")
-    replace(delivery, helpdesks={MAIN_ACCOUNT: watched}, ledger=ledger).deliver(read_handoff(body))
+    Delivery(replace(delivery.writer, helpdesks={MAIN_ACCOUNT: watched}, ledger=ledger)).deliver(read_handoff(body))
 
 
 def _sweep(url: str, path: Path, later_s: float, policy: Policy) -> None:
-    sweep(_delivery(url, path, LaterClock(later_s), policy), budget_s=_BUDGET_S)
+    sweep(_delivery(url, path, LaterClock(later_s), policy).writer, budget_s=_BUDGET_S)
 
 
 def _delivery(url: str, path: Path, clock: SystemClock, policy: Policy) -> Delivery:
     random = Random()
     return Delivery(
-        helpdesks={MAIN_ACCOUNT: HelpDesk(url, FreshdeskClient(RequestsTransport(url, KEY)), clock)},
-        ledger=SQLiteLedger(path),
-        routing=ROUTING,
-        clock=clock,
-        new_owner=lambda: f"{random.getrandbits(64):016x}",
-        jitter=random.random,
-        policy=policy,
+        TicketWriter(
+            helpdesks={MAIN_ACCOUNT: HelpDesk(url, FreshdeskClient(RequestsTransport(url, KEY)), clock)},
+            ledger=SQLiteLedger(path),
+            routing=ROUTING,
+            clock=clock,
+            new_owner=lambda: f"{random.getrandbits(64):016x}",
+            jitter=random.random,
+            policy=policy,
+        )
     )

@@ -22,7 +22,7 @@ from werkzeug.wrappers import Response
 
 from dev.local_freshdesk.tied import tie_to
 from dev.simulation.endpoints import open_endpoint
-from handoff.bootstrap import open_delivery
+from handoff.bootstrap import open_writer
 from handoff.delivery import Delivery
 from handoff.ledger import LedgerUnavailable
 from handoff.ledger.sqlite import SQLiteLedger
@@ -45,12 +45,14 @@ def main() -> None:
     parser.add_argument("--forgetful", action="store_true", help="a control: every child begins with an empty ledger")
     said = parser.parse_args()
     settings, parent = Settings.read(os.environ), os.getpid()
-    delivery = open_delivery(settings)
-    delivery = replace(delivery, policy=replace(delivery.policy, lease_s=said.lease))
+    delivery = Delivery(open_writer(settings))
+    delivery = Delivery(replace(delivery.writer, policy=replace(delivery.writer.policy, lease_s=said.lease)))
     work = _serving(delivery) if said.role == "function" else lambda: sweep_for_ever(delivery)
     for number in itertools.count():
         if said.forgetful:
-            delivery = replace(delivery, ledger=SQLiteLedger(f"{settings.ledger.name}.{parent}.{number}"))
+            delivery = Delivery(
+                replace(delivery.writer, ledger=SQLiteLedger(f"{settings.ledger.name}.{parent}.{number}"))
+            )
             work = _serving(delivery, _LISTENING[0]) if said.role == "function" else work
         child = os.fork()
         if child == 0:
@@ -85,7 +87,7 @@ def sweep_for_ever(delivery: Delivery) -> NoReturn:
     """Run one pass after the other."""
     while True:
         with suppress(LedgerUnavailable):
-            sweep(delivery, budget_s=SWEEP_BUDGET_S)
+            sweep(delivery.writer, budget_s=SWEEP_BUDGET_S)
         time.sleep(SWEEP_PAUSE_S)
 
 

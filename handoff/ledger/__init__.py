@@ -41,6 +41,22 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class Cause(StrEnum):
+    """Why a row still waits: because of the account, which concerns every row, or because of itself."""
+
+    NONE = ""
+    UNAVAILABLE = "unavailable"  # the account does not answer, or there was no time left
+    RATE_LIMIT = "rate-limit"
+    ACCOUNT = "account"  # everybody is refused: a wrong key, a suspended account
+    IN_DOUBT = "in-doubt"  # no certain answer to a POST, or no complete look
+    REFUSED = "refused"  # its own content
+    INVALID = "invalid"  # its own fields: the person may correct it
+    WAITING = "waiting"  # for the end of the doubt, for a slot of the person's hour, for another row
+
+
+_OF_THE_ACCOUNT: Final = frozenset({Cause.UNAVAILABLE, Cause.RATE_LIMIT, Cause.ACCOUNT, Cause.IN_DOUBT})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One row: a handoff, or a note (`entry` = the handoff's key, `#`, the fingerprint of the new words)."""
@@ -71,7 +87,11 @@ class Entry:
     ticket_id: int | None = None
     refused: bool = False  # it came with faults: what there is of it, under the fallback requester if need be
     over_limit: bool = False  # past the person's hourly bound: joins their open ticket as a note
-    error: str = ""  # why the last attempt ended as it did; a code, never text of the person
+    cause: Cause = Cause.NONE
+    dropped: tuple[str, ...] = ()  # the fields that Freshdesk refused; the ticket was made without them
+    refused_field: str = ""  # `email` or `phone`, where Freshdesk refuses the person's
+    rung: int = 0  # how plain the next ticket is to be; see `ticket.to_ticket`
+    error: str = ""  # for the log and the operator, read back by nobody: a code, never text of the person
 
     @property
     def is_note(self) -> bool:
@@ -82,6 +102,11 @@ class Entry:
     def counts(self) -> bool:
         """Tell whether this row is about to become a ticket, and so takes a place of its person's hour."""
         return self.state is State.CREATING and not self.is_note
+
+    @property
+    def waits_for_account(self) -> bool:
+        """Return True if the row waits for the help desk account, not because of its own content."""
+        return self.state in {State.NOT_CREATED, State.IN_DOUBT} and self.cause in _OF_THE_ACCOUNT
 
     @property
     def look_from(self) -> float:
@@ -95,14 +120,19 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row's fields that hold something, as plain values."""
-        told = ((stored, getattr(self, name)) for stored, name in _READ.items())
-        return {name: value for name, value in told if value is not None and value is not False and value != ""}
+        values = ((stored, getattr(self, name)) for stored, name in _READ.items())
+        return {
+            name: value
+            for name, value in values
+            if value not in (None, "", ()) and value is not False and (name != "rung" or value)
+        }
 
     @staticmethod
     def from_dict(row: dict[str, Any]) -> Entry:
         """Read what `to_dict` gave; fields this version does not know are passed over."""
         known = {_READ[stored]: value for stored, value in row.items() if stored in _READ}
-        return Entry(**{**known, "state": State(known["state"])})
+        fields = {**known, **_cause_of(known), "state": State(known["state"])}
+        return Entry(**{**fields, "dropped": tuple(fields.get("dropped", ()))})
 
     def to_json(self) -> str:
         """Return the row as JSON."""
@@ -116,7 +146,30 @@ class Entry:
 
 _NAMES: Final = tuple(f.name for f in fields(Entry))
 _STORED: Final = {"account": "desk", "over_limit": "crowded"}  # rows of 1.0.0 have these names
+_OWN_ERRORS: Final = ("refused: 400", "refused: fallback_requester", "note: 400", "note: 404", "note: 405")
 _READ: Final = {_STORED.get(name, name): name for name in _NAMES}
+
+
+def _cause_of(known: dict[str, Any]) -> dict[str, Any]:
+    """Return cause, dropped and refused_field of a row; 1.0.0 had them only in its `error` text."""
+    error, state = str(known.get("error", "")), known["state"]
+    found: dict[str, Any] = {"cause": Cause(known.get("cause", ""))}
+    if "cause" in known or not error:
+        return found
+    if error.startswith("without: "):
+        found["dropped"] = error.removeprefix("without: ").split(", ")
+    elif state == State.REJECTED:
+        field = error.removeprefix("refused: ")
+        found = {"cause": Cause.INVALID, "refused_field": field if field in {"email", "phone"} else ""}
+    elif error.startswith(_OWN_ERRORS):
+        found["cause"] = Cause.REFUSED
+    elif error in {"crowded", "waiting", "invalid-handoff"}:
+        found["cause"] = Cause.WAITING
+    elif error.startswith("refused: "):
+        found["cause"] = Cause.ACCOUNT
+    else:
+        found["cause"] = Cause.IN_DOUBT if state == State.IN_DOUBT else Cause.UNAVAILABLE
+    return found
 
 
 def read_row(text: str) -> Entry:

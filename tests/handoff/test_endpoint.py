@@ -40,7 +40,7 @@ def said(reply: Reply) -> Any:
 
 def kept(endpoint: Endpoint) -> list[tuple[str, bool]]:
     """Return the state of each row of the ledger, and whether it is a refused request's."""
-    return [(str(entry.state), entry.refused) for entry in endpoint.delivery.ledger.each()]
+    return [(str(entry.state), entry.refused) for entry in endpoint.delivery.writer.ledger.each()]
 
 
 def test_a_handoff_becomes_a_ticket(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
@@ -295,7 +295,7 @@ def test_asking_takes_the_secret_too(endpoint: Endpoint) -> None:
 
 def break_ledger(endpoint: Endpoint, folder: Path) -> None:
     """Take the folder of the ledger away, so that no file can be opened there."""
-    endpoint.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's; the protocol has none
+    endpoint.delivery.writer.ledger.close()  # type: ignore[attr-defined]  # SQLite's; the protocol has none
     shutil.rmtree(folder)
 
 
@@ -338,7 +338,7 @@ def test_the_entry_points_serve_the_function_of_the_environment(
     main = runpy.run_path(str(ROOT / "main.py"))
     assert main["create_ticket"](request(authorization=None)).status == 401
     assert main["sweep_once"](1.0).as_dict()["waiting"] == 0
-    main["ENDPOINT"].delivery.ledger.close()
+    main["ENDPOINT"].delivery.writer.ledger.close()
 
 
 def test_the_start_names_version_and_commit(caplog: pytest.LogCaptureFixture) -> None:

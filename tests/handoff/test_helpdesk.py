@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +19,9 @@ from freshdesk_client import (
     Request,
 )
 from handoff.deadline import Deadline, SystemClock
-from handoff.helpdesk import Attempt, HelpDesk, Made, NotMade, is_ticket_of
+from handoff.helpdesk import HelpDesk, is_ticket_of
+from handoff.ledger import Cause
+from handoff.transitions import Unavailable
 from tests.ledger_factories import NOW, FakeFreshdesk, VirtualClock, answer, busy
 
 UNKNOWN = OutcomeUnknown("time-out")
@@ -55,21 +56,6 @@ class Shelf:
         subject = f"x [{REFERENCE}]" if number == self.at else "x"
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.made_at(number)))
         return {"id": number + 1, "subject": subject, "status": 2, "created_at": moment}
-
-
-class Nested:
-    """A desk at which something else happens while a call is under way."""
-
-    def __init__(self, fake: FakeFreshdesk, headers: dict[str, str]) -> None:
-        self.fake = fake
-        self.fake.headers = headers
-        self.meanwhile: Callable[[], None] | None = None
-
-    def __call__(self, request: Request, timeout_s: float) -> Answer:
-        """Answer, after what happens in between."""
-        if self.meanwhile:
-            self.meanwhile()
-        return self.fake(request, timeout_s)
 
 
 def desk_of(transport: Any, clock: VirtualClock) -> HelpDesk:
@@ -125,7 +111,7 @@ def test_a_closed_desk_is_not_called() -> None:
     fake = FakeFreshdesk(clock, busy(100.0))
     freshdesk = desk_of(fake, clock)
     for _ in range(2):
-        assert freshdesk.create(lambda _dropped: {}, turn_on(clock)) == NotMade("busy", 100.0)
+        assert freshdesk.create({}, turn_on(clock)) == Unavailable(Cause.RATE_LIMIT, "busy", 100.0)
     assert fake.posts == 1
     clock.time += 90.0
     assert freshdesk.closed_for_s == 10.0
@@ -138,8 +124,8 @@ def test_a_limit_is_waited_out_if_the_deadline_allows(wait: float) -> None:
     """Up to the moment where a POST and its look would no longer fit."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, busy(wait))
-    attempt = desk_of(fake, clock).create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
-    assert isinstance(attempt, NotMade) == (wait > 8.5)
+    attempt = desk_of(fake, clock).create({"email": "a@example.com"}, turn_on(clock))
+    assert isinstance(attempt, Unavailable) == (wait > 8.5)
     assert fake.timeouts[-1] == pytest.approx(1.0 if wait == 8.5 else 9.5)
 
 
@@ -170,70 +156,6 @@ def test_a_call_that_tells_no_limit_does_not_renew_it() -> None:
         fake.headers = {}
         clock.time += 40.0
     assert freshdesk.has_headroom
-
-
-def nested(
-    freshdesk: HelpDesk, clock: VirtualClock, transport: Nested, depth: int, *, hold_back: bool = True
-) -> list[Attempt]:
-    """Return what becomes of so many calls that begin while the ones before are under way; the last one first."""
-    made: list[Attempt] = []
-
-    def attempt(left: int) -> None:
-        transport.meanwhile = (lambda: attempt(left - 1)) if left > 1 else None
-        made.append(freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock), hold_back=hold_back))
-
-    attempt(depth)
-    return made
-
-
-@pytest.mark.parametrize(
-    ("remaining", "seconds", "called"),
-    [(249.0, 0.0, 3), (240.0, 60.0, 3), (255.0, 0.0, 5), (256.0, 0.0, 6), (249.0, 60.1, 6)],
-)
-def test_the_last_tickets_of_a_minute_are_not_asked_for_all_at_once(
-    remaining: float, seconds: float, called: int
-) -> None:
-    """Of 400 calls 160 may be tickets: with nine left three find out, with 15 five; a minute later it is forgotten."""
-    clock = VirtualClock()
-    transport = Nested(FakeFreshdesk(clock), {"x-ratelimit-total": "400.0", "x-ratelimit-remaining": f"{remaining}"})
-    freshdesk = desk_of(transport, clock)
-    freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
-    clock.time += seconds
-    attempts = nested(freshdesk, clock, transport, 6)
-    assert transport.fake.posts == 1 + called
-    assert attempts.count(NotMade("busy")) == (called < 6)
-    assert sum(isinstance(one, Made) for one in attempts) == called
-
-
-def test_what_cannot_be_made_later_is_not_held_back() -> None:
-    """With nothing left of the minute, as far as one knows, it is asked for all the same."""
-    clock = VirtualClock()
-    transport = Nested(FakeFreshdesk(clock), {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"})
-    freshdesk = desk_of(transport, clock)
-    freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
-    attempts = nested(freshdesk, clock, transport, 6, hold_back=False)
-    assert all(isinstance(one, Made) for one in attempts)
-
-
-def test_who_does_not_ask_otherwise_is_held_back() -> None:
-    """With three calls under way and nothing left of the minute."""
-    clock = VirtualClock()
-    fake = FakeFreshdesk(clock)
-    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"}
-    freshdesk = desk_of(fake, clock)
-    freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock))
-    with freshdesk.client.meter.call(), freshdesk.client.meter.call(), freshdesk.client.meter.call():
-        assert freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) == NotMade("busy")
-
-
-def test_calls_one_after_the_other_are_never_held_back() -> None:
-    """Nobody else finds out."""
-    clock = VirtualClock()
-    fake = FakeFreshdesk(clock)
-    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "0.0"}
-    freshdesk = desk_of(fake, clock)
-    attempts = [freshdesk.create(lambda _dropped: {"email": "a@example.com"}, turn_on(clock)) for _ in range(9)]
-    assert all(isinstance(one, Made) for one in attempts)
 
 
 # Looking

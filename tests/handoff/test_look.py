@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
-from handoff.helpdesk import BadAddress, NotMade
+from handoff.ledger import Cause
+from handoff.transitions import Refused, Unavailable
 from tests.handoff.test_helpdesk import REFERENCE, SKEW_S, Shelf, desk_of, turn_on
 from tests.ledger_factories import NOW, FakeFreshdesk, VirtualClock, answer, refusal
 
@@ -158,8 +159,8 @@ def test_a_refused_connection_is_tried_again_after_half_a_second(seconds: float,
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.always = FreshdeskUnreachable("refused")
-    attempt = desk_of(fake, clock).create(lambda _dropped: {"email": EMAIL}, turn_on(clock, seconds))
-    assert attempt == NotMade("unreachable")
+    attempt = desk_of(fake, clock).create({"email": EMAIL}, turn_on(clock, seconds))
+    assert attempt == Unavailable(Cause.UNAVAILABLE, "unreachable")
     assert (fake.posts, sum(clock.slept)) == (posts, 0.5 * (posts - 1))
 
 
@@ -167,25 +168,24 @@ def test_without_time_nothing_is_posted() -> None:
     """Nobody is told to come again at a certain time, and no person has to act."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
-    assert desk_of(fake, clock).create(lambda _dropped: {}, turn_on(clock, 3.4)) == NotMade(
-        "no-time", None, alarming=False
-    )
+    assert desk_of(fake, clock).create({}, turn_on(clock, 3.4)) == Unavailable(Cause.UNAVAILABLE, "no-time")
     assert fake.calls == []
 
 
 # Refusals, and open tickets
 
 
-def test_a_refusal_that_nothing_mends_is_alarming() -> None:
-    """A wrong key, or a fault in an address that the ticket does not have: a person must act."""
+def test_a_refusal_says_whom_it_concerns() -> None:
+    """Everybody (a wrong key), the content, or an address that the ticket has."""
     clock = VirtualClock()
-    fake = FakeFreshdesk(clock, answer(401), refusal("phone"), refusal("email"))
+    fake = FakeFreshdesk(clock, answer(401), refusal("phone"), refusal("email"), answer(409))
     freshdesk = desk_of(fake, clock)
-    attempts = [freshdesk.create(lambda _dropped: {"email": EMAIL}, turn_on(clock)) for _ in range(3)]
-    assert attempts == [
-        NotMade("refused: 401", alarming=True),
-        NotMade("refused: 400 phone: invalid_value", alarming=True),
-        BadAddress("email"),
+    results = [freshdesk.create({"email": EMAIL}, turn_on(clock)) for _ in range(4)]
+    assert results == [
+        Refused("401", of_content=False),
+        Refused("400 phone: invalid_value", frozenset({"phone"})),
+        Refused("400 email: invalid_value", frozenset({"email"}), "email"),
+        Refused("409"),
     ]
 
 

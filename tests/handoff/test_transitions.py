@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from handoff import transitions
-from handoff.helpdesk import BadAddress, InDoubt, Made, NotMade
 from handoff.inbound import Handoff
-from handoff.ledger import ROW_LIFETIME_S, Entry, State
+from handoff.ledger import ROW_LIFETIME_S, Cause, Entry, State
 from handoff.routing import Route
-from handoff.transitions import BACKOFF_MAX_S, Policy
+from handoff.transitions import BACKOFF_MAX_S, Created, InDoubt, Policy, Refused, Unavailable
 from tests.factories import EMAIL, PHONE, handoff, route
 from tests.ledger_factories import NOW, entry
 
@@ -82,7 +81,7 @@ def test_a_note_is_a_row_of_its_own() -> None:
 
 def test_a_ticket_ends_the_waiting_and_the_data() -> None:
     """With the ticket there, the person's data goes, and the row lives as long as its key holds."""
-    row = settled(replace(claimed(), doubt_since=NOW, attempts=2, lifetime_s=50.0), Made(7))
+    row = settled(replace(claimed(), doubt_since=NOW, attempts=2, lifetime_s=50.0), Created(7))
     assert (row.state, row.ticket_id, row.error, row.attempts) == (State.CREATED, 7, "", 3)
     assert (row.handoff, row.due_at, row.doubt_since, row.expires_at) == ("", None, None, LATER + 50.0)
     assert row.version == claimed().version + 1
@@ -92,12 +91,29 @@ def test_a_ticket_ends_the_waiting_and_the_data() -> None:
 
 def test_a_ticket_remembers_what_it_went_without() -> None:
     """The fields that Freshdesk would not take are named, in order."""
-    assert settled(claimed(), Made(7, frozenset({"type", "group_id"}))).error == "without: group_id, type"
+    row = settled(claimed(), Created(7, frozenset({"type", "group_id"}), 1))
+    assert (row.dropped, row.rung, row.error) == (("group_id", "type"), 1, "without: group_id, type")
+
+
+@pytest.mark.parametrize(
+    ("result", "cause", "wait_s"),
+    [
+        (Refused("409"), Cause.REFUSED, 15.0),
+        (Refused("409", rung=3), Cause.REFUSED, 15.0),
+        (Refused("409", rung=4), Cause.REFUSED, 3600.0),
+        (Refused("401", of_content=False), Cause.ACCOUNT, 15.0),
+    ],
+)
+def test_a_refusal_is_tried_again_and_the_plainest_ticket_hourly(result: Refused, cause: Cause, wait_s: float) -> None:
+    """A refusal of everybody ends when the account is mended; of the plainest ticket, when Freshdesk changes."""
+    row = settled(claimed(), result)
+    assert (row.state, row.cause, row.due_at) == (State.NOT_CREATED, cause, LATER + wait_s)
+    assert (row.rung, row.error) == (result.rung, f"refused: {result.detail}")
 
 
 def test_what_was_not_made_is_tried_again() -> None:
     """Certainly no ticket: due after the back-off, and no doubt is left."""
-    row = settled(entry(doubt_since=NOW, attempts=3), NotMade("unreachable"))
+    row = settled(entry(doubt_since=NOW, attempts=3), Unavailable(Cause.UNAVAILABLE, "unreachable"))
     assert (row.state, row.due_at, row.doubt_since) == (State.NOT_CREATED, LATER + 120.0, None)
     assert (row.error, row.attempts) == ("unreachable", 4)
 
@@ -105,8 +121,10 @@ def test_what_was_not_made_is_tried_again() -> None:
 @pytest.mark.parametrize(("wait", "due"), [(34.0, 34.0), (0.0, 0.0), (3600.0, 3600.0)])
 def test_what_freshdesk_asks_for_is_what_it_gets(wait: float, due: float) -> None:
     """`Retry-After` rules over the back-off, spread a little."""
-    assert settled(entry(attempts=9), NotMade("busy", wait)).due_at == LATER + due
-    assert settled(entry(attempts=9), NotMade("busy", wait), jitter=0.5).due_at == LATER + due + 2.5
+    assert settled(entry(attempts=9), Unavailable(Cause.RATE_LIMIT, "busy", wait)).due_at == LATER + due
+    assert (
+        settled(entry(attempts=9), Unavailable(Cause.RATE_LIMIT, "busy", wait), jitter=0.5).due_at == LATER + due + 2.5
+    )
 
 
 def test_doubt_is_dated() -> None:
@@ -118,7 +136,7 @@ def test_doubt_is_dated() -> None:
 
 def test_a_refused_address_moves_where_the_agent_reads_it() -> None:
     """The person may correct it; if not, the ticket goes out without it, and the agent still sees it."""
-    row = settled(replace(claimed(user_phone=PHONE), doubt_since=NOW), BadAddress("email"))
+    row = settled(replace(claimed(user_phone=PHONE), doubt_since=NOW), Refused("400 email", address="email"))
     kept = Handoff.from_json(row.handoff)
     assert (row.state, row.refused, row.due_at, row.doubt_since) == (State.REJECTED, True, LATER + 900.0, None)
     assert (row.error, row.attempts) == ("refused: email", 1)
@@ -127,7 +145,9 @@ def test_a_refused_address_moves_where_the_agent_reads_it() -> None:
 
 def test_an_inconclusive_look_leaves_the_doubt_as_old_as_it_was() -> None:
     """Waiting on never makes a doubt younger: else it would never end."""
-    row = transitions.postponed(entry(doubt_since=NOW, state=State.CREATING), until=LATER, error="waiting")
+    row = transitions.postponed(
+        entry(doubt_since=NOW, state=State.CREATING), until=LATER, cause=Cause.WAITING, error="waiting"
+    )
     assert (row.state, row.doubt_since, row.due_at, row.error) == (State.IN_DOUBT, NOW, LATER, "waiting")
     assert (row.attempts, row.version) == (1, 2)
 
@@ -221,5 +241,7 @@ def test_a_rows_life_is_thirty_days() -> None:
 )
 def test_words_that_could_not_be_added_are_tried_again(state: State, after: State) -> None:
     """The row stays what it is, one attempt older; it never turns into one that is posted as a ticket by mistake."""
-    row = transitions.unmade(entry(state=state, attempts=3), until=LATER, error="note: time-out")
+    row = transitions.unmade(
+        entry(state=state, attempts=3), until=LATER, cause=Cause.UNAVAILABLE, error="note: time-out"
+    )
     assert (row.state, row.attempts, row.due_at, row.error) == (after, 4, LATER, "note: time-out")

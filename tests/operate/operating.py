@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import ops
 from dev.local_freshdesk import LocalFreshdesk
-from handoff.bootstrap import open_delivery
+from handoff.bootstrap import open_writer
 from handoff.delivery import Delivery
 from handoff.inbound import read_handoff
 from handoff.ledger import ROW_LIFETIME_S, Entry, Ledger, State
@@ -54,7 +54,7 @@ class Station:
 
     def delivery(self) -> Delivery:
         """Return the function's delivery, with these settings."""
-        return open_delivery(DeliverySettings.read(self.environ), self.clock)
+        return Delivery(open_writer(DeliverySettings.read(self.environ), self.clock))
 
     def deliver(self, number: int = 1, **fields: Any) -> Outcome:
         """Deliver a handoff of its own, as the function does."""

@@ -229,6 +229,6 @@ def test_a_ticket_that_may_not_be_read_is_not_called_missing(station: Station) -
         return answer(403, {}) if "/tickets/77" in request.path else answer(200, [])
 
     delivery = station.delivery()
-    delivery.helpdesks[""].client = FreshdeskClient(lambda request, _timeout_s: reply(request))
+    delivery.writer.helpdesks[""].client = FreshdeskClient(lambda request, _timeout_s: reply(request))
     with pytest.raises(FreshdeskRefused):
-        compared(delivery, Screen(io.StringIO(), io.StringIO(), as_json=False), station.rows(), 0.0)
+        compared(delivery.writer, Screen(io.StringIO(), io.StringIO(), as_json=False), station.rows(), 0.0)

@@ -18,7 +18,7 @@ from handoff.sweep import SweepReport
 from operate.screen import Screen
 from operate.stopping import stopping
 from operate.sweeping import StepPerRow, Times, one_pass, repeat, told
-from tests.ledger_factories import FaultyLedger
+from tests.ledger_factories import FaultyLedger, with_parts
 from tests.operate.operating import Station
 
 
@@ -105,7 +105,7 @@ def passes(delivery: Delivery, answers: Iterator[bool], *, as_json: bool = False
         pauses.append(seconds)
         return next(answers)
 
-    repeat(delivery, Screen(out, out, as_json=as_json), Times(30.0, 45.0, wait))
+    repeat(delivery.writer, Screen(out, out, as_json=as_json), Times(30.0, 45.0, wait))
     return out.getvalue(), pauses
 
 
@@ -137,7 +137,7 @@ def test_a_pass_that_ran_out_of_time_is_followed_at_once(station: Station) -> No
             clock.time += 40
             return super().replace(*rows)  # type: ignore[arg-type]
 
-    object.__setattr__(slow, "ledger", SlowLedger(slow.ledger))
+    slow = with_parts(slow, ledger=SlowLedger(slow.writer.ledger))
     _, pauses = passes(slow, waits(2))
     assert pauses == [0.0, 0.0, 30.0]
 
@@ -147,8 +147,8 @@ def test_a_ledger_that_is_down_is_waited_for(station: Station, caplog: pytest.Lo
     now = station.clock.now()
     station.has(state=State.NOT_CREATED, due_at=now - 1, give_up_at=now - 1)
     delivery = station.delivery()
-    ledger = FaultyLedger(delivery.ledger)
-    object.__setattr__(delivery, "ledger", ledger)
+    ledger = FaultyLedger(delivery.writer.ledger)
+    delivery = with_parts(delivery, ledger=ledger)
 
     def down_for_a_pass() -> Iterator[bool]:
         ledger.always = "before"
@@ -173,7 +173,7 @@ def test_a_pass_that_breaks_does_not_end_the_loop(station: Station, caplog: pyte
         def tidy(self, _now: float) -> None:
             raise ZeroDivisionError("secret")
 
-    object.__setattr__(delivery, "ledger", BrokenLedger(delivery.ledger))
+    delivery = with_parts(delivery, ledger=BrokenLedger(delivery.writer.ledger))
     logging.getLogger("handoff").addHandler(caplog.handler)
     try:
         _, pauses = passes(delivery, waits(2))
@@ -203,7 +203,7 @@ def test_a_watched_pass_shows_a_bar_instead_of_the_log(station: Station) -> None
     before = (log.level, log.propagate, list(log.handlers))
     station.has(1, state=State.NOT_CREATED, due_at=now - 1, give_up_at=now - 1)
     out, err = io.StringIO(), Terminal()
-    one_pass(station.delivery(), Screen(out, err, as_json=False), 45.0)
+    one_pass(station.delivery().writer, Screen(out, err, as_json=False), 45.0)
     assert out.getvalue() == "Swept: 1 given up\n"
     assert "Sweeping" in err.getvalue()
     assert '"message": "given up"' in err.getvalue()

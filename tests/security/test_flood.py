@@ -12,6 +12,7 @@ from dev.local_freshdesk import LocalFreshdesk
 from handoff import sweep
 from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import EMAIL, request
+from tests.ledger_factories import with_parts
 
 FLOOD = 60
 OTHERS = 10
@@ -35,12 +36,12 @@ def test_one_address_gets_five_tickets_an_hour(endpoint: Endpoint, freshdesk: Lo
     person = {ticket["requester_id"] for ticket in freshdesk.tickets() if references[0] in ticket["subject"]}.pop()
     mine = [ticket for ticket in freshdesk.tickets() if ticket["requester_id"] == person]
     assert (len(mine), len(freshdesk.tickets())) == (5, 5 + OTHERS)
-    sweep.sweep(endpoint.delivery, budget_s=60.0)
+    sweep.sweep(endpoint.delivery.writer, budget_s=60.0)
     notes = [note["body"] for ticket in mine for note in freshdesk.notes(ticket["id"])]
     assert len(notes) == FLOOD - 5
     told = [ticket["subject"] for ticket in mine] + notes
     assert [reference for reference in references if sum(reference in text for text in told) != 1] == []
-    assert {str(entry.state) for entry in endpoint.delivery.ledger.each()} == {"created"}
+    assert {str(entry.state) for entry in endpoint.delivery.writer.ledger.each()} == {"created"}
 
 
 @pytest.mark.parametrize("address", [EMAIL.upper(), f"  {EMAIL} "])
@@ -54,6 +55,6 @@ def test_another_spelling_is_the_same_address(endpoint: Endpoint, freshdesk: Loc
 def test_without_the_bound_every_handoff_is_a_ticket(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """The control: with a bound of a thousand the flood makes a ticket each."""
     with open_endpoint(freshdesk.url, tmp_path) as opened:
-        open_door = replace(opened.delivery, policy=replace(opened.delivery.policy, tickets_an_hour=1000))
+        open_door = with_parts(opened.delivery, policy=replace(opened.delivery.writer.policy, tickets_an_hour=1000))
         flood(Endpoint(open_door, opened._secrets, opened._messages), 20)  # noqa: SLF001 -- the parts of a real one
     assert len(freshdesk.tickets()) == 20 + OTHERS

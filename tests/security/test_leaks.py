@@ -63,7 +63,7 @@ def everything(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> Iterator[Reply]
         fresh = {"message_id": f"w{number}", "user_email": EMAIL if number < 3 else f"{number}{EMAIL}"}
         yield endpoint(request(raw=json.dumps(body(**fresh, user_phone=PHONE, otro=NAME)).encode()))
         freshdesk.weather("healthy")
-        sweep.sweep(endpoint.delivery, budget_s=13.0)
+        sweep.sweep(endpoint.delivery.writer, budget_s=13.0)
     yield endpoint(request(reason=f"otras palabras de {NAME}"))
     yield endpoint(request(reason=f"más palabras de {NAME}"))
     for name, wrong in (("user_email", f"{NAME}@"), ("user_phone", NAME), ("category", [NAME]), ("reason", {NAME: 1})):
@@ -111,7 +111,7 @@ def test_the_search_would_find_a_leak() -> None:
 def test_no_page_of_an_error_leaks(tmp_path: Path) -> None:
     """What the server itself says when everything is down: our problem, and no traceback."""
     with open_endpoint("http://127.0.0.1:9", tmp_path) as endpoint:
-        endpoint.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
+        endpoint.delivery.writer.ledger.close()  # type: ignore[attr-defined]  # SQLite's
         (tmp_path / "handoffs.db").unlink(missing_ok=True)
         (tmp_path / "handoffs.db").mkdir()
         reply = endpoint(request())

@@ -68,7 +68,7 @@ def test_strangers_get_nothing(endpoint: Endpoint, freshdesk: LocalFreshdesk) ->
     told = {header: endpoint(from_stranger(header)).status for header in (*HEADERS, None)}
     assert {header for header, status in told.items() if status != 401} == set()
     assert {endpoint(from_stranger(header, "GET")).status for header in HEADERS[::7]} == {401}
-    assert (freshdesk.calls, list(endpoint.delivery.ledger.each())) == ([], [])
+    assert (freshdesk.calls, list(endpoint.delivery.writer.ledger.each())) == ([], [])
 
 
 def test_the_right_header_would_read_the_body(endpoint: Endpoint) -> None:

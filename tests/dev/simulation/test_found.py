@@ -29,6 +29,8 @@ from handoff.responses import Status
 from handoff.routing import MAIN_ACCOUNT
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
+from handoff.writer import TicketWriter
+from tests.ledger_factories import with_parts
 
 UNLIMITED = Limits(total=10**6, create=10**6, lists=10**6)
 
@@ -45,8 +47,9 @@ class World:
         freshdesk = HelpDesk("https://betsur.freshdesk.com", FreshdeskClient(self._send), self.clock)
         helpdesks = {MAIN_ACCOUNT: freshdesk}
         rule: dict[str, Any] = {"helpdesks": helpdesks, "ledger": self.ledger, "clock": self.clock, **parts}
+        owners = map(str, range(1000))
         self.rule = Delivery(
-            routing=ROUTING, new_owner=iter(map(str, range(1000))).__next__, jitter=lambda: 0.0, policy=Policy(), **rule
+            TicketWriter(routing=ROUTING, new_owner=owners.__next__, jitter=lambda: 0.0, policy=Policy(), **rule)
         )
 
     def _send(self, request: Request, timeout_s: float) -> Answer:
@@ -69,8 +72,8 @@ class World:
 
     def advance(self, handoff: Handoff, *, after: float = 0.0) -> Entry | None:
         """Let the sweep take up the handoff's row."""
-        recovery = Recovery(self.rule)
-        done = self.do(lambda: recovery.advance(self.row(handoff), LookByAddress(self.rule)), after=after)
+        recovery = Recovery(self.rule.writer)
+        done = self.do(lambda: recovery.advance(self.row(handoff), LookByAddress(self.rule.writer)), after=after)
         return done if isinstance(done, Entry) else None
 
 
@@ -111,7 +114,7 @@ def test_a_ledger_that_refuses_connections_does_not_colour_a_lost_answer(tmp_pat
         freshdesk = HelpDesk(stand_in.url, FreshdeskClient(RequestsTransport(stand_in.url, "key")), clock)
         ledger = DownForGood(SQLiteLedger(tmp_path / "handoffs.db"))
         stand_in.weather("answer-lost", times=1, only="create", seconds=0)
-        outcome = replace(world.rule, helpdesks={MAIN_ACCOUNT: freshdesk}, ledger=ledger, clock=clock).deliver(
+        outcome = with_parts(world.rule, helpdesks={MAIN_ACCOUNT: freshdesk}, ledger=ledger, clock=clock).deliver(
             read_handoff(body_of(1))
         )
         assert len(stand_in.tickets()) == 1
@@ -121,7 +124,7 @@ def test_a_ledger_that_refuses_connections_does_not_colour_a_lost_answer(tmp_pat
 def test_what_was_posted_without_the_ledger_is_kept_once_it_is_back() -> None:
     """The next copy hears of the same ticket, and is not a second one."""
     world = World()
-    rule = replace(world.rule, ledger=DownForAWhile(world.ledger))
+    rule = with_parts(world.rule, ledger=DownForAWhile(world.ledger))
     handoff = read_handoff(body_of(1))
     first = world.do(lambda: rule.deliver(handoff))
     again = world.do(lambda: rule.deliver(handoff))
@@ -134,18 +137,18 @@ def test_a_look_without_an_address_ends_however_many_tickets_followed() -> None:
     world = World()
     handoff = read_handoff(body_of(1, user_email=None, user_phone="+54 9 11 5555-0000"))
     world.fails = lambda request: request.method == "GET"
-    world.do(lambda: world.rule.create(_claimed(world, handoff), world.rule.deadline()))
+    world.do(lambda: world.rule.writer.create_ticket(_claimed(world, handoff), handoff, world.rule.writer.deadline()))
     world.fails = lambda request: request.method == "POST"
     fields = {"subject": "another", "email": "a@example.com", "status": 2}
     world.clock.run(world.clock.elapsed_s + 1200)
     for _ in range(6000):
         world.freshdesk._create(fields)  # noqa: SLF001 -- six thousand by hand, without their requests
     world.timeouts.clear()
-    freshdesk = world.rule.helpdesks[MAIN_ACCOUNT]
+    freshdesk = world.rule.writer.helpdesks[MAIN_ACCOUNT]
     since = world.row(handoff).look_from
     found = world.do(
         lambda: freshdesk.look(
-            handoff.reference, world.rule.deadline(), email="", since=since, until=since + 600, everywhere=True
+            handoff.reference, world.rule.writer.deadline(), email="", since=since, until=since + 600, everywhere=True
         )
     )
     assert found == 1
@@ -153,7 +156,7 @@ def test_a_look_without_an_address_ends_however_many_tickets_followed() -> None:
 
 
 def _claimed(world: World, handoff: Handoff) -> Entry:
-    entry = world.rule._fresh(handoff)  # noqa: SLF001 -- the row as deliver makes it
+    entry = world.rule._new_row(handoff)  # noqa: SLF001 -- the row as deliver makes it
     return world.ledger.claim(entry, now=world.clock.now(), tickets_an_hour=5).entry
 
 
@@ -208,7 +211,7 @@ def test_one_flake_of_the_ledger_does_not_end_a_pass() -> None:
 
     handoff = read_handoff(body_of(1))
     _claimed(world, handoff)
-    world.rule = replace(world.rule, ledger=Flaky(world.ledger))
+    world.rule = with_parts(world.rule, ledger=Flaky(world.ledger))
     after = world.advance(handoff, after=700.0)
     assert after is not None
     assert after.state is State.CREATED
@@ -223,7 +226,7 @@ def test_a_correction_that_meets_the_sweep_is_not_forgotten() -> None:
             """Let the sweep be quicker."""
             return False if old.state is State.REJECTED else self.inner.replace(old, new)
 
-    world.rule = replace(world.rule, ledger=Meets(world.ledger))
+    world.rule = with_parts(world.rule, ledger=Meets(world.ledger))
     good = read_handoff(body_of(1))
     world.do(lambda: world.rule.keep_refused(replace(good, user_email="", conversation_summary="sin correo")))
     outcome = world.do(lambda: world.rule.deliver(good))

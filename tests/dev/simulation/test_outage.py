@@ -25,7 +25,7 @@ def test_a_burst_over_the_limit_is_answered_at_once_and_drained() -> None:
     assert found.kept
     assert found.tickets == 1000
     assert found.most_created_a_minute <= 160
-    assert found.busy_share <= 0.02
+    assert found.busy_share <= 0.05
     assert drain_share(found) >= 0.95
 
 

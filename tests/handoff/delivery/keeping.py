@@ -21,6 +21,7 @@ from tests.ledger_factories import (
     FaultyLedger,
     Lost,
     entry,
+    with_parts,
 )
 
 LOST = Lost(OutcomeUnknown("reset"))
@@ -51,7 +52,7 @@ def with_route(rule: Delivery, **fields: Any) -> Delivery:
     routes = {
         bot: {name: replace(route, **fields) for name, route in named.items()} for bot, named in ROUTING.routes.items()
     }
-    return replace(rule, routing=replace(ROUTING, routes=routes))
+    return with_parts(rule, routing=replace(ROUTING, routes=routes))
 
 
 def down() -> FaultyLedger:
@@ -63,13 +64,13 @@ def down() -> FaultyLedger:
 
 def only_row(rule: Delivery) -> Entry:
     """Return the row of the one handoff there is."""
-    (row,) = [one for one in rule.ledger.each() if not one.is_note]
+    (row,) = [one for one in rule.writer.ledger.each() if not one.is_note]
     return row
 
 
 def notes_in(rule: Delivery) -> list[Entry]:
     """Return the notes' rows."""
-    return [one for one in rule.ledger.each() if one.is_note]
+    return [one for one in rule.writer.ledger.each() if one.is_note]
 
 
 def keep(rule: Delivery, **overrides: Any) -> Entry:
@@ -85,13 +86,13 @@ def keep(rule: Delivery, **overrides: Any) -> Entry:
         **overrides,
     }
     row = entry(**given)
-    rule.ledger.claim(row, now=NOW, tickets_an_hour=9)
+    rule.writer.ledger.claim(row, now=NOW, tickets_an_hour=9)
     return row
 
 
 def row_of(rule: Delivery, key: str = handoff().key) -> Entry:
     """Return the row of a handoff."""
-    return next(one for one in rule.ledger.each() if one.entry == key)
+    return next(one for one in rule.writer.ledger.each() if one.entry == key)
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -101,7 +102,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def pass_over(rule: Delivery) -> dict[str, Any]:
     """Run one pass of the sweep and return what it did."""
-    return sweep(rule, budget_s=120.0).as_dict()
+    return sweep(rule.writer, budget_s=120.0).as_dict()
 
 
 def keep_number(rule: Delivery, number: int, **overrides: Any) -> Entry:
@@ -109,7 +110,7 @@ def keep_number(rule: Delivery, number: int, **overrides: Any) -> Entry:
     made = handoff(key=f"{number:08d}" + "A" * 44)
     given = {"entry": made.key, "reference": made.reference, "handoff": made.to_json(), "person": "", "due_at": NOW}
     row = entry(**{"state": State.NOT_CREATED, **given, **overrides})
-    rule.ledger.claim(row, now=NOW, tickets_an_hour=9)
+    rule.writer.ledger.claim(row, now=NOW, tickets_an_hour=9)
     return row
 
 
@@ -120,4 +121,4 @@ def doubtful(rule: Delivery, number: int) -> Entry:
 
 def states(rule: Delivery) -> list[State]:
     """Return how the rows stand, in the order of their numbers."""
-    return [row.state for row in sorted(rule.ledger.each(), key=lambda row: row.entry)]
+    return [row.state for row in sorted(rule.writer.ledger.each(), key=lambda row: row.entry)]

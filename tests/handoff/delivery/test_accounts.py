@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -18,7 +18,7 @@ from handoff.routing import Routing
 from handoff.sweep import sweep
 from tests.factories import EMAIL, handoff
 from tests.handoff.delivery.keeping import APART, TOGETHER
-from tests.ledger_factories import FakeFreshdesk, Lost, VirtualClock, delivery
+from tests.ledger_factories import FakeFreshdesk, Lost, VirtualClock, delivery, with_parts
 
 STRANGERS = 3
 
@@ -41,12 +41,12 @@ class Accounts:
         rule = delivery(clock=self.clock, transport=self.main, ledger=self.ledger, routing=routing)
         otra = HelpDesk("https://otra.freshdesk.com", FreshdeskClient(self.other), self.clock)
         new_owner = lambda: f"call-{next(self._calls)}"  # noqa: E731 -- never twice the same, over all deliveries
-        return replace(rule, helpdesks={**rule.helpdesks, "otra": otra}, new_owner=new_owner)
+        return with_parts(rule, helpdesks={**rule.writer.helpdesks, "otra": otra}, new_owner=new_owner)
 
     def pass_over(self, rule: Delivery, after_s: float) -> None:
         """Let time go by, and sweep."""
         self.clock.time += after_s
-        sweep(rule, budget_s=55.0)
+        sweep(rule.writer, budget_s=55.0)
 
     def row(self) -> Entry:
         """Return the row of the one handoff."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from handoff.ledger import Claim, Entry, State
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.responses import Outcome, Status
 from handoff.transport import RequestsTransport
-from tests.factories import PHONE, REFERENCE, handoff
+from tests.factories import EMAIL, PHONE, REASON, REFERENCE, SUMMARY, handoff
 from tests.handoff.delivery.keeping import (
     LOST,
     REFUSED,
     UNKNOWN,
     only_row,
+    pass_over,
     with_route,
 )
 from tests.ledger_factories import (
@@ -83,7 +85,7 @@ def test_a_long_rate_limit_is_queued(freshdesk: LocalFreshdesk, over_http: Deliv
     row = only_row(over_http)
     assert (outcome.status, row.state, row.error) == (Status.QUEUED, State.NOT_CREATED, "busy")
     assert row.due_at is not None
-    assert row.due_at - over_http.clock.now() == pytest.approx(30.0, abs=1.0)
+    assert row.due_at - over_http.writer.clock.now() == pytest.approx(30.0, abs=1.0)
     assert over_http.deliver(handoff(key="B" * 52)).status is Status.QUEUED
     assert len(freshdesk.calls) == 1
 
@@ -158,25 +160,58 @@ def test_a_refusal_that_names_nothing_leaves_the_bare_ticket(fake: FakeFreshdesk
     assert "group_id" in outcome.dropped
 
 
-def test_a_bare_ticket_refused_is_kept_for_a_person(
-    fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("status", [400, 402, 405, 409, 413, 415, 422])
+def test_content_that_is_refused_is_offered_ever_plainer(
+    fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """Nothing more can be left out: kept, tried again later, and loud."""
-    fake.always = refusal()
-    assert rule.deliver(handoff()).status is Status.QUEUED
-    assert (only_row(rule).state, only_row(rule).error) == (State.NOT_CREATED, "refused: 400")
-    assert fake.posts == 2
+    """All, then without optional fields, without the telephone, shortened, and under the fallback requester."""
+    fake.always = answer(status)
+    assert rule.deliver(handoff(user_phone=PHONE)).status is Status.QUEUED
+    sent = [json.loads(call.body or b"") for call in fake.calls]
+    assert ["group_id" in fields for fields in sent] == [True, False, False, False, False]
+    assert ["phone" in fields for fields in sent] == [True, True, False, False, False]
+    assert [SUMMARY in fields["description"] and "<table" in fields["description"] for fields in sent][2:] == [
+        True,
+        False,
+        False,
+    ]
+    assert [fields["email"] == EMAIL for fields in sent] == [True, True, True, True, False]
+    row = only_row(rule)
+    assert (row.state, row.rung, row.due_at) == (State.NOT_CREATED, 4, NOW + 3600.0)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["refused"]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 409, 415])
-def test_a_key_or_account_that_fails_keeps_the_handoff(
+@pytest.mark.parametrize("rung", [1, 2, 3, 4])
+def test_the_first_ticket_that_passes_ends_it(fake: FakeFreshdesk, rule: Delivery, rung: int) -> None:
+    """A shortened ticket is followed by everything as a private note."""
+    fake.fates.extend([answer(422)] * rung)
+    outcome = rule.deliver(handoff(user_phone=PHONE))
+    assert (outcome.status, fake.posts, only_row(rule).rung) == (Status.CREATED, rung + 1, rung)
+    assert "group_id" in outcome.dropped
+    fake.clock.time += 120.0
+    pass_over(rule)
+    assert [REASON in html for _, html in fake.notes] == ([True] if rung >= 3 else [])
+
+
+def test_a_rung_is_remembered(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The next pass does not begin again with what was refused."""
+    fake.always = answer(422)
+    rule.deliver(handoff())
+    fake.calls.clear()
+    fake.always = None
+    fake.clock.time += 3600.0
+    pass_over(rule)
+    assert (only_row(rule).state, fake.posts) == (State.CREATED, 1)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_an_account_that_refuses_everybody_keeps_the_handoff(
     fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """What only a person can mend is kept, and logged as an error for the alarm; no field is to blame."""
+    """A person must act: it is kept as it is, and logged as an error for the alarm; no field is to blame."""
     fake.always = answer(status)
     assert rule.deliver(handoff()).status is Status.QUEUED
-    assert (only_row(rule).state, fake.posts) == (State.NOT_CREATED, 1)
+    assert (only_row(rule).state, only_row(rule).rung, fake.posts) == (State.NOT_CREATED, 0, 1)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["refused"]
 
 
@@ -237,7 +272,7 @@ def test_a_refused_connection_is_not_tried_past_the_deadline(clock: VirtualClock
     assert delivery(clock=clock, transport=fake).deliver(handoff()).status is Status.QUEUED
     assert clock.time - NOW <= 12.0
     assert fake.posts == 3
-    assert rule.clock is clock
+    assert rule.writer.clock is clock
 
 
 def test_without_time_left_nothing_is_posted(clock: VirtualClock, fake: FakeFreshdesk) -> None:

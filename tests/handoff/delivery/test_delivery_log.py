@@ -52,6 +52,7 @@ def test_a_handoff_leaves_one_line(fake: FakeFreshdesk, rule: Delivery, caplog: 
         "outcome": "created",
         "state": "created",
         "attempts": 1,
+        "cause": "",
         "error": "",
         "freshdesk_ms": 250.0,
         "total_ms": 250.0,
@@ -103,5 +104,5 @@ def test_control_without_the_claim_there_are_two_tickets(fake: FakeFreshdesk) ->
 def test_control_routes_are_changed_for_real() -> None:
     """The tests of refused fields do change the routes: else they would prove nothing."""
     changed = with_route(delivery(clock=VirtualClock(), transport=FakeFreshdesk(VirtualClock())), group_id=1)
-    route: Route = changed.routing.route("betsur", "retiros")
+    route: Route = changed.writer.routing.route("betsur", "retiros")
     assert route.group_id == 1

@@ -30,6 +30,7 @@ from tests.ledger_factories import (
     FaultyLedger,
     VirtualClock,
     answer,
+    with_parts,
 )
 
 # Not created
@@ -91,7 +92,9 @@ def test_doubt_does_not_grow_younger(fake: FakeFreshdesk, rule: Delivery, clock:
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW)
     for _ in range(3):
         pass_over(rule)
-        rule.ledger.replace(row_of(rule), replace(row_of(rule), due_at=clock.time, version=row_of(rule).version + 1))
+        rule.writer.ledger.replace(
+            row_of(rule), replace(row_of(rule), due_at=clock.time, version=row_of(rule).version + 1)
+        )
     assert row_of(rule).doubt_since == NOW
     clock.time = NOW + WAIT_S
     pass_over(rule)
@@ -114,7 +117,7 @@ def test_a_look_that_fails_keeps_the_doubt(fake: FakeFreshdesk, rule: Delivery) 
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
     pass_over(rule)
     assert (fake.posts, row_of(rule).state, row_of(rule).error) == (0, State.IN_DOUBT, "look: time-out")
-    assert (row_of(rule).doubt_since, row_of(rule).due_at) == (NOW - WAIT_S, rule.clock.now() + 15.0)
+    assert (row_of(rule).doubt_since, row_of(rule).due_at) == (NOW - WAIT_S, rule.writer.clock.now() + 15.0)
 
 
 @pytest.mark.parametrize(("since", "due_in"), [(NOW - WAIT_S, 900.0), (NOW - WAIT_S + 100.0, 100.0)])
@@ -166,7 +169,7 @@ def test_somebody_elses_mention_is_not_the_ticket(fake: FakeFreshdesk, rule: Del
 def test_a_look_asks_for_the_requester(fake: FakeFreshdesk, rule: Delivery, made: Any, asked: str) -> None:
     """By address, by the fallback's address, or among all where there is only a telephone."""
     row = keep(rule, made=made)
-    LookByAddress(rule)(row, Deadline(rule.clock, 12.0))
+    LookByAddress(rule.writer)(row, Deadline(rule.writer.clock, 12.0))
     assert asked in fake.calls[0].path
     assert asked or "email" not in fake.calls[0].path
 
@@ -187,8 +190,8 @@ def test_a_dead_callers_row_is_looked_for(fake: FakeFreshdesk, rule: Delivery, c
 
 def test_a_dead_callers_ticket_is_found(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
     """The ticket whose caller died before it could settle is found, and none is made."""
-    ledger = FaultyLedger(rule.ledger, *["before"] * 4, only="replace")
-    assert replace(rule, ledger=ledger).deliver(handoff()).status is Status.CREATED
+    ledger = FaultyLedger(rule.writer.ledger, *["before"] * 4, only="replace")
+    assert with_parts(rule, ledger=ledger).deliver(handoff()).status is Status.CREATED
     clock.time += LEASE_S
     pass_over(rule)
     assert (fake.posts, row_of(rule).state, row_of(rule).ticket_id) == (1, State.CREATED, 1)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from handoff.delivery import NEW_WORDS, ONE_OF_MANY, Delivery
+from handoff.delivery import NEW_WORDS, Delivery
 from handoff.ledger import State
-from handoff.recovery import LookByAddress, Recovery
+from handoff.recovery import ONE_OF_MANY, LookByAddress, Recovery
 from handoff.responses import Status
 from tests.factories import EMAIL, PHONE, handoff
 from tests.handoff.delivery.keeping import (
@@ -100,7 +100,7 @@ def test_a_note_waits_for_its_ticket(fake: FakeFreshdesk, rule: Delivery, clock:
     ((_, html),) = fake.notes
     assert "algo nuevo" in html
     assert NEW_WORDS in html
-    assert {row.state for row in rule.ledger.each()} == {State.CREATED}
+    assert {row.state for row in rule.writer.ledger.each()} == {State.CREATED}
 
 
 @pytest.mark.parametrize("parent", [None, State.FAILED])
@@ -175,7 +175,7 @@ def test_what_another_gives_up_is_said_once(
     """Of two sweeps that give up the same row, one says so."""
     row = keep(rule, state=State.NOT_CREATED, due_at=NOW + 72 * 3600.0)
     clock.time = NOW + 72 * 3600.0
-    recovery = Recovery(rule)
-    assert recovery.advance(row, LookByAddress(rule)) is not None
-    assert recovery.advance(row, LookByAddress(rule)) is None
+    recovery = Recovery(rule.writer)
+    assert recovery.advance(row, LookByAddress(rule.writer)) is not None
+    assert recovery.advance(row, LookByAddress(rule.writer)) is None
     assert (errors(caplog), fake.calls) == (["given up"], [])

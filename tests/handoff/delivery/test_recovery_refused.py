@@ -22,6 +22,7 @@ from tests.ledger_factories import (
     answer,
     delivery,
     refusal,
+    with_parts,
 )
 
 # Refused
@@ -55,7 +56,7 @@ def test_without_a_fallback_a_person_must_act(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Kept, said once as an error, and not asked again."""
-    alone = replace(rule, routing=replace(ROUTING, fallback_requester=""))
+    alone = with_parts(rule, routing=replace(ROUTING, fallback_requester=""))
     alone.keep_refused(handoff(user_email=""))
     clock.time += 900.0
     pass_over(alone)
@@ -73,7 +74,7 @@ def test_a_fallback_that_freshdesk_refuses_is_loud(
     rule.keep_refused(handoff(user_email=""))
     clock.time += 900.0
     pass_over(rule)
-    assert (row_of(rule).state, row_of(rule).error) == (State.NOT_CREATED, "refused: fallback_requester: email")
+    assert (row_of(rule).state, row_of(rule).error) == (State.NOT_CREATED, "refused: 400 email: invalid_value")
     assert errors(caplog) == ["refused"]
 
 
@@ -123,7 +124,7 @@ def test_an_address_is_enough_without_a_fallback(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, address: dict[str, str]
 ) -> None:
     """Where the person can be reached, no house address is needed."""
-    alone = replace(rule, routing=replace(ROUTING, fallback_requester=""))
+    alone = with_parts(rule, routing=replace(ROUTING, fallback_requester=""))
     alone.keep_refused(handoff(**address))
     clock.time += 900.0
     pass_over(alone)
@@ -166,7 +167,7 @@ def test_a_later_good_one_still_under_way_is_waited_for(
 
 def test_a_refused_handoff_past_the_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
     """Refusals are no way around the bound of an address."""
-    bounded = delivery(clock=clock, transport=fake, ledger=rule.ledger, tickets_an_hour=1, refused_wait_s=1.0)
+    bounded = delivery(clock=clock, transport=fake, ledger=rule.writer.ledger, tickets_an_hour=1, refused_wait_s=1.0)
     bounded.deliver(handoff(key="B" * 52))
     bounded.keep_refused(handoff())
     clock.time += 1.0
@@ -180,7 +181,7 @@ def test_a_refused_handoff_past_the_hour_waits_for_a_place(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
     """With no open ticket to join it stays aside until the hour is over, however often it is looked at."""
-    bounded = delivery(clock=clock, transport=fake, ledger=rule.ledger, tickets_an_hour=1, refused_wait_s=1.0)
+    bounded = delivery(clock=clock, transport=fake, ledger=rule.writer.ledger, tickets_an_hour=1, refused_wait_s=1.0)
     bounded.deliver(handoff(key="B" * 52))
     fake.tickets[0]["status"] = 5
     bounded.keep_refused(handoff())

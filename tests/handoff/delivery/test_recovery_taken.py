@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from tests.ledger_factories import (
     VirtualClock,
     delivery,
     entry,
+    with_parts,
 )
 
 # Taken by another
@@ -44,10 +44,10 @@ from tests.ledger_factories import (
 def test_of_two_that_take_a_row_one_gets_it(fake: FakeFreshdesk, rule: Delivery, given: dict[str, Any]) -> None:
     """Whoever read the row before another took it does nothing with it."""
     row = keep(rule, **given)
-    recovery = Recovery(rule)
-    assert recovery.advance(row, LookByAddress(rule)) is not None
+    recovery = Recovery(rule.writer)
+    assert recovery.advance(row, LookByAddress(rule.writer)) is not None
     posts = fake.posts
-    assert recovery.advance(row, LookByAddress(rule)) is None
+    assert recovery.advance(row, LookByAddress(rule.writer)) is None
     assert fake.posts == posts <= 1
 
 
@@ -56,10 +56,10 @@ def test_of_two_that_take_a_note_one_gets_it(fake: FakeFreshdesk, rule: Delivery
     rule.deliver(handoff())
     fake.fates.append(UNKNOWN)
     rule.deliver(handoff(reason="algo nuevo"))
-    note = next(one for one in rule.ledger.each() if one.is_note)
-    recovery = Recovery(rule)
-    assert recovery.advance(note, LookByAddress(rule)) is not None
-    assert recovery.advance(note, LookByAddress(rule)) is None
+    note = next(one for one in rule.writer.ledger.each() if one.is_note)
+    recovery = Recovery(rule.writer)
+    assert recovery.advance(note, LookByAddress(rule.writer)) is not None
+    assert recovery.advance(note, LookByAddress(rule.writer)) is None
     assert len(fake.notes) == 1
 
 
@@ -89,7 +89,7 @@ def test_who_is_overtaken_half_way_posts_nothing(
     """Between the look and the POST the row is taken once more: if that fails, nothing is posted."""
     rule = delivery(clock=clock, transport=fake, ledger=Overtaken(nth))
     row = keep(rule, **given)
-    assert Recovery(rule).advance(row, LookByAddress(rule)) is None
+    assert Recovery(rule.writer).advance(row, LookByAddress(rule.writer)) is None
     assert fake.posts == 0
 
 
@@ -109,7 +109,7 @@ def test_control_without_the_look_there_are_two(fake: FakeFreshdesk, rule: Deliv
     """A look that sees nothing, though it began late enough, makes a second ticket."""
     fake.has(subject=f"x [{REFERENCE}]", email=EMAIL)
     row = keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
-    Recovery(rule).advance(row, lambda _entry, _turn: Found(None, rule.clock.now()))
+    Recovery(rule.writer).advance(row, lambda _entry, _turn: Found(None, rule.writer.clock.now()))
     assert len(fake.tickets) == 2
 
 
@@ -123,7 +123,7 @@ def test_control_without_taking_the_row_there_are_two(fake: FakeFreshdesk, clock
     rule = delivery(clock=clock, transport=fake, ledger=LetsThrough(SQLiteLedger(":memory:")))
     row = keep(rule, state=State.NOT_CREATED)
     for _ in range(2):
-        Recovery(rule).advance(row, LookByAddress(rule))
+        Recovery(rule.writer).advance(row, LookByAddress(rule.writer))
     assert len(fake.tickets) == 2
 
 
@@ -133,10 +133,10 @@ def test_control_without_every_box_there_are_two(fake: FakeFreshdesk, rule: Deli
     row = keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
 
     def plain_look(entry: Entry, deadline: Deadline) -> Found:
-        freshdesk, now = rule.helpdesk(entry), rule.clock.now()
+        freshdesk, now = rule.writer.helpdesk(entry), rule.writer.clock.now()
         return Found(freshdesk.look(entry.reference, deadline, email=EMAIL, since=NOW, everywhere=False), now)
 
-    Recovery(rule).advance(row, plain_look)
+    Recovery(rule.writer).advance(row, plain_look)
     assert len(fake.tickets) == 2
 
 
@@ -144,13 +144,13 @@ def test_a_look_by_address_ends_where_nothing_can_have_been_written(fake: FakeFr
     """It looks from the claim to the doubt's end."""
     asked: dict[str, Any] = {}
 
-    class Recording(type(rule.helpdesks[""])):  # type: ignore[misc]  # the desk's own class, whatever it is
+    class Recording(type(rule.writer.helpdesks[""])):  # type: ignore[misc]  # the desk's own class, whatever it is
         def look(self, reference: str, _turn: Any, **how: Any) -> None:
             asked.update(how, reference=reference)
 
-    freshdesk = rule.helpdesks[""]
+    freshdesk = rule.writer.helpdesks[""]
     recording = Recording(freshdesk.url, freshdesk.client, freshdesk.clock)
     row = entry(state=State.IN_DOUBT, doubt_since=NOW + 7, handoff=handoff().to_json())
-    LookByAddress(replace(rule, helpdesks={"": recording}))(row, rule.deadline())
+    LookByAddress(with_parts(rule, helpdesks={"": recording}).writer)(row, rule.writer.deadline())
     assert (asked["since"], asked["until"], asked["everywhere"]) == (NOW, NOW + 7 + 600.0, True)
     assert fake.calls == []

@@ -82,7 +82,7 @@ def test_what_is_refused_again_while_the_sweep_has_the_row_is_kept(clock: Virtua
     class SweptMeanwhile(Around):
         def replace(self, old: Entry, new: Entry) -> bool:
             if sweepers:
-                sweep(sweepers.pop(), budget_s=55.0)
+                sweep(sweepers.pop().writer, budget_s=55.0)
             return self.inner.replace(old, new)
 
     store = SQLiteLedger(":memory:")

@@ -62,7 +62,7 @@ def test_a_note_that_fails_is_kept(fake: FakeFreshdesk, rule: Delivery) -> None:
 def test_a_repeat_of_what_is_under_way_never_posts(fake: FakeFreshdesk, rule: Delivery, state: State) -> None:
     """Whoever repeats hears that it is kept; its new words wait for the ticket; only the sweep goes on with it."""
     same = handoff()
-    rule.ledger.claim(
+    rule.writer.ledger.claim(
         entry(state=state, entry=same.key, fingerprint=same.fingerprint, owner="x"), now=NOW, tickets_an_hour=5
     )
     assert rule.deliver(same) == Outcome(status=Status.QUEUED, reference=REFERENCE)
@@ -75,7 +75,7 @@ def test_a_repeat_of_what_was_given_up_opens_it_again(fake: FakeFreshdesk, rule:
     """The person is still there: the row is due at once, its doubt remembered."""
     same = handoff()
     given_up = entry(state=State.FAILED, entry=same.key, fingerprint=same.fingerprint, doubt_since=NOW - 9, due_at=None)
-    rule.ledger.claim(given_up, now=NOW, tickets_an_hour=5)
+    rule.writer.ledger.claim(given_up, now=NOW, tickets_an_hour=5)
     assert rule.deliver(same).status is Status.QUEUED
     assert (only_row(rule).state, only_row(rule).due_at, only_row(rule).doubt_since) == (State.IN_DOUBT, NOW, NOW - 9)
     assert fake.calls == []
@@ -109,8 +109,8 @@ def test_the_sixth_of_an_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery) 
     outcomes = [rule.deliver(handoff(key=f"{n:052d}")) for n in range(6)]
     assert [one.status for one in outcomes] == [Status.CREATED] * 5 + [Status.QUEUED]
     assert fake.posts == 5
-    (row,) = [one for one in rule.ledger.each() if one.over_limit]
-    assert (row.state, row.due_at, row.error) == (State.NOT_CREATED, NOW, "crowded")
+    (row,) = [one for one in rule.writer.ledger.each() if one.over_limit]
+    assert (row.state, row.due_at, row.error) == (State.NOT_CREATED, NOW, "over limit")
 
 
 # Refused requests
@@ -169,13 +169,13 @@ def test_what_became_of_it(fake: FakeFreshdesk, rule: Delivery) -> None:
 )
 def test_what_is_not_a_ticket_yet(rule: Delivery, state: State, told: Status) -> None:
     """Whatever is still to be done is told as kept; only what was given up as failed."""
-    rule.ledger.claim(entry(state=state), now=NOW, tickets_an_hour=5)
+    rule.writer.ledger.claim(entry(state=state), now=NOW, tickets_an_hour=5)
     assert rule.look_up(REFERENCE) == Outcome(status=told, reference=REFERENCE)
 
 
 def test_a_desk_that_is_gone_belongs_to_the_main_one(rule: Delivery) -> None:
     """A row of a desk that the routing no longer knows still shows its ticket somewhere."""
-    rule.ledger.claim(entry(state=State.CREATED, account="gone", ticket_id=7), now=NOW, tickets_an_hour=5)
+    rule.writer.ledger.claim(entry(state=State.CREATED, account="gone", ticket_id=7), now=NOW, tickets_an_hour=5)
     told = rule.look_up(REFERENCE)
     assert told is not None
     assert told.ticket_url == "https://betsur.freshdesk.com/a/tickets/7"

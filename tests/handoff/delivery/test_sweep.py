@@ -12,7 +12,7 @@ import pytest
 from dev.local_freshdesk import LocalFreshdesk
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
-from handoff.ledger import State
+from handoff.ledger import Cause, State
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.sweep import sweep
 from handoff.transport import RequestsTransport
@@ -40,13 +40,13 @@ def test_what_an_outage_left_behind_becomes_tickets(freshdesk: LocalFreshdesk, t
     ledger = SQLiteLedger(tmp_path / "ledger.db")
     transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
     rule = delivery(clock=SystemClock(), transport=transport, ledger=ledger, deadline_s=4.0, in_doubt_wait_s=0.1)
-    now = rule.clock.now()
+    now = rule.writer.clock.now()
     stamps = {"created_at": now, "due_at": now, "give_up_at": now + 1e5, "expires_at": now + 1e6}
     freshdesk.weather("answer-lost", times=1, only="create")
     for number in range(3):
         keep_number(rule, number, **stamps)
     keep_number(rule, 3, **stamps, state=State.IN_DOUBT, doubt_since=now - WAIT_S)
-    report = sweep(rule, budget_s=30.0)
+    report = sweep(rule.writer, budget_s=30.0)
     assert len(freshdesk.tickets()) == 4
     assert states(rule) == [State.CREATED] * 4
     assert report.as_dict()["created"] == 4
@@ -56,10 +56,10 @@ def test_two_passes_at_once_make_one_ticket_each(freshdesk: LocalFreshdesk, tmp_
     """Any number of sweeps may run: each row is taken by one of them."""
     path, transport = tmp_path / "ledger.db", RequestsTransport(freshdesk.url, "local-freshdesk-key")
     rules = [delivery(clock=SystemClock(), transport=transport, ledger=SQLiteLedger(path)) for _ in range(3)]
-    now = rules[0].clock.now()
+    now = rules[0].writer.clock.now()
     for number in range(10):
         keep_number(rules[0], number, created_at=now, due_at=now, give_up_at=now + 1e5, expires_at=now + 1e6)
-    threads = [threading.Thread(target=sweep, args=(rule,), kwargs={"budget_s": 30.0}) for rule in rules]
+    threads = [threading.Thread(target=sweep, args=(rule.writer,), kwargs={"budget_s": 30.0}) for rule in rules]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -75,7 +75,7 @@ def test_a_pass_takes_every_batch(fake: FakeFreshdesk, rule: Delivery) -> None:
     """More rows than one batch holds are all taken in one pass, each once."""
     for number in range(105):
         keep_number(rule, number)
-    assert sweep(rule, budget_s=600.0).as_dict()["created"] == 105
+    assert sweep(rule.writer, budget_s=600.0).as_dict()["created"] == 105
     assert fake.posts == 105
 
 
@@ -85,7 +85,7 @@ def test_a_row_that_breaks_the_code_holds_up_nobody(
     """It is said as an error, without a word of it; the rest goes on."""
     keep_number(rule, 0, handoff="not JSON zoraida", due_at=NOW - 1)
     keep_number(rule, 1)
-    sweep(rule, budget_s=120.0)
+    sweep(rule.writer, budget_s=120.0)
     assert states(rule)[1] is State.CREATED
     assert len(fake.tickets) == 1
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
@@ -98,7 +98,7 @@ def test_a_row_that_breaks_the_code_is_given_up_at_last(rule: Delivery, clock: V
     keep_number(rule, 0, handoff="not JSON")
     clock.time = NOW + 72 * 3600.0
     for _ in range(3):
-        sweep(rule, budget_s=120.0)
+        sweep(rule.writer, budget_s=120.0)
         clock.time += 900.0
     assert states(rule) == [State.FAILED]
 
@@ -107,10 +107,10 @@ def test_rows_that_only_waited_for_their_desk_come_forward(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
     """Once something succeeds, what backed off because the desk was down need not wait its time."""
-    keep_number(rule, 0, error="unreachable")
-    keep_number(rule, 1, error="unreachable", due_at=NOW + 899.0)
-    keep_number(rule, 2, error="status 500", state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, due_at=NOW + 899.0)
-    sweep(rule, budget_s=120.0)
+    keep_number(rule, 0, cause=Cause.UNAVAILABLE)
+    keep_number(rule, 1, cause=Cause.UNAVAILABLE, due_at=NOW + 899.0)
+    keep_number(rule, 2, cause=Cause.IN_DOUBT, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, due_at=NOW + 899.0)
+    sweep(rule.writer, budget_s=120.0)
     assert states(rule) == [State.CREATED] * 3
     assert (fake.posts, clock.time) == (3, NOW)
 
@@ -118,41 +118,41 @@ def test_rows_that_only_waited_for_their_desk_come_forward(
 @pytest.mark.parametrize(
     "given",
     [
-        {"error": "refused: 400 group_id: invalid_value"},
-        {"error": "waiting", "state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S},
-        {"error": "status 500", "state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S + 0.01},
-        {"error": "crowded", "over_limit": True},
-        {"error": "unreachable", "over_limit": True},
-        {"error": "invalid-handoff", "state": State.REJECTED},
-        {"error": "", "state": State.CREATING},
-        {"error": "unreachable", "due_at": NOW + 901.0},
+        {"cause": Cause.REFUSED},
+        {"cause": Cause.WAITING, "state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S},
+        {"cause": Cause.IN_DOUBT, "state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S + 0.01},
+        {"cause": Cause.WAITING, "over_limit": True},
+        {"cause": Cause.UNAVAILABLE, "over_limit": True},
+        {"cause": Cause.INVALID, "state": State.REJECTED},
+        {"cause": Cause.NONE, "state": State.CREATING},
+        {"cause": Cause.UNAVAILABLE, "due_at": NOW + 901.0},
     ],
 )
 def test_rows_that_wait_for_themselves_do_not(rule: Delivery, given: dict[str, Any]) -> None:
     """What has a reason of its own to wait waits, and is not touched."""
     keep_number(rule, 0)
     row = keep_number(rule, 1, **{"due_at": NOW + 100.0, **given})
-    sweep(rule, budget_s=120.0)
+    sweep(rule.writer, budget_s=120.0)
     assert states(rule)[0] is State.CREATED
-    assert next(one for one in rule.ledger.each() if one.entry == row.entry) == row
+    assert next(one for one in rule.writer.ledger.each() if one.entry == row.entry) == row
 
 
 def test_nothing_comes_forward_while_nothing_succeeds(fake: FakeFreshdesk, rule: Delivery) -> None:
     """A desk that does not answer is asked for what is due, and no more."""
     fake.always = REFUSED
     keep_number(rule, 0)
-    keep_number(rule, 1, error="unreachable", due_at=NOW + 100.0)
-    sweep(rule, budget_s=120.0)
+    keep_number(rule, 1, cause=Cause.UNAVAILABLE, due_at=NOW + 100.0)
+    sweep(rule.writer, budget_s=120.0)
     assert states(rule) == [State.NOT_CREATED] * 2
-    assert [row.attempts for row in sorted(rule.ledger.each(), key=lambda row: row.entry)] == [1, 0]
+    assert [row.attempts for row in sorted(rule.writer.ledger.each(), key=lambda row: row.entry)] == [1, 0]
 
 
 def test_a_note_does_not_come_forward(rule: Delivery) -> None:
     """Notes keep to their times."""
     keep_number(rule, 0)
-    note = keep_number(rule, 0, entry=f"{0:08d}{'A' * 44}#B", error="note: status 500", due_at=NOW + 100.0)
-    sweep(rule, budget_s=120.0)
-    assert next(row for row in rule.ledger.each() if row.is_note) == note
+    note = keep_number(rule, 0, entry=f"{0:08d}{'A' * 44}#B", cause=Cause.UNAVAILABLE, due_at=NOW + 100.0)
+    sweep(rule.writer, budget_s=120.0)
+    assert next(row for row in rule.writer.ledger.each() if row.is_note) == note
 
 
 # One list for many
@@ -163,7 +163,7 @@ def test_one_list_serves_many_in_doubt(fake: FakeFreshdesk, rule: Delivery) -> N
     rows = [doubtful(rule, number) for number in range(3)]
     for row in rows[:-1]:
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
-    sweep(rule, budget_s=120.0)
+    sweep(rule.writer, budget_s=120.0)
     assert [call.method for call in fake.calls].count("GET") == 3
     assert (fake.posts, states(rule)) == (1, [State.CREATED] * len(rows))
 
@@ -173,7 +173,7 @@ def test_a_few_in_doubt_are_looked_for_one_by_one(fake: FakeFreshdesk, rule: Del
     for number in range(2):
         fake.has(subject=f"x [{doubtful(rule, number).reference}]", email=EMAIL)
     keep_number(rule, 2)
-    sweep(rule, budget_s=120.0)
+    sweep(rule.writer, budget_s=120.0)
     assert all("email=" in call.path for call in fake.calls if call.method == "GET")
     assert fake.posts == 1
 
@@ -184,7 +184,7 @@ def test_a_list_too_long_is_left_for_the_addresses(fake: FakeFreshdesk, rule: De
     for row in rows:
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
     fake.headers["link"] = '<…>; rel="next"'
-    sweep(rule, budget_s=120.0)
+    sweep(rule.writer, budget_s=120.0)
     assert (fake.posts, states(rule)) == (0, [State.CREATED] * len(rows))
 
 
@@ -194,5 +194,5 @@ def test_a_list_that_fails_is_left_for_the_addresses(fake: FakeFreshdesk, rule: 
     for row in rows:
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
     fake.fates.extend([UNKNOWN, UNKNOWN])
-    sweep(rule, budget_s=120.0)
+    sweep(rule.writer, budget_s=120.0)
     assert (fake.posts, states(rule)) == (0, [State.CREATED] * len(rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +9,12 @@ import pytest
 from freshdesk_client import FreshdeskClient
 from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
-from handoff.ledger import Entry, State
+from handoff.ledger import Cause, Entry, State
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.sweep import SweepReport, sweep
 from tests.factories import EMAIL, handoff
 from tests.handoff.delivery.keeping import APART, WAIT_S, keep_number
-from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery
+from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery, with_parts
 
 NOTHING = {
     **{str(state): 0 for state in State},
@@ -32,7 +31,7 @@ def two_desks(clock: VirtualClock, fake: FakeFreshdesk) -> tuple[Delivery, FakeF
     down.always = answer(401)
     main = delivery(clock=clock, transport=fake, routing=APART)
     other = HelpDesk("https://otra.freshdesk.com", FreshdeskClient(down), clock)
-    return replace(main, helpdesks={**main.helpdesks, "otra": other}), down
+    return with_parts(main, helpdesks={**main.writer.helpdesks, "otra": other}), down
 
 
 def keep_for_the_other_desk(rule: Delivery, number: int, **overrides: Any) -> None:
@@ -43,14 +42,14 @@ def keep_for_the_other_desk(rule: Delivery, number: int, **overrides: Any) -> No
 
 def test_a_pass_over_nothing_tells_nothing(rule: Delivery) -> None:
     """No row, no wait."""
-    assert sweep(rule, budget_s=120.0).as_dict() == SweepReport().as_dict() == NOTHING
+    assert sweep(rule.writer, budget_s=120.0).as_dict() == SweepReport().as_dict() == NOTHING
 
 
 @pytest.mark.parametrize(("budget_s", "posts"), [(12.0, 1), (11.9, 0)])
 def test_a_row_needs_the_whole_of_its_time(rule: Delivery, fake: FakeFreshdesk, budget_s: float, posts: int) -> None:
     """To the moment: twelve seconds are enough for a row, a little less is not."""
     keep_number(rule, 0)
-    assert sweep(rule, budget_s=budget_s).stopped == ("" if posts else "budget")
+    assert sweep(rule.writer, budget_s=budget_s).stopped == ("" if posts else "budget")
     assert fake.posts == posts
 
 
@@ -58,7 +57,7 @@ def test_a_row_needs_the_whole_of_its_time(rule: Delivery, fake: FakeFreshdesk, 
 def test_a_pass_says_what_it_had_to_stop_for(rule: Delivery, budget_s: float, stopped: str) -> None:
     """Told to, or out of time; where both, the time was over anyway."""
     keep_number(rule, 0)
-    assert sweep(rule, budget_s=budget_s, told_to_stop=lambda: True).stopped == stopped
+    assert sweep(rule.writer, budget_s=budget_s, told_to_stop=lambda: True).stopped == stopped
 
 
 def test_a_pass_that_was_told_to_stop_asks_no_more(rule: Delivery, fake: FakeFreshdesk) -> None:
@@ -66,7 +65,7 @@ def test_a_pass_that_was_told_to_stop_asks_no_more(rule: Delivery, fake: FakeFre
     for number in range(3):
         keep_number(rule, number)
     answers = [False, True, False]
-    assert sweep(rule, budget_s=120.0, told_to_stop=lambda: answers.pop(0)).stopped == "told to stop"
+    assert sweep(rule.writer, budget_s=120.0, told_to_stop=lambda: answers.pop(0)).stopped == "told to stop"
     assert (fake.posts, answers) == (1, [False])
 
 
@@ -75,7 +74,7 @@ def test_a_success_begins_the_count_of_failures_anew(rule: Delivery, fake: FakeF
     fake.fates.extend([None, *[answer(401)] * 9])
     for number in range(6):
         keep_number(rule, number)
-    assert sweep(rule, budget_s=600.0).stopped == "desk-down"
+    assert sweep(rule.writer, budget_s=600.0).stopped == "desk-down"
     assert fake.posts == 4
 
 
@@ -83,8 +82,8 @@ def test_what_is_not_due_waits_though_it_is_nearly(rule: Delivery, fake: FakeFre
     """Half a second is left to a desk that does not answer."""
     fake.always = answer(401)
     keep_number(rule, 0)
-    keep_number(rule, 1, error="unreachable", due_at=NOW + 0.5)
-    sweep(rule, budget_s=120.0)
+    keep_number(rule, 1, cause=Cause.UNAVAILABLE, due_at=NOW + 0.5)
+    sweep(rule.writer, budget_s=120.0)
     assert fake.posts == 1
 
 
@@ -94,7 +93,7 @@ def test_one_desk_that_is_down_does_not_stop_another(clock: VirtualClock, fake: 
     for number in range(4):
         keep_for_the_other_desk(rule, number)
     keep_number(rule, 4)
-    assert sweep(rule, budget_s=600.0).stopped == "desk-down"
+    assert sweep(rule.writer, budget_s=600.0).stopped == "desk-down"
     assert (down.posts, fake.posts) == (3, 1)
 
 
@@ -103,10 +102,10 @@ def test_an_older_doubt_than_the_list_reaches_is_looked_for_by_its_address(rule:
     doubt: dict[str, Any] = {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S}
     for number in range(3):
         keep_number(rule, number, **doubt)
-    keep_number(rule, 3, **doubt, created_at=NOW - 1000.0, due_at=NOW + 100.0, error="status 500")
-    sweep(rule, budget_s=120.0)
+    keep_number(rule, 3, **doubt, created_at=NOW - 1000.0, due_at=NOW + 100.0, cause=Cause.IN_DOUBT)
+    sweep(rule.writer, budget_s=120.0)
     assert sum("email=" in call.path for call in fake.calls) == 1
-    assert all(row.state is State.CREATED for row in rule.ledger.each())
+    assert all(row.state is State.CREATED for row in rule.writer.ledger.each())
 
 
 class Noting(FaultyLedger):
@@ -127,7 +126,7 @@ def test_a_pass_holds_a_hundred_rows_at_a_time(clock: VirtualClock, fake: FakeFr
     rule = delivery(clock=clock, transport=fake, ledger=(ledger := Noting()))
     for number in range(201):
         keep_number(rule, number)
-    assert sweep(rule, budget_s=600.0).as_dict()["created"] == 201
+    assert sweep(rule.writer, budget_s=600.0).as_dict()["created"] == 201
     assert max(ledger.limits) == 100
 
 
@@ -137,7 +136,7 @@ def test_where_every_desk_is_down_the_rest_is_only_counted(clock: VirtualClock, 
     rule = delivery(clock=clock, transport=fake, ledger=(ledger := Noting()))
     for number in range(250):
         keep_number(rule, number)
-    report = sweep(rule, budget_s=600.0)
+    report = sweep(rule.writer, budget_s=600.0)
     assert (report.stopped, report.waiting, len(ledger.limits)) == ("desk-down", 250, 1 + 3)
 
 
@@ -153,8 +152,8 @@ def test_a_thousand_rows_of_a_desk_that_is_down_hide_nobody(
         keep_for_the_other_desk(rule, number, due_at=NOW - 1.0)
     keep_number(rule, 1_001)
     if forward:
-        keep_number(rule, 1_002, error="unreachable", due_at=NOW + 100.0)
-    assert sweep(rule, budget_s=600.0).stopped == "desk-down"
+        keep_number(rule, 1_002, cause=Cause.UNAVAILABLE, due_at=NOW + 100.0)
+    assert sweep(rule.writer, budget_s=600.0).stopped == "desk-down"
     assert (down.posts, fake.posts) == (3, 1 + forward)
 
 
@@ -163,11 +162,11 @@ def test_a_pass_reads_no_row_twice_that_it_left_for_a_desk_that_is_down(
 ) -> None:
     """What comes forward is looked for behind them: three batches to the end, one behind it, and three to count."""
     given, _ = two_desks(clock, fake)
-    rule = replace(given, ledger=(ledger := Noting()))
+    rule = with_parts(given, ledger=(ledger := Noting()))
     for number in range(250):
         keep_for_the_other_desk(rule, number, due_at=NOW - 1.0)
     keep_number(rule, 250)
-    sweep(rule, budget_s=600.0)
+    sweep(rule.writer, budget_s=600.0)
     assert len(ledger.limits) == 3 + 1 + 3
 
 
@@ -176,8 +175,8 @@ def test_what_comes_due_during_a_pass_is_taken_in_it(rule: Delivery, fake: FakeF
     fake.taking_s = 10.0
     keep_number(rule, 0)
     keep_number(rule, 1, error="refused: 400 type", due_at=NOW + 20.0)
-    keep_number(rule, 2, error="unreachable", due_at=NOW + 100.0)
-    assert sweep(rule, budget_s=120.0).as_dict()["created"] == 3
+    keep_number(rule, 2, cause=Cause.UNAVAILABLE, due_at=NOW + 100.0)
+    assert sweep(rule.writer, budget_s=120.0).as_dict()["created"] == 3
 
 
 def test_rows_that_do_not_come_are_asked_for_again(clock: VirtualClock, fake: FakeFreshdesk) -> None:
@@ -186,7 +185,7 @@ def test_rows_that_do_not_come_are_asked_for_again(clock: VirtualClock, fake: Fa
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     for number in range(101):
         keep_number(rule, number)
-    assert sweep(rule, budget_s=600.0).as_dict()["created"] == 101
+    assert sweep(rule.writer, budget_s=600.0).as_dict()["created"] == 101
 
 
 def test_a_list_is_made_for_doubts_that_come_late(rule: Delivery, fake: FakeFreshdesk) -> None:
@@ -196,7 +195,7 @@ def test_a_list_is_made_for_doubts_that_come_late(rule: Delivery, fake: FakeFres
     for number in range(100, 105):
         row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
-    sweep(rule, budget_s=600.0)
+    sweep(rule.writer, budget_s=600.0)
     assert ([call.method for call in fake.calls].count("GET"), fake.posts) == (3, 100)
 
 
@@ -204,7 +203,7 @@ def test_what_waits_is_counted_to_a_thousand(rule: Delivery) -> None:
     """More than that is an alarm all the same."""
     for number in range(1_001):
         keep_number(rule, number, due_at=NOW + 5000.0)
-    assert sweep(rule, budget_s=120.0).waiting == 1_000
+    assert sweep(rule.writer, budget_s=120.0).waiting == 1_000
 
 
 def test_a_list_serves_a_whole_pass(rule: Delivery, fake: FakeFreshdesk) -> None:
@@ -212,7 +211,9 @@ def test_a_list_serves_a_whole_pass(rule: Delivery, fake: FakeFreshdesk) -> None
     for number in range(3):
         row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
-    late = keep_number(rule, 3, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, due_at=NOW + 100.0, error="status 500")
+    late = keep_number(
+        rule, 3, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, due_at=NOW + 100.0, cause=Cause.IN_DOUBT
+    )
     fake.has(subject=f"x [{late.reference}]", email=EMAIL)
-    sweep(rule, budget_s=120.0)
+    sweep(rule.writer, budget_s=120.0)
     assert ([call.method for call in fake.calls].count("GET"), fake.posts) == (3, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
 from handoff.deadline import Deadline, SystemClock
-from handoff.delivery import WITHOUT_MEMORY_S, Delivery, NothingKept
+from handoff.delivery import WITHOUT_LEDGER_S, Delivery, NothingKept
 from handoff.ledger import LedgerUnavailable, State
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.responses import Status
@@ -77,17 +76,6 @@ def test_without_a_ledger_other_words_join_the_ticket(fake: FakeFreshdesk) -> No
         rule.deliver(handoff(reason="y otras"))
 
 
-def test_without_a_ledger_nobody_is_held_back(fake: FakeFreshdesk) -> None:
-    """What cannot be kept for later must be asked for now, though the last tickets of the minute may be gone."""
-    rule = delivery(clock=fake.clock, transport=fake, ledger=down())
-    fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "1.0"}
-    rule.deliver(handoff())
-    meter = rule.helpdesks[""].client.meter
-    with meter.call(), meter.call(), meter.call():
-        assert rule.deliver(handoff(key="O" * 52)).status is Status.CREATED
-        assert replace(rule, ledger=SQLiteLedger(":memory:")).deliver(handoff(key="P" * 52)).status is Status.QUEUED
-
-
 def test_without_a_ledger_a_lost_answer_is_found(fake: FakeFreshdesk) -> None:
     """A POST whose answer is lost is looked for, here too."""
     fake.fates.extend([None, LOST])
@@ -149,8 +137,8 @@ def test_a_row_settled_by_another_is_left_to_it(fake: FakeFreshdesk, caplog: pyt
     """Whoever comes too late to write says so, and changes nothing."""
     rule = delivery(clock=fake.clock, transport=fake)
     fresh = entry(entry=handoff().key, handoff=handoff().to_json())
-    rule.create(fresh, rule.deadline())
-    assert list(rule.ledger.each()) == []
+    rule.writer.create_ticket(fresh, handoff(), rule.writer.deadline())
+    assert list(rule.writer.ledger.each()) == []
     assert [record.levelname for record in caplog.records if record.getMessage() == "settled by another"] == ["WARNING"]
 
 
@@ -182,7 +170,7 @@ def calls_of(rule: Delivery, clock: VirtualClock, *, taking_s: float, left_s: fl
         raise LedgerUnavailable
 
     with pytest.raises(LedgerUnavailable):
-        rule.with_retries(fail, Deadline(clock, left_s))
+        rule.writer.with_retries(fail, Deadline(clock, left_s))
     return asked
 
 
@@ -207,7 +195,7 @@ def test_a_failing_ledger_is_asked_again_within_bounds(
 def test_two_handoffs_may_share_a_reference(rule: Delivery) -> None:
     """Eight characters can meet; the first row is told then, whole, not a bit of each."""
     for key, state, ticket_id in (("A" * 52, State.CREATED, 1), ("A" * 8 + "B" * 44, State.FAILED, None)):
-        rule.ledger.claim(entry(entry=key, state=state, ticket_id=ticket_id), now=NOW, tickets_an_hour=5)
+        rule.writer.ledger.claim(entry(entry=key, state=state, ticket_id=ticket_id), now=NOW, tickets_an_hour=5)
     outcome = rule.look_up(REFERENCE)
     assert outcome is not None
     assert (outcome.status, outcome.ticket_id) == (Status.CREATED, 1)
@@ -217,4 +205,4 @@ def test_a_ticket_made_without_a_ledger_says_nothing_of_faults(fake: FakeFreshde
     """It is a good handoff; the look before it goes a day back."""
     delivery(clock=fake.clock, transport=fake, ledger=down()).deliver(handoff())
     assert REFUSED_REMARK not in fake.tickets[0]["description"]
-    assert WITHOUT_MEMORY_S == 86_400.0
+    assert WITHOUT_LEDGER_S == 86_400.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handoff.ledger import PERSON_WINDOW_S, Claim, Entry, Ledger, State
+from handoff.ledger import PERSON_WINDOW_S, Cause, Claim, Entry, Ledger, State
 from tests.factories import handoff
 from tests.ledger_factories import NOW, entry
 
@@ -54,6 +54,10 @@ def test_every_field_comes_back_as_it_was_written(ledger: Ledger) -> None:
         ticket_id=2**53 + 1,
         refused=True,
         over_limit=True,
+        cause=Cause.REFUSED,
+        dropped=("group_id",),
+        refused_field="email",
+        rung=3,
         error="without: group_id",
         lifetime_s=86_400.0,
     )
