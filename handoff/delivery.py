@@ -127,8 +127,19 @@ class Delivery:
             raise NothingKept from error
         if mine:
             return self._create(row, handoff, deadline, over_limit=not has_slot)
-        self._keep_words(handoff, standing, new, deadline)  # the sweep has just taken up the refused one
-        return self._report(standing, Status.QUEUED, deadline, new_words=True)
+        standing = self._standing(new, standing, deadline)  # a copy of this correction, or the sweep, was quicker
+        new_words = standing.fingerprint != new.fingerprint
+        if new_words:
+            self._keep_words(handoff, standing, new, deadline)
+        return self._report(standing, Status.of(standing, repeat=True), deadline, new_words=new_words)
+
+    def _standing(self, new: Entry, known: Entry, deadline: Deadline) -> Entry:
+        writer, now = self.writer, self.writer.clock.now()
+        try:
+            rows = writer.with_retries(lambda: writer.ledger.find(new.reference, now=now), deadline)
+        except LedgerUnavailable as error:
+            raise NothingKept from error
+        return next((row for row in rows if row.entry == new.entry), known)
 
     def _keep_words(self, handoff: Handoff, standing: Entry, new: Entry, deadline: Deadline) -> None:
         """Keep new words as a note; it is added now if the ticket is there, else by the sweep."""

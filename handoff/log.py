@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from handoff.deadline import Deadline
@@ -72,3 +74,11 @@ def log_entry(entry: Entry, outcome: str, deadline: Deadline) -> None:
             "total_ms": round(deadline.spent_s * 1000, 1),
         },
     )
+
+
+def place_of(error: BaseException) -> str:
+    """Return `file:line function` of the innermost frame of this project in error's traceback; never a value."""
+    root = str(Path(__file__).parent.parent)
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(root)]
+    ours = [one for one in frames if "/vendor/" not in one.filename and "/site-packages/" not in one.filename]
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}" if ours else ""

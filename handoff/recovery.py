@@ -72,21 +72,29 @@ class Recovery:
             LedgerUnavailable: the ledger did not answer.
         """
         deadline = self.writer.deadline()
-        if self._now() >= entry.give_up_at and not self._is_overdue(entry):
-            return self.give_up(entry)
+        if entry.state is State.FAILED or (self._now() >= entry.give_up_at and not self._is_overdue(entry)):
+            return self._give_up(entry)
         after = self._advanced(entry, look, deadline)
         if after is not None:
             log_entry(after, after.state, deadline)
         return after
 
-    def give_up(self, entry: Entry) -> Entry | None:
-        """Give up a row whose time is over and log an error; return None if it is not, or another has taken the row."""
-        failed = transitions.given_up(entry, owner=self.writer.new_owner())
-        after = self._write(entry, failed) if self._now() >= entry.give_up_at else None
+    def _give_up(self, entry: Entry) -> Entry | None:
+        """Stop trying, and log an error every day: only a person reopens or discards a row without a ticket."""
+        due_at = self._now() + transitions.REMIND_S
+        after = self._write(entry, transitions.given_up(entry, owner=self.writer.new_owner(), due_at=due_at))
         if after is not None:
             fields = {"reference": entry.reference, "error": entry.error, "attempts": entry.attempts}
             logger.error("given up", extra=fields)
         return after
+
+    def back_off(self, entry: Entry) -> None:
+        """Let a row wait after an error of our own; doubt stays doubt. Raises LedgerUnavailable."""
+        doubt = transitions.doubt_of(entry)
+        state = State.IN_DOUBT if entry.state is State.CREATING and not entry.is_note else entry.state
+        until = self._now() + transitions.backoff_s(entry.attempts, self.writer.jitter())
+        waiting = {"state": state, "due_at": until, "doubt_since": doubt, "attempts": entry.attempts + 1}
+        self.writer.ledger.replace(entry, transitions.changed(entry, **waiting))
 
     def _advanced(self, entry: Entry, look: Look, deadline: Deadline) -> Entry | None:
         if entry.is_note:
@@ -149,7 +157,7 @@ class Recovery:
             has_slot = writer.take_slot(entry)
             return self._create(entry, deadline) if has_slot else self._join_open_ticket(entry, deadline)
         logger.error("refused and no fallback_requester", extra={"reference": entry.reference})
-        return self._write(entry, transitions.changed(entry, due_at=None))
+        return self._write(entry, transitions.changed(entry, cause=Cause.ACCOUNT, due_at=now + transitions.REMIND_S))
 
     def _join_open_ticket(self, entry: Entry, deadline: Deadline) -> Entry | None:
         """Add a handoff past its person's limit to their open ticket, or make it a ticket once there is a slot."""

@@ -51,8 +51,7 @@ class Status(StrEnum):
             return Status.DUPLICATE if repeat else Status.CREATED
         if entry.state is State.REJECTED and just_posted:
             return Status.REJECTED
-        nobody_answers = entry.state is State.REJECTED and entry.due_at is None
-        return Status.FAILED if nobody_answers or entry.state is State.FAILED else Status.QUEUED
+        return Status.FAILED if entry.is_parked else Status.QUEUED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

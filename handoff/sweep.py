@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -12,9 +13,10 @@ from typing import Any, Final
 
 from freshdesk_client import FreshdeskError, Listed
 from handoff.deadline import Deadline
-from handoff.helpdesk import HelpDesk, is_ticket_of
+from handoff.helpdesk import is_ticket_of
 from handoff.ledger import Entry, LedgerUnavailable, State
-from handoff.recovery import Found, Look, LookByAddress, Recovery
+from handoff.log import place_of
+from handoff.recovery import Found, LookByAddress, Recovery
 from handoff.transitions import BACKOFF_MAX_S
 from handoff.writer import TicketWriter
 
@@ -24,6 +26,7 @@ BUDGET_S: Final = 55.0  # of the minute until the next pass; none begins a row t
 BATCH: Final = 100
 READ_MAX: Final = 1000  # so many are counted
 SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each
+LEDGER_FAILURES: Final = 3  # in a row: the ledger is down, not one lost answer
 ACCOUNT_FAILURES: Final = 3  # in a row: the account is down, and the rest of its rows wait for the next pass
 
 
@@ -33,7 +36,8 @@ class SweepReport:
 
     states: Counter[str] = field(default_factory=Counter)
     taken_by_others: int = 0
-    stopped: str = ""  # why rows were left for the next pass: "budget", "rate-limit", "desk-down", "told to stop" or ""
+    failed_rows: int = 0
+    stopped: str = ""  # why rows were left: "budget", "rate-limit", "account-down", "ledger-down", "asked to stop", ""
     waiting: int = 0
     oldest_waiting_s: float = 0.0
 
@@ -49,6 +53,7 @@ class SweepReport:
         return {
             **{str(state): self.states[state] for state in State},
             "taken_by_others": self.taken_by_others,
+            "failed_rows": self.failed_rows,
             "stopped": self.stopped,
             "waiting": self.waiting,
             "oldest_waiting_s": round(self.oldest_waiting_s, 1),
@@ -57,92 +62,112 @@ class SweepReport:
 
 @dataclass(slots=True)
 class LookInSnapshot:
-    """Looks through one list of a desk's tickets, taken once a pass for every row in doubt; else by address.
+    """Looks through one list of an account's tickets, read once a pass for every row in doubt; else by address.
 
-    An old list does no harm: it tells when it was taken, and that decides whether a ticket may be made again.
+    An old list does no harm: it says when it was read, and that decides whether a ticket may be posted again.
     """
 
     by_address: LookByAddress
     worth: bool
     since: float
-    _taken: dict[str, tuple[float, list[Listed] | None]] = field(default_factory=dict)
+    _snapshots: dict[str, tuple[float, list[Listed] | None]] = field(default_factory=dict)
+
+    def prepare(self, entry: Entry) -> None:
+        """Read the list of entry's account unless it is there: a long list must not use up the row's own deadline."""
+        writer = self.by_address.writer
+        helpdesk = writer.helpdesk(entry)
+        is_doubtful = entry.state in {State.CREATING, State.IN_DOUBT} and not entry.is_note
+        if not (self.worth and is_doubtful) or entry.look_from < self.since or helpdesk.url in self._snapshots:
+            return
+        looked_at = writer.clock.now()
+        try:
+            rows = helpdesk.snapshot(writer.deadline(), since=self.since)
+        except FreshdeskError:  # many pages, and one could not be read: an address needs only a few
+            rows = None
+        self._snapshots[helpdesk.url] = (looked_at, rows)
 
     def __call__(self, entry: Entry, deadline: Deadline) -> Found:
         """Look for entry's ticket; see `recovery.Look`."""
-        if not self.worth or entry.look_from < self.since:
+        url = self.by_address.writer.helpdesk(entry).url
+        looked_at, rows = self._snapshots.get(url, (0.0, None))
+        if rows is None or entry.look_from < self.since:
             return self.by_address(entry, deadline)
-        looked_at, rows = self._snapshot(entry)
-        if rows is None:
-            return self.by_address(entry, deadline)
-        return Found(
-            next((row.ticket_id for row in rows if is_ticket_of(row, entry.reference, entry.look_from)), None),
-            looked_at,
-        )
-
-    def _snapshot(self, entry: Entry) -> tuple[float, list[Listed] | None]:
-        writer = self.by_address.writer
-        helpdesk = writer.helpdesk(entry)
-        if helpdesk.url not in self._taken:
-            looked_at = writer.clock.now()
-            try:
-                self._taken[helpdesk.url] = (looked_at, helpdesk.snapshot(writer.deadline(), since=self.since))
-            except FreshdeskError:  # many pages, and one was not to be had: an address needs only a few
-                self._taken[helpdesk.url] = (looked_at, None)
-        return self._taken[helpdesk.url]
+        found = next((row.ticket_id for row in rows if is_ticket_of(row, entry.reference, entry.look_from)), None)
+        return Found(found, looked_at)
 
 
-def sweep(writer: TicketWriter, *, budget_s: float, told_to_stop: Callable[[], bool] = lambda: False) -> SweepReport:
+def sweep(writer: TicketWriter, *, budget_s: float, should_stop: Callable[[], bool] = lambda: False) -> SweepReport:
     """Bring on every row that is due; stop when budget_s is used up or the rate limit must be left to live requests.
 
     Args:
         writer: what brings rows on.
         budget_s: seconds for the pass.
-        told_to_stop: asked before each row.
+        should_stop: asked before each row.
 
     Raises:
-        LedgerUnavailable: the ledger did not answer.
+        LedgerUnavailable: the ledger did not answer when it was asked for the first row.
     """
     report, deadline = SweepReport(), Deadline(writer.clock, budget_s)
     recovery, failures, closed = Recovery(writer), Counter[str](), set[str]()
+    flakes = 0
     for entry, look in _due(writer, report):
-        if told_to_stop() or deadline.left_s < writer.policy.deadline_s:
-            report.stopped = "budget" if deadline.left_s < writer.policy.deadline_s else "told to stop"
+        if should_stop() or deadline.left_s < writer.policy.deadline_s:
+            report.stopped = "budget" if deadline.left_s < writer.policy.deadline_s else "asked to stop"
             break
         helpdesk = writer.helpdesk(entry)
-        if failures[helpdesk.url] >= ACCOUNT_FAILURES or not _has_room(helpdesk, deadline, writer.policy.deadline_s):
-            report.stopped = "desk-down" if failures[helpdesk.url] >= ACCOUNT_FAILURES else "rate-limit"
+        is_down = failures[helpdesk.url] >= ACCOUNT_FAILURES
+        # The rate limit may have to open first; what it leaves is for live requests.
+        if is_down or not (
+            helpdesk.has_headroom and deadline.pause(helpdesk.closed_for_s, keep=writer.policy.deadline_s)
+        ):
+            report.stopped = "account-down" if is_down else "rate-limit"
             closed.add(helpdesk.url)
             if len(closed) == len(writer.helpdesks):
-                break  # else rows behind these may be another desk's
+                break  # else rows behind these may be another account's
             continue
-        after = _advanced(recovery, entry, look)
+        try:
+            look.prepare(entry)
+            after = recovery.advance(entry, look)
+        except Exception as error:  # noqa: BLE001 -- one row that breaks the code must not hold up all the others
+            report.failed_rows += 1
+            flakes = flakes + 1 if isinstance(error, LedgerUnavailable) else 0
+            _back_off(recovery, entry, error)
+            if flakes == LEDGER_FAILURES:
+                report.stopped = "ledger-down"
+                break
+            continue
+        flakes = 0
         report.count(after)
         failures[helpdesk.url] = failures[helpdesk.url] + 1 if after and after.waits_for_account else 0
-    writer.ledger.tidy(writer.clock.now())
-    _measure_waiting(writer, report)
-    told = report.as_dict()
-    rows = {str(state): told.pop(str(state)) for state in State}
-    logger.info("swept", extra={"rows": rows, **told})  # a record has a field `created` of its own
+    _finish(writer, report)
     return report
 
 
-def _advanced(recovery: Recovery, entry: Entry, look: Look) -> Entry | None:
+def _back_off(recovery: Recovery, entry: Entry, error: Exception) -> None:
+    """Let a row that failed wait like any other, so that it does not come first in the next pass."""
+    fields = {"reference": entry.reference, "error": type(error).__name__, "place": place_of(error)}
+    logger.error("row failed", extra=fields)
+    with suppress(LedgerUnavailable):  # the row stays due: the next pass takes it up
+        recovery.back_off(entry)
+
+
+def _finish(writer: TicketWriter, report: SweepReport) -> None:
+    """Tidy the ledger, measure what waits and log the pass; none of it may hide what the pass did."""
     try:
-        return recovery.advance(entry, look)
+        writer.ledger.tidy(writer.clock.now())
+        _measure_waiting(writer, report)
     except LedgerUnavailable:
-        raise
-    except Exception as error:  # noqa: BLE001 -- one row that breaks the code must not hold up all the others
-        logger.error("row failed", extra={"reference": entry.reference, "error": type(error).__name__})
-        return recovery.give_up(entry)
+        report.stopped = report.stopped or "ledger-down"
+    fields = report.as_dict()
+    rows = {str(state): fields.pop(str(state)) for state in State}  # a record has a field `created` of its own
+    if report.stopped == "ledger-down":
+        logger.error("sweep ended early", extra={"rows": rows, **fields})
+    else:
+        logger.info("swept", extra={"rows": rows, **fields})
 
 
-def _has_room(helpdesk: HelpDesk, deadline: Deadline, keep_s: float) -> bool:
-    """Tell whether the desk's rate limit allows a call that can wait, if need be after waiting for it to open."""
-    return helpdesk.has_headroom and deadline.pause(helpdesk.closed_for_s, keep=keep_s)
-
-
-def _due(writer: TicketWriter, report: SweepReport) -> Iterator[tuple[Entry, Look]]:
-    """Yield each due row once, batch by batch; once something succeeded, also what only waits for its desk."""
+def _due(writer: TicketWriter, report: SweepReport) -> Iterator[tuple[Entry, LookInSnapshot]]:
+    """Yield each due row once, batch by batch; once something succeeded, also what only waits for its account."""
     seen: set[tuple[str, str]] = set()
     look: LookInSnapshot | None = None
     after: Entry | None = None
@@ -150,17 +175,19 @@ def _due(writer: TicketWriter, report: SweepReport) -> Iterator[tuple[Entry, Loo
     while found:
         found, now = False, writer.clock.now()
         until = now + (BACKOFF_MAX_S if report.states[State.CREATED] else 0.0)
-        ripe = (one for one in _read(writer, until, after) if _ripe(one, writer, now) and _is_new(one, seen))
+        rows = _read(writer, until, after)
+        ripe = (one for one in rows if _is_ripe(one, writer, now) and (one.reference, one.entry) not in seen)
         while batch := list(islice(ripe, BATCH)):
             found = True
             look = look if look and look.worth else _look_for(batch, writer)
             for entry in batch:
+                seen.add((entry.reference, entry.entry))
                 yield entry, look
                 after = entry if _is_due(entry, now) else after  # up to here, nothing is left to come
 
 
 def _read(writer: TicketWriter, until: float, after: Entry | None = None) -> Iterator[Entry]:
-    """Yield what is due by until, a batch in memory at a time, to the end: rows of a desk that is down hide nobody."""
+    """Yield what is due by until, a batch in memory at a time; rows of an account that is down hide nobody's."""
     while found := writer.with_retries(partial(writer.ledger.due, until, BATCH, after), writer.deadline()):
         yield from found
         if len(found) < BATCH:
@@ -168,18 +195,12 @@ def _read(writer: TicketWriter, until: float, after: Entry | None = None) -> Ite
         after = found[-1]
 
 
-def _is_new(entry: Entry, seen: set[tuple[str, str]]) -> bool:
-    """Tell whether the row has not come yet; from now on it has."""
-    before = len(seen)
-    seen.add((entry.reference, entry.entry))
-    return len(seen) > before
-
-
 def _is_due(entry: Entry, now: float) -> bool:
     return entry.due_at is not None and entry.due_at <= now
 
 
-def _ripe(entry: Entry, writer: TicketWriter, now: float) -> bool:
+def _is_ripe(entry: Entry, writer: TicketWriter, now: float) -> bool:
+    """Return True if the row is due, or would be if its account had answered before."""
     if _is_due(entry, now):
         return True
     if entry.doubt_since is not None and now < entry.doubt_since + writer.policy.in_doubt_wait_s:
@@ -196,5 +217,5 @@ def _look_for(ripe: list[Entry], writer: TicketWriter) -> LookInSnapshot:
 def _measure_waiting(writer: TicketWriter, report: SweepReport) -> None:
     now = writer.clock.now()
     rows = islice(_read(writer, now + writer.policy.give_up_s), READ_MAX)
-    waits = [now - one.created_at for one in rows]
+    waits = [now - one.created_at for one in rows if not one.is_parked]
     report.waiting, report.oldest_waiting_s = len(waits), max(waits, default=0.0)

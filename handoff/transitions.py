@@ -12,6 +12,7 @@ from handoff.ticket import Rung
 
 BACKOFF_FIRST_S: Final = 15.0
 BACKOFF_MAX_S: Final = 900.0
+REMIND_S: Final = 86_400.0  # how often a row that was given up is logged as an error
 BACKOFF_PLAINEST_S: Final = 3600.0  # nothing is left to leave out: only a person or Freshdesk can change the result
 RATE_LIMIT_SPREAD_S: Final = 5.0  # so that what waited for the same minute does not come back at the same instant
 
@@ -131,7 +132,7 @@ def refused_again(old: Entry, new: Entry) -> Entry:
 
     A row that waits for nothing any more begins again: this time it may have an address.
     """
-    if old.due_at is None:
+    if old.is_parked:
         return corrected(old, new)
     return replace(corrected(old, new), created_at=old.created_at, due_at=old.due_at, give_up_at=old.give_up_at)
 
@@ -145,9 +146,10 @@ def reopened(entry: Entry, *, now: float, policy: Policy) -> Entry:
     return changed(entry, state=state, doubt_since=doubt, due_at=now, give_up_at=now + policy.give_up_s)
 
 
-def given_up(entry: Entry, *, owner: str) -> Entry:
-    """Return a row that has taken too long: kept, with its doubt, until a person reopens it."""
-    return changed(entry, state=State.FAILED, owner=owner, due_at=None, doubt_since=doubt_of(entry))
+def given_up(entry: Entry, *, owner: str, due_at: float) -> Entry:
+    """Return a row that has taken too long: kept, with its doubt, until a person reopens it; due for a reminder."""
+    doubt = entry.doubt_since if entry.state is State.FAILED else doubt_of(entry)
+    return changed(entry, state=State.FAILED, owner=owner, due_at=due_at, doubt_since=doubt)
 
 
 def doubt_of(entry: Entry) -> float | None:

@@ -142,7 +142,7 @@ def show_row(args: Namespace, operator: Operator) -> int:
 
 def what_next(entry: Entry) -> str:
     """Return what will happen to a row, as a sentence."""
-    forsaken = entry.state is State.REJECTED and entry.due_at is None
+    forsaken = entry.state is State.REJECTED and entry.is_parked
     return (FORSAKEN if forsaken else NEXT[entry.state]).format(reference=entry.reference)
 
 

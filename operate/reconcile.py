@@ -98,7 +98,7 @@ def reconcile(
     drift, rows = Drift(), list(rows)
     of_others = _numbers_by_reference(rows)
     for helpdesk, entry in rows:
-        if entry.state is State.FAILED or (entry.state is State.REJECTED and entry.due_at is None):
+        if entry.is_parked:
             drift.forsaken.append(_named(entry, state=str(entry.state), note=entry.is_note, error=entry.error))
         elif entry.waiting:
             drift.waiting += not entry.is_note

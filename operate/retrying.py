@@ -59,7 +59,7 @@ def _wanted(args: Namespace, ledger: Ledger, now: float) -> list[Entry]:
 
 def _may_be_corrected(entry: Entry) -> bool:
     """Tell whether the person may still send it without its faults: a ticket made now would be one of two."""
-    return entry.state is State.REJECTED and entry.due_at is not None
+    return entry.state is State.REJECTED and not entry.is_parked
 
 
 def _told(args: Namespace, operator: Operator, results: list[tuple[Entry, str]], writer: TicketWriter | None) -> int:

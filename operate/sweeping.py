@@ -30,8 +30,9 @@ _WORDS: Final = {
 _STOPPED: Final = {
     "budget": "the time of this pass was used up",
     "rate-limit": "the rate limit is left to live requests",
-    "desk-down": "Freshdesk does not answer",
-    "told to stop": "told to",
+    "account-down": "Freshdesk does not answer",
+    "ledger-down": "the ledger does not answer",
+    "asked to stop": "asked to",
 }
 
 Wait = Callable[[float], bool]  # waits so many seconds, or less when told to stop; tells whether to stop
@@ -68,7 +69,7 @@ class Times(NamedTuple):
     every_s: float
     budget_s: float
     wait: Wait
-    told_to_stop: Callable[[], bool] = lambda: False
+    should_stop: Callable[[], bool] = lambda: False
 
 
 def repeat(writer: TicketWriter, screen: Screen, times: Times) -> None:
@@ -77,7 +78,7 @@ def repeat(writer: TicketWriter, screen: Screen, times: Times) -> None:
     while not times.wait(pause_s):
         pause_s = times.every_s
         try:
-            report = sweep(writer, budget_s=times.budget_s, told_to_stop=times.told_to_stop)
+            report = sweep(writer, budget_s=times.budget_s, should_stop=times.should_stop)
         except LedgerUnavailable as error:
             logger.error("ledger down while sweeping", extra={"error": str(error)})
             continue

@@ -171,7 +171,7 @@ class History:
                 self.account.put(ticket, self.random.choice(("spam", "deleted")))
 
     def _waiting(self) -> bool:
-        return any(row.due_at is not None for row in self.ledger.each())
+        return any(row.due_at is not None and not row.is_parked for row in self.ledger.each())
 
     def names_of(self, about: str) -> set[str]:
         """Return a story's mark and references, given one of them."""

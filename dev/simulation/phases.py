@@ -118,7 +118,7 @@ def die_everywhere(folder: Path, weather: str, *, sweeps: bool = True, policy: P
             for pass_number in range(1, 4 if sweeps else 1):
                 _in_a_child(partial(_sweep, stand_in.url, path, pass_number * 1000.0, policy or Policy()))
             tickets.append(len(stand_in.tickets()) - before)
-            waiting.append(sum(row.due_at is not None for row in SQLiteLedger(path).each()))
+            waiting.append(sum(row.due_at is not None and not row.is_parked for row in SQLiteLedger(path).each()))
             if not died:
                 return Phases(boundary, tuple(tickets), tuple(waiting))
     raise AssertionError("it never ended")

@@ -101,7 +101,7 @@ class Town:
     def settle(self, within_s: float) -> bool:
         """Wait until nothing is left to be done."""
         until = time.monotonic() + within_s
-        while any(row.due_at is not None for row in self.ledger.each()):
+        while any(row.due_at is not None and not row.is_parked for row in self.ledger.each()):
             if time.monotonic() > until:
                 return False
             time.sleep(0.2)

@@ -104,6 +104,12 @@ class Entry:
         return self.state is State.CREATING and not self.is_note
 
     @property
+    def is_parked(self) -> bool:
+        """Return True if only a person brings the row on: it was given up, or it can be filed under nobody."""
+        nobody = self.state is State.REJECTED and (self.due_at is None or self.cause is Cause.ACCOUNT)
+        return nobody or self.state is State.FAILED
+
+    @property
     def waits_for_account(self) -> bool:
         """Return True if the row waits for the help desk account, not because of its own content."""
         return self.state in {State.NOT_CREATED, State.IN_DOUBT} and self.cause in _OF_THE_ACCOUNT

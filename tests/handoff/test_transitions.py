@@ -212,8 +212,8 @@ def test_what_is_reopened_is_due_at_once(before: dict[str, Any], state: State, d
 )
 def test_what_is_given_up_keeps_its_doubt(before: dict[str, Any], doubt: float | None) -> None:
     """A row whose caller died may have its ticket: whoever reopens it later must look first."""
-    row = transitions.given_up(entry(handoff="kept", **before), owner="two")
-    assert (row.state, row.due_at, row.doubt_since, row.handoff) == (State.FAILED, None, doubt, "kept")
+    row = transitions.given_up(entry(handoff="kept", **before), owner="two", due_at=LATER)
+    assert (row.state, row.due_at, row.doubt_since, row.handoff) == (State.FAILED, LATER, doubt, "kept")
     reopened = transitions.reopened(row, now=LATER, policy=POLICY)
     assert reopened.state == (State.NOT_CREATED if doubt is None else State.IN_DOUBT)
 

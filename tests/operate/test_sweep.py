@@ -83,7 +83,7 @@ def test_a_budget_shorter_than_one_row_may_take_is_refused(station: Station) -> 
             "Swept: nothing could be done now (stopped: the time of this pass was used up)",
         ),
         (
-            SweepReport(stopped="desk-down", waiting=3, oldest_waiting_s=7200.0),
+            SweepReport(stopped="account-down", waiting=3, oldest_waiting_s=7200.0),
             "Swept: nothing could be done now; 3 waiting, the oldest for 2 h (stopped: Freshdesk does not answer)",
         ),
         (
@@ -228,7 +228,7 @@ def test_the_bar_moves_with_each_row() -> None:
     assert steps == [1, 1]
 
 
-def test_a_loop_ends_with_0_when_it_is_told_to_stop(station: Station) -> None:
+def test_a_loop_ends_with_0_when_it_is_should_stop(station: Station) -> None:
     """The command itself, with a real signal."""
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
     timer.start()

@@ -135,8 +135,24 @@ def test_what_takes_too_long_is_given_up_aloud(
     row = keep(rule, state=State.NOT_CREATED, due_at=NOW + 72 * 3600.0)
     clock.time = NOW + 72 * 3600.0
     report = pass_over(rule)
-    assert (row_of(rule).state, row_of(rule).due_at, row_of(rule).handoff) == (State.FAILED, None, row.handoff)
+    assert (row_of(rule).state, row_of(rule).due_at, row_of(rule).handoff) == (
+        State.FAILED,
+        NOW + 96 * 3600.0,
+        row.handoff,
+    )
     assert (errors(caplog), report["failed"], fake.calls) == (["given up"], 1, [])
+
+
+def test_what_was_given_up_is_logged_every_day_for_ever(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request without a ticket never goes by itself: a person reopens or discards it."""
+    keep(rule, state=State.NOT_CREATED, due_at=NOW + 72 * 3600.0)
+    for day in range(3, 29):
+        clock.time = NOW + day * 86_400.0
+        pass_over(rule)
+        pass_over(rule)
+    assert (errors(caplog), row_of(rule).state, fake.calls) == (["given up"] * 26, State.FAILED, [])
 
 
 def test_what_nobody_swept_has_its_chance_first(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:

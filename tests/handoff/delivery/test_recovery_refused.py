@@ -55,14 +55,14 @@ def test_a_refused_handoff_without_an_address_goes_to_the_fallback(
 def test_without_a_fallback_a_person_must_act(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Kept, said once as an error, and not asked again."""
+    """Kept, logged as an error once a day, and Freshdesk is not asked."""
     alone = with_parts(rule, routing=replace(ROUTING, fallback_requester=""))
     alone.keep_refused(handoff(user_email=""))
     clock.time += 900.0
     pass_over(alone)
     pass_over(alone)
     assert fake.calls == []
-    assert (row_of(rule).state, row_of(rule).due_at) == (State.REJECTED, None)
+    assert (row_of(rule).state, row_of(rule).due_at) == (State.REJECTED, clock.time + 86_400.0)
     assert errors(caplog) == ["refused and no fallback_requester"]
 
 

@@ -31,7 +31,7 @@ def park(rule: Delivery, clock: VirtualClock) -> None:
     rule.keep_refused(handoff(user_email=""))
     clock.time += QUARTER_S
     pass_over(rule)
-    assert (only_row(rule).state, only_row(rule).due_at) == (State.REJECTED, None)
+    assert (only_row(rule).state, only_row(rule).is_parked) == (State.REJECTED, True)
 
 
 def test_a_parked_request_that_is_refused_again_waits_anew(

@@ -19,6 +19,7 @@ from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualCloc
 NOTHING = {
     **{str(state): 0 for state in State},
     "taken_by_others": 0,
+    "failed_rows": 0,
     "stopped": "",
     "waiting": 0,
     "oldest_waiting_s": 0.0,
@@ -53,19 +54,19 @@ def test_a_row_needs_the_whole_of_its_time(rule: Delivery, fake: FakeFreshdesk, 
     assert fake.posts == posts
 
 
-@pytest.mark.parametrize(("budget_s", "stopped"), [(12.0, "told to stop"), (11.9, "budget")])
+@pytest.mark.parametrize(("budget_s", "stopped"), [(12.0, "asked to stop"), (11.9, "budget")])
 def test_a_pass_says_what_it_had_to_stop_for(rule: Delivery, budget_s: float, stopped: str) -> None:
     """Told to, or out of time; where both, the time was over anyway."""
     keep_number(rule, 0)
-    assert sweep(rule.writer, budget_s=budget_s, told_to_stop=lambda: True).stopped == stopped
+    assert sweep(rule.writer, budget_s=budget_s, should_stop=lambda: True).stopped == stopped
 
 
-def test_a_pass_that_was_told_to_stop_asks_no_more(rule: Delivery, fake: FakeFreshdesk) -> None:
+def test_a_pass_that_was_should_stop_asks_no_more(rule: Delivery, fake: FakeFreshdesk) -> None:
     """It is over, whatever the next answer would be."""
     for number in range(3):
         keep_number(rule, number)
     answers = [False, True, False]
-    assert sweep(rule.writer, budget_s=120.0, told_to_stop=lambda: answers.pop(0)).stopped == "told to stop"
+    assert sweep(rule.writer, budget_s=120.0, should_stop=lambda: answers.pop(0)).stopped == "asked to stop"
     assert (fake.posts, answers) == (1, [False])
 
 
@@ -74,7 +75,7 @@ def test_a_success_begins_the_count_of_failures_anew(rule: Delivery, fake: FakeF
     fake.fates.extend([None, *[answer(401)] * 9])
     for number in range(6):
         keep_number(rule, number)
-    assert sweep(rule.writer, budget_s=600.0).stopped == "desk-down"
+    assert sweep(rule.writer, budget_s=600.0).stopped == "account-down"
     assert fake.posts == 4
 
 
@@ -93,7 +94,7 @@ def test_one_desk_that_is_down_does_not_stop_another(clock: VirtualClock, fake: 
     for number in range(4):
         keep_for_the_other_desk(rule, number)
     keep_number(rule, 4)
-    assert sweep(rule.writer, budget_s=600.0).stopped == "desk-down"
+    assert sweep(rule.writer, budget_s=600.0).stopped == "account-down"
     assert (down.posts, fake.posts) == (3, 1)
 
 
@@ -137,7 +138,7 @@ def test_where_every_desk_is_down_the_rest_is_only_counted(clock: VirtualClock, 
     for number in range(250):
         keep_number(rule, number)
     report = sweep(rule.writer, budget_s=600.0)
-    assert (report.stopped, report.waiting, len(ledger.limits)) == ("desk-down", 250, 1 + 3)
+    assert (report.stopped, report.waiting, len(ledger.limits)) == ("account-down", 250, 1 + 3)
 
 
 @pytest.mark.parametrize("forward", [False, True])
@@ -153,7 +154,7 @@ def test_a_thousand_rows_of_a_desk_that_is_down_hide_nobody(
     keep_number(rule, 1_001)
     if forward:
         keep_number(rule, 1_002, cause=Cause.UNAVAILABLE, due_at=NOW + 100.0)
-    assert sweep(rule.writer, budget_s=600.0).stopped == "desk-down"
+    assert sweep(rule.writer, budget_s=600.0).stopped == "account-down"
     assert (down.posts, fake.posts) == (3, 1 + forward)
 
 
