@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from dev.local_freshdesk import LocalFreshdesk
 from handoff.log import log_as_json
+from tests.closing import AT_END
 from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import API_KEY
 from tests.leaks import LEAKS
@@ -43,6 +44,13 @@ def pytest_runtest_call() -> Iterator[None]:
     LEAKS.found.clear()
     yield
     assert LEAKS.found == []
+
+
+@pytest.fixture(autouse=True)
+def _closed_at_end() -> Iterator[None]:
+    """Close what the test opened with `closed_at_end`."""
+    yield
+    AT_END.close()
 
 
 @pytest.fixture

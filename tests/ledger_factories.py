@@ -20,9 +20,9 @@ from handoff.deadline import Clock
 from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
 from handoff.ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.routing import Routing, load_routing
 from handoff.transitions import Policy
+from tests.closing import sqlite_ledger
 
 T = TypeVar("T")
 
@@ -181,6 +181,10 @@ class FaultyLedger:
         """See `Ledger`."""
         self._met("tidy", lambda: self.ledger.tidy(now))
 
+    def close(self) -> None:
+        """See `Ledger`."""
+        self.ledger.close()
+
     def _met(self, name: str, call: Callable[[], T]) -> T:
         if self.only not in {"", name}:
             return call()
@@ -224,7 +228,7 @@ def delivery(
     owners = (f"owner-{number}" for number in itertools.count(1))
     return Delivery(
         helpdesks={"": HelpDesk(url, FreshdeskClient(transport), clock)},
-        ledger=ledger or SQLiteLedger(":memory:"),
+        ledger=ledger or sqlite_ledger(),
         routing=routing,
         clock=clock,
         new_owner=lambda: next(owners),

@@ -14,7 +14,7 @@ from dev.simulation.faults import Faults
 from dev.simulation.history import History, Plan
 from dev.simulation.simulate import main
 from dev.simulation.verdict import Verdict
-from handoff.ledger.sqlite import SQLiteLedger
+from tests.closing import sqlite_ledger
 
 pytestmark = pytest.mark.proof
 
@@ -41,7 +41,7 @@ def test_a_ticket_written_almost_ten_minutes_late_is_not_made_again() -> None:
 
 def test_the_same_holds_over_the_real_store(tmp_path: Path) -> None:
     """SQLite instead of the ledger in memory."""
-    plan = Plan(seed=5, handoffs=150, store=partial(SQLiteLedger, tmp_path / "handoffs.db"))
+    plan = Plan(seed=5, handoffs=150, store=partial(sqlite_ledger, tmp_path / "handoffs.db"))
     found = History(plan).run()
     assert (found.tickets, found.broken) == (150, {})
 

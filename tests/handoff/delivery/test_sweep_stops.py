@@ -9,8 +9,8 @@ import pytest
 
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, LedgerUnavailable, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.sweep import is_account_fault, sweep
+from tests.closing import sqlite_ledger
 from tests.factories import handoff
 from tests.handoff.delivery.keeping import (
     REFUSED,
@@ -152,7 +152,7 @@ def test_whose_fault_it_is(error: str, state: State, fault: bool) -> None:  # no
 
 def test_a_ledger_that_does_not_answer_ends_the_pass(fake: FakeFreshdesk, clock: VirtualClock) -> None:
     """The caller hears so, and runs the pass again later."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"))
+    ledger = FaultyLedger(sqlite_ledger())
     ledger.always = "before"
     with pytest.raises(LedgerUnavailable):
         sweep(delivery(clock=clock, transport=fake, ledger=ledger), budget_s=120.0)
@@ -160,7 +160,7 @@ def test_a_ledger_that_does_not_answer_ends_the_pass(fake: FakeFreshdesk, clock:
 
 def test_a_ledger_that_fails_half_way_ends_the_pass(fake: FakeFreshdesk, clock: VirtualClock) -> None:
     """An outage in the middle is not taken for a broken row; what was taken is looked into when its lease is over."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"), only="replace")
+    ledger = FaultyLedger(sqlite_ledger(), only="replace")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     keep_number(rule, 0)
     ledger.always = "after"
@@ -204,7 +204,7 @@ def test_rows_taken_by_others_are_counted(clock: VirtualClock, fake: FakeFreshde
         def replace(self, old: Entry, new: Entry) -> bool:
             return not (old or new)
 
-    rule = delivery(clock=clock, transport=fake, ledger=Overtaken(SQLiteLedger(":memory:")))
+    rule = delivery(clock=clock, transport=fake, ledger=Overtaken(sqlite_ledger()))
     keep_number(rule, 0)
     assert sweep(rule, budget_s=120.0).taken_by_others == 1
 
