@@ -46,6 +46,30 @@ def pytest_runtest_call() -> Iterator[None]:
     assert LEAKS.found == []
 
 
+@pytest.fixture(scope="session")
+def aws() -> Iterator[None]:
+    """Give botocore credentials, so that it asks nobody for some."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "local")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def moto(aws: None) -> Iterator[str]:
+    """Return the address of an emulated AWS, one for all tests: each makes a table or stack of its own."""
+    del aws
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- costs a second that most runs do not need
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
 @pytest.fixture(autouse=True)
 def _closed_at_end() -> Iterator[None]:
     """Close what the test opened with `closed_at_end`."""

@@ -20,7 +20,7 @@ import pytest
 from dev.local_freshdesk.bot import ROOT
 from dev.local_freshdesk.children import port_is_free
 from tests.dev.local_freshdesk.ending import left_in
-from tests.dev.local_freshdesk.factories import free_port
+from tests.serving import free_port
 
 ONCE_AND_TWICE: Final = (
     [signal.SIGINT],
