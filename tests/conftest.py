@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,9 @@ LOGGERS = (logging.getLogger(), logging.getLogger("handoff"))
 
 
 def pytest_configure() -> None:
-    """Listen to everything that is logged, by the function's own handler."""
+    """Listen to all that is logged, by the function's own handler; let Ctrl-C reach the programs that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a job in the background, and inherited by children
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     log_as_json(platform_formats=False)
     for logger in LOGGERS:
         logger.addHandler(LEAKS)
