@@ -6,6 +6,7 @@ import os
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TextIO
 
 from freshdesk_client import FreshdeskError
@@ -37,9 +38,13 @@ def main(
     args = parser().parse_args(argv)
     stdin, out, err = streams or (sys.stdin, sys.stdout, sys.stderr)
     screen = Screen(out, err, as_json=args.json)
-    operator = Operator(environ=environ, screen=screen, clock=clock or SystemClock(), stdin=stdin, open_page=open_page)
+    clock = clock or SystemClock()
     try:
-        status, told = _run(args.run, args, operator)
+        with ExitStack() as at_end:
+            operator = Operator(
+                environ=environ, screen=screen, clock=clock, stdin=stdin, open_page=open_page, at_end=at_end
+            )
+            status, told = _run(args.run, args, operator)
     except BrokenPipeError:  # the reader of a pipe has had enough; what is still to be flushed must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return OK

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from freshdesk_client import FreshdeskError, FreshdeskRefused, FreshdeskUnreachable
-from handoff.bootstrap import open_ledger, open_writer
+from handoff.bootstrap import open_writer
 from handoff.helpdesk import HelpDesk
-from handoff.ledger import LedgerUnavailable
+from handoff.ledger import Ledger, LedgerUnavailable
 from handoff.routing import MAIN_ACCOUNT, Routing
 from handoff.routing_errors import line_of
 from handoff.settings import DeliverySettings, routing_file
@@ -34,6 +34,7 @@ def check(args: Namespace, operator: Operator) -> int:
     path = routing_file(operator.environ)
     text = read_file(path, "ROUTING_FILE").decode("utf-8-sig")
     writer = open_writer(settings, operator.clock)
+    operator.at_end.callback(writer.ledger.close)
     found: list[tuple[str, Finding]] = []
     with operator.screen.bar("Asking Freshdesk", len(writer.helpdesks) + 1) as bar:
         for name, helpdesk in writer.helpdesks.items():
@@ -41,7 +42,8 @@ def check(args: Namespace, operator: Operator) -> int:
                 (name or "main", finding) for finding in _of_desk(name, helpdesk, settings.routing, text, bar.tell)
             )
             bar.step()
-        found += (("", finding) for finding in (*_of_file(settings.routing, text), *_of_ledger(operator, settings)))
+        found += (("", finding) for finding in _of_file(settings.routing, text))
+        found += (("", finding) for finding in _of_ledger(writer.ledger, settings.ledger.store, operator.clock.now()))
     return _tell(operator, path.name, found)
 
 
@@ -85,20 +87,16 @@ def _of_file(routing: Routing, text: str) -> Iterator[Finding]:
         yield Finding("warning", "fallback_requester", told, line_of(text, ("fallback_requester",)))
 
 
-def _of_ledger(operator: Operator, settings: DeliverySettings) -> Iterator[Finding]:
+def _of_ledger(ledger: Ledger, store: str, now: float) -> Iterator[Finding]:
     """Read by the table's key and by each index."""
-    now = operator.clock.now()
     try:
-        ledger = open_ledger(settings.ledger)
         ledger.find("BF-CHECK", now=now)
         ledger.in_conversation("check", now=now)
         waiting = len(ledger.due(now, 1))
     except LedgerUnavailable as error:
-        yield Finding("fault", "LEDGER_URL", f"the {settings.ledger.store} ledger does not answer ({error})")
+        yield Finding("fault", "LEDGER_URL", f"the {store} ledger does not answer ({error})")
         return
-    yield Finding(
-        "ok", "LEDGER_URL", f"the {settings.ledger.store} ledger answers; {'some' if waiting else 'no'} rows are due"
-    )
+    yield Finding("ok", "LEDGER_URL", f"the {store} ledger answers; {'some' if waiting else 'no'} rows are due")
 
 
 def _tell(operator: Operator, file: str, found: list[tuple[str, Finding]]) -> int:

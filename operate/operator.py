@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
@@ -38,6 +39,7 @@ class Operator:
     clock: Clock
     stdin: TextIO
     open_page: Callable[[str], object]
+    at_end: ExitStack
 
     def ledger(self) -> Ledger:
         """Open the ledger that LEDGER_URL names; nothing else needs to be set.
@@ -48,7 +50,9 @@ class Operator:
         """
         address = read_ledger(self.environ)
         _must_be_there(address)
-        return open_ledger(address)
+        ledger = open_ledger(address)
+        self.at_end.callback(ledger.close)
+        return ledger
 
     def writer(self, *, new_ledger: bool) -> TicketWriter:
         """Build the writer that the environment describes, the webhook secret aside.
@@ -62,7 +66,9 @@ class Operator:
         settings = DeliverySettings.read(self.environ)
         if not new_ledger:
             _must_be_there(settings.ledger)
-        return open_writer(settings, self.clock)
+        writer = open_writer(settings, self.clock)
+        self.at_end.callback(writer.ledger.close)
+        return writer
 
 
 def _must_be_there(address: LedgerAddress) -> None:

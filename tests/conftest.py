@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from dev.local_freshdesk import LocalFreshdesk
 from handoff.log import log_as_json
+from tests.closing import AT_END
 from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import API_KEY
 from tests.leaks import LEAKS
@@ -25,7 +27,9 @@ LOGGERS = (logging.getLogger(), logging.getLogger("handoff"))
 
 
 def pytest_configure() -> None:
-    """Listen to everything that is logged, by the function's own handler."""
+    """Listen to all that is logged, by the function's own handler; let Ctrl-C reach the programs that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a job in the background, and inherited by children
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     log_as_json(platform_formats=False)
     for logger in LOGGERS:
         logger.addHandler(LEAKS)
@@ -43,6 +47,37 @@ def pytest_runtest_call() -> Iterator[None]:
     LEAKS.found.clear()
     yield
     assert LEAKS.found == []
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[None]:
+    """Give botocore credentials, so that it asks nobody for some."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "local")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def moto(aws: None) -> Iterator[str]:
+    """Return the address of an emulated AWS, one for all tests: each makes a table or stack of its own."""
+    del aws
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- costs a second that most runs do not need
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _closed_at_end() -> Iterator[None]:
+    """Close what the test opened with `closed_at_end`."""
+    yield
+    AT_END.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,17 @@ from typing import Final
 CORPUS: Final = Path(__file__).parent / "data" / "corpus"
 XSS: Final = tuple((CORPUS / "xss.txt").read_text(encoding="utf-8").splitlines())
 TEXTS: Final[dict[str, str]] = json.loads((CORPUS / "texts.json").read_text(encoding="utf-8"))
-JSON_FILES: Final = tuple(sorted((CORPUS / "json").iterdir()))
+
+
+def _json_bodies() -> Iterator[tuple[str, bytes]]:
+    """Yield each body's name and bytes: in the file a character is a byte, and [text, times] is text repeated."""
+    for line in (CORPUS / "json.jsonl").read_text(encoding="ascii").splitlines():
+        case = json.loads(line)
+        parts = (part if isinstance(part, str) else part[0] * part[1] for part in case["latin-1"])
+        yield case["name"], "".join(parts).encode("latin-1")
+
+
+JSON_BODIES: Final = dict(_json_bodies())
 
 
 class Page(HTMLParser):

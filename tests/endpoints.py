@@ -8,7 +8,6 @@ from pathlib import Path
 
 from handoff import bootstrap
 from handoff.endpoint import Endpoint
-from handoff.ledger.sqlite import SQLiteLedger
 from tests.factories import API_KEY, SECRET
 
 __all__ = ["NOWHERE", "ROOT", "Endpoint", "environ", "open_endpoint"]
@@ -35,5 +34,4 @@ def open_endpoint(url: str, folder: Path, **more: str) -> Iterator[Endpoint]:
     try:
         yield opened
     finally:
-        assert isinstance(opened.delivery.writer.ledger, SQLiteLedger)
         opened.delivery.writer.ledger.close()

@@ -21,10 +21,10 @@ from handoff.deadline import Clock
 from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
 from handoff.ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.routing import Routing, load_routing
 from handoff.transitions import Policy
 from handoff.writer import TicketWriter
+from tests.closing import sqlite_ledger
 
 T = TypeVar("T")
 
@@ -183,6 +183,10 @@ class FaultyLedger:
         """See `Ledger`."""
         self._met("tidy", lambda: self.ledger.tidy(now))
 
+    def close(self) -> None:
+        """See `Ledger`."""
+        self.ledger.close()
+
     def _met(self, name: str, call: Callable[[], T]) -> T:
         if self.only not in {"", name}:
             return call()
@@ -227,7 +231,7 @@ def delivery(
     return Delivery(
         TicketWriter(
             helpdesks={"": HelpDesk(url, FreshdeskClient(transport), clock)},
-            ledger=ledger or SQLiteLedger(":memory:"),
+            ledger=ledger or sqlite_ledger(),
             routing=routing,
             clock=clock,
             new_owner=lambda: next(owners),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.endpoints import ROOT, environ
 
-START_S = 20.0
+START_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,14 @@ class Served:
 @contextmanager
 def serve(freshdesk_url: str, folder: Path, **more: str) -> Iterator[Served]:
     """Run the function until the block ends; its ledger and its log are in folder."""
+    with starting(freshdesk_url, folder, **more) as served:
+        wait_for(served.port, served.process)
+        yield served
+
+
+@contextmanager
+def starting(freshdesk_url: str, folder: Path, **more: str) -> Iterator[Served]:
+    """Do as `serve` does, and do not wait until it answers."""
     port, log = free_port(), folder / "function.log"
     # flask's test server apart, this is the server of the container and of Google's buildpack
     command = [sys.executable, "-m", "functions_framework", "--source", "main.py", "--target", "create_ticket"]
@@ -53,20 +62,20 @@ def serve(freshdesk_url: str, folder: Path, **more: str) -> Iterator[Served]:
             [*command, "--host", "127.0.0.1", "--port", str(port)], cwd=ROOT, env=env, stdout=out, stderr=out
         )
     try:
-        wait_for(port, process)
         yield Served(port, process, log)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(20)
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when something listens on port."""
+    """Return when something answers on port; raise RuntimeError if the process ends or keeps silent."""
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        with suppress(OSError), closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/")
+            connection.getresponse().read()
+            return
         time.sleep(0.05)
     raise RuntimeError("the function did not start")
 

@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         desk.start()
     except OSError as error:
+        desk.close()
         print(
             f"Port {said.port} cannot be used ({error.strerror}): choose another with --port.",
             file=sys.stderr,

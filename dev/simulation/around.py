@@ -49,3 +49,7 @@ class Around:
     def tidy(self, now: float) -> None:
         """See `ledger.Ledger.tidy`."""
         self.inner.tidy(now)
+
+    def close(self) -> None:
+        """See `ledger.Ledger.close`."""
+        self.inner.close()

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,8 +58,7 @@ class Tally:
 
 def over_threads(*, rounds: int, folder: Path, seed: int = 1, without_claim: bool = False) -> Tally:
     """Run rounds in one process: its threads share one function, as under a threaded server."""
-    ledger: Ledger = SQLiteLedger(folder / "handoffs.db")
-    with LocalFreshdesk(api_key=KEY) as stand_in:
+    with closing(SQLiteLedger(folder / "handoffs.db")) as ledger, LocalFreshdesk(api_key=KEY) as stand_in:
         stand_in.limit(1_000_000, 1_000_000)
         endpoint = open_endpoint(_delivery(stand_in.url, LedgerWithoutClaim(ledger) if without_claim else ledger))
         tally = run_rounds(lambda _, body: post(endpoint, body), rounds=rounds, seed=seed)

@@ -205,6 +205,10 @@ class FaultyLedger:
         """See `ledger.Ledger.tidy`."""
         self._call("tidy", None, lambda: self.inner.tidy(now))
 
+    def close(self) -> None:
+        """See `ledger.Ledger.close`."""
+        self.inner.close()
+
     def _is_down(self) -> bool:
         every_s = self.fate.faults.outage_every_s
         return every_s > 0 and self.clock.elapsed_s % every_s > every_s - self.fate.faults.outage_s

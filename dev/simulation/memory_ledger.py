@@ -83,6 +83,9 @@ class MemoryLedger:
     def tidy(self, now: float) -> None:
         """See `ledger.Ledger.tidy`; a history is too short for anything to expire."""
 
+    def close(self) -> None:
+        """See `ledger.Ledger.close`; nothing is held open."""
+
     def _put(self, entry: Entry) -> None:
         key = _key(entry)
         self._rows[key] = entry

@@ -65,7 +65,7 @@ def run_outage(
     manner: str, *, handoffs: int = 2000, down_s: float = DAY_S, seed: int = 1, budget_s: float = BUDGET_S
 ) -> Recovered:
     """Let requests arrive over the whole outage; tell how long the recovery took."""
-    pause_s = DAY_S / handoffs
+    pause_s = down_s / handoffs
     stories = [_plain(number, number * pause_s) for number in range(handoffs)]
     return _run(
         stories, seed, Limits(), lambda clock, limits: DownDesk(clock, limits, manner=manner, until_s=down_s), budget_s

@@ -10,6 +10,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -118,7 +119,8 @@ def die_everywhere(folder: Path, weather: str, *, sweeps: bool = True, policy: P
             for pass_number in range(1, 4 if sweeps else 1):
                 _in_a_child(partial(_sweep, stand_in.url, path, pass_number * 1000.0, policy or Policy()))
             tickets.append(len(stand_in.tickets()) - before)
-            waiting.append(sum(row.due_at is not None and not row.is_parked for row in SQLiteLedger(path).each()))
+            with closing(SQLiteLedger(path)) as ledger:
+                waiting.append(sum(row.due_at is not None and not row.is_parked for row in ledger.each()))
             if not died:
                 return Phases(boundary, tuple(tickets), tuple(waiting))
     raise AssertionError("it never ended")

@@ -61,7 +61,9 @@ def run_seed(run: Run, seed: int) -> tuple[Verdict, float]:
         plan = run.plan(seed)
         if run.sqlite:
             plan = replace(plan, store=lambda: SQLiteLedger(Path(folder) / "handoffs.db"))
-        verdict = History(plan).run()
+        history = History(plan)
+        verdict = history.run()
+        history.ledger.close()
     return verdict, time.perf_counter() - began_at
 
 

@@ -121,7 +121,9 @@ def open_town(folder: Path, *, functions: int = 1, sweeps: int = 1, forgetful: b
             return one
 
         serving, sweeping = [start("function") for _ in range(functions)], [start("sweep") for _ in range(sweeps)]
-        yield Town(folder, url, serving, sweeping)
+        town = Town(folder, url, serving, sweeping)
+        stack.callback(town.ledger.close)
+        yield town
 
 
 def send(session: requests.Session, port: int, body: bytes) -> tuple[int, dict[str, Any]] | None:

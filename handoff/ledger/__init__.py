@@ -257,3 +257,7 @@ class Ledger(Protocol):
     def tidy(self, now: float) -> None:
         """Remove expired rows, where the store does not do so by itself."""
         ...
+
+    def close(self) -> None:
+        """Release what the store holds open; the next call opens it again."""
+        ...

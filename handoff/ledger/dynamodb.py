@@ -120,6 +120,10 @@ class DynamoDBLedger:
     def tidy(self, now: float) -> None:
         """Do nothing: the table's TTL removes what is over."""
 
+    def close(self) -> None:
+        """Close the connections; see `Ledger.close`."""
+        self._client.close()
+
     def _put(self, entry: Entry, condition: str, values: Mapping[str, Any]) -> bool:
         """Write entry where condition holds; tell whether it did."""
         names = {"#entry": "entry", "#expires_at": "expires_at", "#owner": "owner", "#version": "version"}

@@ -129,7 +129,7 @@ class SQLiteLedger:
         self._empty_log()
 
     def close(self) -> None:
-        """Close the file; the next call opens it again."""
+        """Close the file; see `Ledger.close`."""
         if self._connection is not None:
             if self._process == os.getpid():
                 self._connection.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from tests.serving import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 READMES = ("README.md", "docs/README.es.md")
@@ -59,14 +60,6 @@ def commands(name: str) -> list[str]:
     """Return the command lines of a README."""
     text = (ROOT / name).read_text(encoding="utf-8")
     return [line for block in _FENCE.findall(text) for line in block.splitlines() if line.strip()]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def read_until(process: subprocess.Popen[str], mark: str) -> str:

@@ -13,6 +13,7 @@ from dev.local_freshdesk import LocalFreshdesk
 from tests.botpress.cards import (
     CARDS,
     PATIENT,
+    TOKEN,
     Card,
     Run,
     ScriptedFunction,
@@ -21,7 +22,8 @@ from tests.botpress.cards import (
     v12_conversation,
     well_ended,
 )
-from tests.botpress.running import free_port, running_function
+from tests.factories import API_KEY
+from tests.serving import free_port, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +53,10 @@ class House:
 @contextmanager
 def open_house(folder: Path) -> Iterator[House]:
     """Start the stand-in, and the function in front of it."""
-    with LocalFreshdesk(port=0) as desk, running_function(desk.url, folder) as url:
+    settings = {"WEBHOOK_SECRET": TOKEN, "DEADLINE_S": "4"}
+    with LocalFreshdesk(api_key=API_KEY) as desk, serve(desk.url, folder, **settings) as served:
         desk.limit(create_per_minute=100_000, total_per_minute=100_000)
-        yield House(url=url, desk=desk)
+        yield House(url=f"{served.url}/", desk=desk)
 
 
 @pytest.fixture(scope="module")

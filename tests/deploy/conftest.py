@@ -18,7 +18,7 @@ from deploy.aws.vendor import wheel_choice
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = (
     ".git",
-    ".venv",
+    ".venv*",
     ".local",
     ".serverless",
     "build.json",

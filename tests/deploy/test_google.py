@@ -5,10 +5,8 @@ from __future__ import annotations
 import compileall
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import requests
 from deploy.aws.shipped import shipped_files
 from dev.local_freshdesk import LocalFreshdesk
 from tests.deploy.conftest import NOT_COPIED, ROOT
+from tests.serving import free_port, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,26 +66,6 @@ def served(folder: Path, freshdesk: LocalFreshdesk, ledger: Path) -> Iterator[st
             yield f"http://127.0.0.1:{port}/"
         finally:
             server.terminate()
-
-
-def free_port() -> int:
-    """Give a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Return when the port is open; fail with what the server said when it is gone or 20 s are over."""
-    ends = time.monotonic() + 20
-    while time.monotonic() < ends and server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    server.kill()
-    pytest.fail(server.communicate()[0].decode())
 
 
 def post(url: str, handoff: dict[str, Any]) -> tuple[int, Any]:

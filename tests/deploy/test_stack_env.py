@@ -8,7 +8,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-from moto.server import ThreadedMotoServer
 
 from deploy.aws.stack_env import settings
 
@@ -38,14 +37,9 @@ def template(**environment: str) -> str:
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def account(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give CloudFormation in an emulated account that holds the secret."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
     session = botocore.session.get_session()
     secrets: Any = session.create_client("secretsmanager", region_name=REGION)
     secrets.create_secret(Name="handoff/test", SecretString=json.dumps(SECRET))
@@ -53,7 +47,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield stacks
     stacks.delete_stack(StackName="handoff-test")
     secrets.delete_secret(SecretId="handoff/test", ForceDeleteWithoutRecovery=True)
-    server.stop()
 
 
 def test_the_shell_waits_as_long_as_the_function(account: Any) -> None:

@@ -41,7 +41,7 @@ def test_clean_keeps_what_can_be_read(typed: str, kept: str) -> None:
 
 def test_every_character_but_the_unwanted_survives_cleaning() -> None:
     """Of all of Unicode only controls, bidi overrides, the byte-order mark and two noncharacters are taken out."""
-    gone = {character for character in EVERY_CHARACTER if character not in clean(f"x{character}x")}
+    gone = set(EVERY_CHARACTER) - set(clean(f"x{'x'.join(EVERY_CHARACTER)}x"))
     bidi = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     controls = {one for one in EVERY_CHARACTER if unicodedata.category(one) == "Cc"} - {"\t", "\n"}
     assert gone == controls | bidi | set("\ufeff\ufffe\uffff\u2028\u2029")

@@ -15,7 +15,7 @@ from tests.factories import API_KEY, SECRET
 from tests.handoff.test_contract import FILE
 from tests.serving import serve
 
-EXAMPLES = 430  # about a thousand requests in all
+EXAMPLES = min(430, 2 * settings().max_examples)  # with `make fuzz` about a thousand requests in all
 
 # What the schema calls an e-mail address is any that could get mail; the tool's own draws have reserved names in them.
 schemathesis.openapi.format("email", st.from_regex(r"\A[a-z]{1,20}[0-9]{0,3}@example\.(?:com|org)\Z"))

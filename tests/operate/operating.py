@@ -16,6 +16,7 @@ from handoff.inbound import read_handoff
 from handoff.ledger import ROW_LIFETIME_S, Entry, Ledger, State
 from handoff.responses import Outcome
 from handoff.settings import DeliverySettings
+from tests.closing import closed_at_end
 from tests.factories import body
 from tests.ledger_factories import VirtualClock, entry
 
@@ -54,7 +55,9 @@ class Station:
 
     def delivery(self) -> Delivery:
         """Return the function's delivery, with these settings."""
-        return Delivery(open_writer(DeliverySettings.read(self.environ), self.clock))
+        writer = open_writer(DeliverySettings.read(self.environ), self.clock)
+        closed_at_end(writer.ledger)
+        return Delivery(writer)
 
     def deliver(self, number: int = 1, **fields: Any) -> Outcome:
         """Deliver a handoff of its own, as the function does."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -213,7 +214,12 @@ def test_an_operator_shows_no_secret(station: Station) -> None:
     screen = Screen(streams, streams, as_json=False)
     shown = repr(
         Operator(
-            environ=station.environ, screen=screen, clock=station.clock, stdin=streams, open_page=station.pages.append
+            environ=station.environ,
+            screen=screen,
+            clock=station.clock,
+            stdin=streams,
+            open_page=station.pages.append,
+            at_end=ExitStack(),
         )
     )
     assert "Operator(" in shown

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from handoff.ledger import State
 from handoff.ledger.dynamodb import DynamoDBLedger
@@ -14,20 +12,6 @@ from handoff.transitions import changed
 from tests.factories import EMAIL
 from tests.ledger_factories import REGION, dynamodb_table
 from tests.operate.operating import Station
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """Return the address of moto's server."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "local")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-        server.stop()
 
 
 @pytest.fixture

@@ -75,13 +75,13 @@ def nested_quantifiers(pattern: str) -> int:
 
 
 def seconds(pattern: str, subject: str) -> float:
-    """Return the least time of three searches."""
+    """Return the least CPU time of three searches: a busy machine must not count."""
     compiled = re.compile(pattern)
     times = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         compiled.search(subject)
-        times.append(time.perf_counter() - began)
+        times.append(time.thread_time() - began)
     return min(times)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import requests
@@ -84,10 +83,3 @@ def said(**overrides: str) -> Said:
         "message_id": "msg_1",
     }
     return Said(**{**words, **overrides})
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_play
 from dev.local_freshdesk import LocalFreshdesk
 from dev.local_freshdesk.bot import ROOT, Bots
 from dev.local_freshdesk.children import Child, end_all
-from tests.dev.local_freshdesk.factories import free_port
+from tests.serving import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -31,7 +31,8 @@ from dev.local_freshdesk.demo import (
 )
 from operate.stopping import Stop
 from tests.dev.local_freshdesk.ending import running_in
-from tests.dev.local_freshdesk.factories import free_port, ticket
+from tests.dev.local_freshdesk.factories import ticket
+from tests.serving import free_port
 
 MAIN = """
 import json, os

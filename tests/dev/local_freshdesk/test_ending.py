@@ -1,6 +1,6 @@
 """Ctrl-C always ends it: whatever the moment and the signal, nothing stands still and nothing is left running.
 
-`make endings` sends 200 signals to the whole demo; without ENDINGS there are four.
+`make endings` sends 200 signals to the small program and 200 to the whole demo; without ENDINGS there are 40 and four.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pytest
 from dev.local_freshdesk.bot import ROOT
 from dev.local_freshdesk.children import port_is_free
 from tests.dev.local_freshdesk.ending import left_in
-from tests.dev.local_freshdesk.factories import free_port
+from tests.serving import free_port
 
 ONCE_AND_TWICE: Final = (
     [signal.SIGINT],
@@ -28,9 +28,10 @@ ONCE_AND_TWICE: Final = (
     [signal.SIGINT, signal.SIGINT],
     [signal.SIGTERM, signal.SIGTERM],
 )
-RUNS: Final = 50  # of each of the four
-KILLS: Final = 20
 ENDINGS: Final = int(os.environ.get("ENDINGS", "4"))
+RUNS: Final = max(10, ENDINGS // 4)  # of each of the four
+KILLS: Final = max(5, ENDINGS // 10)
+CONTROLS: Final = 50  # moments: enough to meet the one that hangs
 LAST_S: Final = 3.0  # by then the demo is up
 MAIN: Final = "def create_ticket(request):\n    return {'status': 'created', 'ticket_id': 7}, 201\n"
 OPS: Final = "import time\nwhile True:\n    time.sleep(0.1)\n"
@@ -52,7 +53,7 @@ def test_a_signal_at_any_moment_ends_the_program_and_its_children(numbers: list[
 
 def test_a_flag_with_a_lock_stands_still() -> None:
     """The control: with a threading.Event the same moments find the one that hangs."""
-    assert sent(RUNS, [signal.SIGINT], "with a lock")["stood still"] == 1
+    assert sent(CONTROLS, [signal.SIGINT], "with a lock")["stood still"] == 1
 
 
 def test_a_kill_at_any_moment_ends_the_children_too() -> None:

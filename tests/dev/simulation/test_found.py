@@ -23,13 +23,13 @@ from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
 from handoff.inbound import Handoff, read_handoff
 from handoff.ledger import Claim, Entry, LedgerUnavailable, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.recovery import LookByAddress, Recovery
 from handoff.responses import Status
 from handoff.routing import MAIN_ACCOUNT
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
 from handoff.writer import TicketWriter
+from tests.closing import sqlite_ledger
 from tests.ledger_factories import with_parts
 
 UNLIMITED = Limits(total=10**6, create=10**6, lists=10**6)
@@ -112,7 +112,7 @@ def test_a_ledger_that_refuses_connections_does_not_colour_a_lost_answer(tmp_pat
         world = World()
         clock = SystemClock()
         freshdesk = HelpDesk(stand_in.url, FreshdeskClient(RequestsTransport(stand_in.url, "key")), clock)
-        ledger = DownForGood(SQLiteLedger(tmp_path / "handoffs.db"))
+        ledger = DownForGood(sqlite_ledger(tmp_path / "handoffs.db"))
         stand_in.weather("answer-lost", times=1, only="create", seconds=0)
         outcome = with_parts(world.rule, helpdesks={MAIN_ACCOUNT: freshdesk}, ledger=ledger, clock=clock).deliver(
             read_handoff(body_of(1))

@@ -15,14 +15,14 @@ pytestmark = [pytest.mark.proof, pytest.mark.timeout(180)]
 
 def test_killed_processes_lose_and_double_nothing(tmp_path: Path) -> None:
     """Functions and sweeps die at random moments while answers are lost and late."""
-    found = run(handoffs=60, kills=15, seed=1, folder=tmp_path)
+    found = run(handoffs=30, kills=8, seed=1, folder=tmp_path)
     assert found.kept, found
-    assert (found.tickets, found.kills) == (60, 15)
+    assert (found.tickets, found.kills) == (30, 8)
 
 
 def test_without_the_ledger_killed_processes_double(tmp_path: Path) -> None:
     """The control: each process begins with an empty ledger."""
-    assert run(handoffs=60, kills=15, seed=1, folder=tmp_path, forgetful=True).extra > 0
+    assert run(handoffs=30, kills=8, seed=1, folder=tmp_path, forgetful=True).extra > 0
 
 
 @pytest.mark.parametrize("weather", ["healthy", "answer-lost", "broken"])
@@ -47,7 +47,7 @@ def test_copies_over_threads_make_one_ticket(tmp_path: Path) -> None:
 
 def test_copies_over_processes_make_one_ticket(tmp_path: Path) -> None:
     """The same against three processes that share nothing but the ledger's file."""
-    found = over_processes(rounds=15, folder=tmp_path)
+    found = over_processes(rounds=10, folder=tmp_path)
     assert found.kept, found
 
 

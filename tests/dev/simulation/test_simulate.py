@@ -14,7 +14,7 @@ from dev.simulation.faults import Faults
 from dev.simulation.history import History, Plan
 from dev.simulation.simulate import main
 from dev.simulation.verdict import Verdict
-from handoff.ledger.sqlite import SQLiteLedger
+from tests.closing import sqlite_ledger
 
 pytestmark = pytest.mark.proof
 
@@ -24,24 +24,24 @@ def verdict(*, seed: int = 1, handoffs: int = 1000, rig: Rig | None = None, faul
     return History(Plan(seed=seed, handoffs=handoffs, rig=rig or Rig(), faults=faults or Faults())).run()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_nothing_is_lost_and_nothing_is_made_twice(seed: int) -> None:
     """With all faults on, every request becomes exactly one ticket, every answer is true and in time."""
-    found = verdict(seed=seed)
-    assert (found.tickets, found.broken) == (1000, {})
+    found = verdict(seed=seed, handoffs=600)
+    assert (found.tickets, found.broken) == (600, {})
     assert found.kills > 20
     assert found.slowest_s <= 12.0
 
 
 def test_a_ticket_written_almost_ten_minutes_late_is_not_made_again() -> None:
     """Late writes up to 590 s after the time-out stay inside IN_DOUBT_WAIT_S."""
-    found = verdict(faults=Faults(written_late=0.05, late_max_s=590.0))
-    assert (found.tickets, found.broken) == (1000, {})
+    found = verdict(handoffs=400, faults=Faults(written_late=0.05, late_max_s=590.0))
+    assert (found.tickets, found.broken) == (400, {})
 
 
 def test_the_same_holds_over_the_real_store(tmp_path: Path) -> None:
     """SQLite instead of the ledger in memory."""
-    plan = Plan(seed=5, handoffs=150, store=partial(SQLiteLedger, tmp_path / "handoffs.db"))
+    plan = Plan(seed=5, handoffs=150, store=partial(sqlite_ledger, tmp_path / "handoffs.db"))
     found = History(plan).run()
     assert (found.tickets, found.broken) == (150, {})
 
@@ -49,16 +49,19 @@ def test_the_same_holds_over_the_real_store(tmp_path: Path) -> None:
 DOUBLES = Faults(written_late=0.05, late_max_s=590.0, copies=0.1)
 
 
-@pytest.mark.parametrize("name", ["claim", "versions", "doubt", "look", "wait", "lease"])
-def test_without_this_guard_there_are_two_tickets(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "handoffs"),
+    [("claim", 200), ("versions", 1200), ("doubt", 200), ("look", 200), ("wait", 200), ("lease", 200)],
+)
+def test_without_this_guard_there_are_two_tickets(name: str, handoffs: int) -> None:
     """Each guard against doubling is needed."""
-    assert verdict(rig=CONTROLS[name], handoffs=1200, faults=DOUBLES).extra > 0
+    assert verdict(rig=CONTROLS[name], handoffs=handoffs, faults=DOUBLES).extra > 0
 
 
 @pytest.mark.parametrize("name", ["sweep", "dropping", "quarantine"])
 def test_without_this_guard_a_request_is_lost(name: str) -> None:
     """Each guard against losing is needed."""
-    assert verdict(rig=CONTROLS[name], handoffs=600).lost > 0
+    assert verdict(rig=CONTROLS[name], handoffs=200).lost > 0
 
 
 def test_every_control_is_run() -> None:
@@ -68,7 +71,7 @@ def test_every_control_is_run() -> None:
 
 def test_one_post_and_a_patient_sender_double() -> None:
     """The baseline: what most connectors do."""
-    found = verdict(rig=NAIVE)
+    found = verdict(rig=NAIVE, handoffs=400)
     assert found.extra > 50
     assert found.lost > 0
 

@@ -10,8 +10,8 @@ import pytest
 from dev.local_freshdesk import LocalFreshdesk
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.transport import RequestsTransport
+from tests.closing import sqlite_ledger
 from tests.ledger_factories import (
     FakeFreshdesk,
     VirtualClock,
@@ -30,7 +30,7 @@ def freshdesk() -> Iterator[LocalFreshdesk]:
 def over_http(freshdesk: LocalFreshdesk, tmp_path: Path) -> Delivery:
     """Return a delivery to the stand-in, with everything real and a short deadline."""
     transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
-    ledger = SQLiteLedger(tmp_path / "ledger.db")
+    ledger = sqlite_ledger(tmp_path / "ledger.db")
     return delivery(clock=SystemClock(), transport=transport, ledger=ledger, url=freshdesk.url, deadline_s=5.0)
 
 

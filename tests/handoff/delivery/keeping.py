@@ -11,9 +11,9 @@ import pytest
 from freshdesk_client import FreshdeskUnreachable, OutcomeUnknown
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.routing import load_routing
 from handoff.sweep import sweep
+from tests.closing import sqlite_ledger
 from tests.factories import handoff
 from tests.ledger_factories import (
     NOW,
@@ -57,7 +57,7 @@ def with_route(rule: Delivery, **fields: Any) -> Delivery:
 
 def down() -> FaultyLedger:
     """Return a ledger that never answers."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"))
+    ledger = FaultyLedger(sqlite_ledger())
     ledger.always = "before"
     return ledger
 

@@ -12,10 +12,10 @@ from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
 from handoff.inbound import Handoff
 from handoff.ledger import Entry, Ledger, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.responses import Status
 from handoff.routing import Routing
 from handoff.sweep import sweep
+from tests.closing import sqlite_ledger
 from tests.factories import EMAIL, handoff
 from tests.handoff.delivery.keeping import APART, TOGETHER
 from tests.ledger_factories import FakeFreshdesk, Lost, VirtualClock, delivery, with_parts
@@ -28,7 +28,7 @@ class Accounts:
     """Two accounts; on the main one stand strangers' tickets, whose numbers the other one has as well."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
-    ledger: Ledger = field(default_factory=lambda: SQLiteLedger(":memory:"))
+    ledger: Ledger = field(default_factory=sqlite_ledger)
 
     def __post_init__(self) -> None:
         self._calls = itertools.count()

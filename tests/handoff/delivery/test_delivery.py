@@ -13,9 +13,9 @@ from dev.local_freshdesk import LocalFreshdesk
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.ledger import Claim, Entry, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.responses import Outcome, Status
 from handoff.transport import RequestsTransport
+from tests.closing import sqlite_ledger
 from tests.factories import EMAIL, PHONE, REASON, REFERENCE, SUMMARY, handoff
 from tests.handoff.delivery.keeping import (
     LOST,
@@ -218,7 +218,7 @@ def test_an_account_that_refuses_everybody_keeps_the_handoff(
 def test_a_wrong_key_over_http_keeps_the_handoff(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """401 from a real answer: kept."""
     transport = RequestsTransport(freshdesk.url, "another-key")
-    rule = delivery(clock=SystemClock(), transport=transport, ledger=SQLiteLedger(tmp_path / "l.db"), deadline_s=5.0)
+    rule = delivery(clock=SystemClock(), transport=transport, ledger=sqlite_ledger(tmp_path / "l.db"), deadline_s=5.0)
     assert rule.deliver(handoff()).status is Status.QUEUED
     assert only_row(rule).error == "refused: 401"
 
@@ -283,7 +283,7 @@ def test_without_time_left_nothing_is_posted(clock: VirtualClock, fake: FakeFres
             clock.time += 9.0
             return self.ledger.claim(entry, now=now, tickets_an_hour=tickets_an_hour)
 
-    rule = delivery(clock=clock, transport=fake, ledger=Slow(SQLiteLedger(":memory:")))
+    rule = delivery(clock=clock, transport=fake, ledger=Slow(sqlite_ledger()))
     assert rule.deliver(handoff()).status is Status.QUEUED
     assert fake.calls == []
     assert only_row(rule).error == "no-time"

@@ -9,8 +9,8 @@ import pytest
 
 from handoff.delivery import Delivery
 from handoff.ledger import Claim, Entry
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.routing import Route
+from tests.closing import sqlite_ledger
 from tests.factories import CANARIES, EMAIL, PHONE, REFERENCE, handoff
 from tests.handoff.delivery.keeping import (
     LOST,
@@ -76,7 +76,7 @@ def test_no_line_names_the_person(fake: FakeFreshdesk, caplog: pytest.LogCapture
     fates: list[Any] = [refusal("email"), refusal("phone", "group_id"), UNKNOWN, LOST, REFUSED, busy(900), answer(401)]
     for number, fate in enumerate(fates):
         fake.fates.append(fate)
-        rule = delivery(clock=fake.clock, transport=fake, ledger=FaultyLedger(SQLiteLedger(":memory:"), "before"))
+        rule = delivery(clock=fake.clock, transport=fake, ledger=FaultyLedger(sqlite_ledger(), "before"))
         rule.deliver(handoff(key=f"{number:052d}", user_phone=PHONE))
     told = "\n".join(str(vars(record)) for record in caplog.records)
     assert len(lines(caplog)) == len(fates)
@@ -95,7 +95,7 @@ def test_control_without_the_claim_there_are_two_tickets(fake: FakeFreshdesk) ->
             assert tickets_an_hour
             return Claim(entry, mine=True)
 
-    rule = delivery(clock=fake.clock, transport=fake, ledger=LetsIn(SQLiteLedger(":memory:")))
+    rule = delivery(clock=fake.clock, transport=fake, ledger=LetsIn(sqlite_ledger()))
     rule.deliver(handoff())
     rule.deliver(handoff())
     assert len(fake.tickets) == 2

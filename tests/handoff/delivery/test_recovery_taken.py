@@ -9,8 +9,8 @@ import pytest
 from handoff.deadline import Deadline
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.recovery import Found, LookByAddress, Recovery
+from tests.closing import sqlite_ledger
 from tests.factories import EMAIL, REFERENCE, handoff
 from tests.handoff.delivery.keeping import (
     UNKNOWN,
@@ -67,7 +67,7 @@ class Overtaken(FaultyLedger):
     """A ledger where another always writes just before the n-th replacement."""
 
     def __init__(self, nth: int) -> None:
-        super().__init__(SQLiteLedger(":memory:"))
+        super().__init__(sqlite_ledger())
         self.nth = nth
 
     def replace(self, old: Entry, new: Entry) -> bool:
@@ -120,7 +120,7 @@ def test_control_without_taking_the_row_there_are_two(fake: FakeFreshdesk, clock
         def replace(self, old: Entry, new: Entry) -> bool:
             return bool(old) and bool(new)
 
-    rule = delivery(clock=clock, transport=fake, ledger=LetsThrough(SQLiteLedger(":memory:")))
+    rule = delivery(clock=clock, transport=fake, ledger=LetsThrough(sqlite_ledger()))
     row = keep(rule, state=State.NOT_CREATED)
     for _ in range(2):
         Recovery(rule.writer).advance(row, LookByAddress(rule.writer))

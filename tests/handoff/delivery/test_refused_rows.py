@@ -9,9 +9,9 @@ import pytest
 from dev.simulation.around import Around
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.responses import Status
 from handoff.sweep import sweep
+from tests.closing import sqlite_ledger
 from tests.factories import handoff
 from tests.handoff.delivery.keeping import notes_in, only_row, pass_over
 from tests.ledger_factories import ROUTING, FakeFreshdesk, VirtualClock, answer, delivery
@@ -85,7 +85,7 @@ def test_what_is_refused_again_while_the_sweep_has_the_row_is_kept(clock: Virtua
                 sweep(sweepers.pop().writer, budget_s=55.0)
             return self.inner.replace(old, new)
 
-    store = SQLiteLedger(":memory:")
+    store = sqlite_ledger()
     rule = delivery(clock=clock, transport=fake, ledger=SweptMeanwhile(store))
     rule.keep_refused(handoff(user_email=""))
     clock.time += QUARTER_S

@@ -9,8 +9,8 @@ import pytest
 from handoff.delivery import NEW_WORDS, Delivery
 from handoff.inbound import Handoff
 from handoff.ledger import Entry, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.responses import Outcome, Status
+from tests.closing import sqlite_ledger
 from tests.factories import REFERENCE, handoff
 from tests.handoff.delivery.keeping import (
     UNKNOWN,
@@ -97,7 +97,7 @@ def test_two_corrections_at_once_make_one_ticket(fake: FakeFreshdesk, clock: Vir
             return old.state is not State.REJECTED and self.ledger.replace(old, new)
 
     fake.fates.append(refusal("email"))
-    rule = delivery(clock=clock, transport=fake, ledger=Overtaken(SQLiteLedger(":memory:")))
+    rule = delivery(clock=clock, transport=fake, ledger=Overtaken(sqlite_ledger()))
     rule.deliver(handoff(user_email="wrong@example.com"))
     outcome = rule.deliver(handoff())
     assert (outcome.status, outcome.new_words) == (Status.QUEUED, True)

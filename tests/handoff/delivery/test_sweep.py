@@ -13,9 +13,9 @@ from dev.local_freshdesk import LocalFreshdesk
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.ledger import Cause, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.sweep import sweep
 from handoff.transport import RequestsTransport
+from tests.closing import sqlite_ledger
 from tests.factories import EMAIL
 from tests.handoff.delivery.keeping import (
     REFUSED,
@@ -37,7 +37,7 @@ from tests.ledger_factories import (
 
 def test_what_an_outage_left_behind_becomes_tickets(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """Queued while nobody listened, and lost on the way: one ticket each, once the desk is there again."""
-    ledger = SQLiteLedger(tmp_path / "ledger.db")
+    ledger = sqlite_ledger(tmp_path / "ledger.db")
     transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
     rule = delivery(clock=SystemClock(), transport=transport, ledger=ledger, deadline_s=4.0, in_doubt_wait_s=0.1)
     now = rule.writer.clock.now()
@@ -55,7 +55,7 @@ def test_what_an_outage_left_behind_becomes_tickets(freshdesk: LocalFreshdesk, t
 def test_two_passes_at_once_make_one_ticket_each(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """Any number of sweeps may run: each row is taken by one of them."""
     path, transport = tmp_path / "ledger.db", RequestsTransport(freshdesk.url, "local-freshdesk-key")
-    rules = [delivery(clock=SystemClock(), transport=transport, ledger=SQLiteLedger(path)) for _ in range(3)]
+    rules = [delivery(clock=SystemClock(), transport=transport, ledger=sqlite_ledger(path)) for _ in range(3)]
     now = rules[0].writer.clock.now()
     for number in range(10):
         keep_number(rules[0], number, created_at=now, due_at=now, give_up_at=now + 1e5, expires_at=now + 1e6)

@@ -10,8 +10,8 @@ from freshdesk_client import FreshdeskClient
 from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
 from handoff.ledger import Cause, Entry, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.sweep import SweepReport, sweep
+from tests.closing import sqlite_ledger
 from tests.factories import EMAIL, handoff
 from tests.handoff.delivery.keeping import APART, WAIT_S, keep_number
 from tests.ledger_factories import NOW, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery, with_parts
@@ -113,7 +113,7 @@ class Noting(FaultyLedger):
     """A ledger that notes how many rows it is asked for at a time."""
 
     def __init__(self) -> None:
-        super().__init__(SQLiteLedger(":memory:"))
+        super().__init__(sqlite_ledger())
         self.limits: list[int] = []
 
     def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
@@ -182,7 +182,7 @@ def test_what_comes_due_during_a_pass_is_taken_in_it(rule: Delivery, fake: FakeF
 
 def test_rows_that_do_not_come_are_asked_for_again(clock: VirtualClock, fake: FakeFreshdesk) -> None:
     """Reading on may meet the table's ceiling; that must not end the pass."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"), "", "before", only="due")
+    ledger = FaultyLedger(sqlite_ledger(), "", "before", only="due")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     for number in range(101):
         keep_number(rule, number)

@@ -9,8 +9,8 @@ import pytest
 
 from handoff.delivery import Delivery
 from handoff.ledger import Cause, Entry, LedgerUnavailable, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.sweep import sweep
+from tests.closing import sqlite_ledger
 from tests.factories import handoff
 from tests.handoff.delivery.keeping import (
     REFUSED,
@@ -144,7 +144,7 @@ def test_a_row_waits_for_its_account_or_for_itself(cause: Cause, state: State, w
 
 def test_a_ledger_that_does_not_answer_ends_the_pass(fake: FakeFreshdesk, clock: VirtualClock) -> None:
     """The caller hears so, and runs the pass again later."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"))
+    ledger = FaultyLedger(sqlite_ledger())
     ledger.always = "before"
     with pytest.raises(LedgerUnavailable):
         sweep(delivery(clock=clock, transport=fake, ledger=ledger).writer, budget_s=120.0)
@@ -152,7 +152,7 @@ def test_a_ledger_that_does_not_answer_ends_the_pass(fake: FakeFreshdesk, clock:
 
 def test_a_row_whose_ledger_call_fails_is_looked_into_after_its_lease(fake: FakeFreshdesk, clock: VirtualClock) -> None:
     """The write may have taken effect, so the row counts as held until its lease is over."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"), only="replace")
+    ledger = FaultyLedger(sqlite_ledger(), only="replace")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     keep_number(rule, 0)
     ledger.always = "after"
@@ -169,7 +169,7 @@ def test_a_row_whose_ledger_call_fails_is_looked_into_after_its_lease(fake: Fake
 @pytest.mark.parametrize("state", [State.NOT_CREATED, State.REJECTED])
 def test_a_row_that_fails_once_ends_no_pass(fake: FakeFreshdesk, clock: VirtualClock, state: State) -> None:
     """It is counted, waits like any other row, and the rest goes on."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"), only="replace")
+    ledger = FaultyLedger(sqlite_ledger(), only="replace")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     for number in range(10):
         keep_number(rule, number, state=state, refused=state is State.REJECTED, conversation=f"c{number}")
@@ -185,7 +185,7 @@ def test_a_ledger_that_is_down_ends_the_pass_and_says_so(
     fake: FakeFreshdesk, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Three rows in a row are no flake; a pass that ends early does not claim to have swept."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"), only="replace")
+    ledger = FaultyLedger(sqlite_ledger(), only="replace")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     for number in range(10):
         keep_number(rule, number)
@@ -227,7 +227,7 @@ def test_rows_taken_by_others_are_counted(clock: VirtualClock, fake: FakeFreshde
         def replace(self, old: Entry, new: Entry) -> bool:
             return not (old or new)
 
-    rule = delivery(clock=clock, transport=fake, ledger=Overtaken(SQLiteLedger(":memory:")))
+    rule = delivery(clock=clock, transport=fake, ledger=Overtaken(sqlite_ledger()))
     keep_number(rule, 0)
     assert sweep(rule.writer, budget_s=120.0).taken_by_others == 1
 

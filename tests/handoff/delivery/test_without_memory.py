@@ -14,10 +14,10 @@ from dev.local_freshdesk import LocalFreshdesk
 from handoff.deadline import Deadline, SystemClock
 from handoff.delivery import WITHOUT_LEDGER_S, Delivery, NothingKept
 from handoff.ledger import LedgerUnavailable, State
-from handoff.ledger.sqlite import SQLiteLedger
 from handoff.responses import Status
 from handoff.ticket import REFUSED_REMARK
 from handoff.transport import RequestsTransport
+from tests.closing import sqlite_ledger
 from tests.factories import REFERENCE, handoff
 from tests.handoff.delivery.keeping import (
     LOST,
@@ -43,7 +43,7 @@ from tests.ledger_factories import (
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_hiccup_of_the_ledger_changes_nothing(fake: FakeFreshdesk, fate: str, times: int) -> None:
     """One lost answer, or three, is no outage: the claim is sent again, and its place counted once."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"), *[fate] * times)
+    ledger = FaultyLedger(sqlite_ledger(), *[fate] * times)
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger, tickets_an_hour=1)
     assert rule.deliver(handoff()).status is Status.CREATED
     assert (len(fake.calls), only_row(rule).state) == (1, State.CREATED)
@@ -105,7 +105,7 @@ def test_a_refused_request_needs_the_ledger(fake: FakeFreshdesk) -> None:
 
 def test_new_words_need_the_ledger(fake: FakeFreshdesk) -> None:
     """Words that could not be kept are not answered as if they were."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"))
+    ledger = FaultyLedger(sqlite_ledger())
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     rule.deliver(handoff())
     ledger.fates.extend(["", *["before"] * 4])
@@ -115,7 +115,7 @@ def test_new_words_need_the_ledger(fake: FakeFreshdesk) -> None:
 
 def test_a_correction_needs_the_ledger(fake: FakeFreshdesk) -> None:
     """A correction that could not be claimed is not posted: its row may be under way elsewhere."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"))
+    ledger = FaultyLedger(sqlite_ledger())
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     rule.keep_refused(handoff(user_email=""))
     ledger.fates.extend(["", *["before"] * 4])
@@ -126,7 +126,7 @@ def test_a_correction_needs_the_ledger(fake: FakeFreshdesk) -> None:
 
 def test_a_ledger_down_while_settling_costs_no_answer(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
     """The ticket is there, so the person hears its number; the row is due when its lease ends."""
-    ledger = FaultyLedger(SQLiteLedger(":memory:"), *["before"] * 4, only="replace")
+    ledger = FaultyLedger(sqlite_ledger(), *["before"] * 4, only="replace")
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     assert rule.deliver(handoff()).status is Status.CREATED
     assert (only_row(rule).state, only_row(rule).due_at) == (State.CREATING, NOW + 60.0)
@@ -144,7 +144,7 @@ def test_a_row_settled_by_another_is_left_to_it(fake: FakeFreshdesk, caplog: pyt
 
 def test_a_locked_ledger_leaves_time_for_the_ticket(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """A store that hangs, and does not fail, must not use up the deadline: the person still gets a ticket in time."""
-    ledger = SQLiteLedger(tmp_path / "ledger.db")
+    ledger = sqlite_ledger(tmp_path / "ledger.db")
     assert list(ledger.each()) == []
     clock = SystemClock()
     transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from handoff.ledger import Ledger
 from handoff.ledger.dynamodb import DynamoDBLedger
@@ -22,29 +21,9 @@ require("dynalite")(at_once).listen(0, "127.0.0.1", function () { console.log(th
 
 
 @pytest.fixture(scope="session")
-def _aws() -> Iterator[None]:
-    """Give botocore credentials, so that it asks nobody for some."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "local")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        environment.delenv("AWS_ENDPOINT_URL", raising=False)
-        yield
-
-
-@pytest.fixture(scope="session")
-def moto(_aws: None) -> Iterator[str]:
-    """Return the address of moto's server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def dynalite(_aws: None) -> Iterator[str]:
+def dynalite(aws: None) -> Iterator[str]:
     """Return the address of dynalite."""
+    del aws
     program = subprocess.Popen(["node", "-e", DYNALITE], cwd=NODE_TESTS, stdout=subprocess.PIPE, text=True)
     assert program.stdout is not None
     yield f"http://127.0.0.1:{int(program.stdout.readline())}"

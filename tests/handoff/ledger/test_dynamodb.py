@@ -39,7 +39,7 @@ def test_the_settings_choose_the_store(moto_ledger: tuple[DynamoDBLedger, str, s
     assert ledger.find("BF-AAAAAAAA", now=NOW) == []
 
 
-@pytest.mark.usefixtures("_aws")
+@pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("outage", ["silence", "refusal"])
 def test_an_endpoint_that_does_not_answer_is_an_outage(request: pytest.FixtureRequest, outage: str) -> None:
     """Whether nobody listens or nobody speaks, the caller hears within a few seconds."""

@@ -18,6 +18,7 @@ import pytest
 from handoff import transitions
 from handoff.ledger import PERSON_WINDOW_S, LedgerUnavailable
 from handoff.ledger.sqlite import BUSY_TIMEOUT_S, TIDY_EVERY_S, SQLiteLedger
+from tests.closing import sqlite_ledger
 from tests.ledger_factories import NOW, entry
 
 ROOT = Path(__file__).parents[3]
@@ -44,14 +45,14 @@ CREATE TABLE entries (
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[SQLiteLedger]:
     """Return an empty ledger in a file."""
-    store = SQLiteLedger(tmp_path / "ledger.db")
+    store = sqlite_ledger(tmp_path / "ledger.db")
     yield store
     store.close()
 
 
 def claims_won(path: Path, owner: str, rounds: int) -> list[int]:
     """Claim the same handoffs as every other process does; return which were won."""
-    ledger = SQLiteLedger(path)
+    ledger = sqlite_ledger(path)
     rows = [entry(entry=f"{number:052d}", reference=f"BF-{number:08d}", owner=owner) for number in range(rounds)]
     won = [n for n, row in enumerate(rows) if ledger.claim(row, now=NOW, tickets_an_hour=rounds).mine]
     ledger.close()
@@ -141,14 +142,14 @@ def test_a_file_of_an_older_version_goes_on(tmp_path: Path, ledger: SQLiteLedger
 def test_a_missing_directory_is_an_outage(tmp_path: Path) -> None:
     """A file that cannot be opened is told as an outage, not as SQLite's own error."""
     with pytest.raises(LedgerUnavailable):
-        SQLiteLedger(tmp_path / "nowhere" / "ledger.db").find("BF-7K3QX2AB", now=NOW)
+        sqlite_ledger(tmp_path / "nowhere" / "ledger.db").find("BF-7K3QX2AB", now=NOW)
 
 
 def test_a_file_that_is_no_database_is_an_outage(tmp_path: Path) -> None:
     """So is a file of something else; and no connection is left open on it."""
     (tmp_path / "ledger.db").write_bytes(b"something else" * 100)
     with pytest.raises(LedgerUnavailable):
-        SQLiteLedger(tmp_path / "ledger.db").find("BF-7K3QX2AB", now=NOW)
+        sqlite_ledger(tmp_path / "ledger.db").find("BF-7K3QX2AB", now=NOW)
     assert times_open(tmp_path / "ledger.db") == 0
 
 
@@ -188,7 +189,7 @@ def test_sqlite_alone_needs_no_botocore() -> None:
 
 def test_what_is_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
     """A person who asks to be forgotten is not remembered by the write-ahead log."""
-    ledger = SQLiteLedger(tmp_path / "handoffs.db")
+    ledger = sqlite_ledger(tmp_path / "handoffs.db")
     row = entry(handoff='{"conversation_summary": "CANARIO-OLVIDADO"}')
     ledger.claim(row, now=NOW, tickets_an_hour=5)
     assert any(b"CANARIO-OLVIDADO" in path.read_bytes() for path in tmp_path.iterdir())
@@ -199,7 +200,7 @@ def test_what_is_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
 
 def test_tidying_forgets_no_place_of_this_hour(tmp_path: Path) -> None:
     """Else whoever waits for the hourly tidying gets five tickets more."""
-    ledger = SQLiteLedger(tmp_path / "handoffs.db")
+    ledger = sqlite_ledger(tmp_path / "handoffs.db")
     assert ledger.take_slot("p", now=NOW, tickets_an_hour=1)
     ledger.tidy(NOW + PERSON_WINDOW_S - 1)
     assert not ledger.take_slot("p", now=NOW + PERSON_WINDOW_S - 1, tickets_an_hour=1)
@@ -208,7 +209,7 @@ def test_tidying_forgets_no_place_of_this_hour(tmp_path: Path) -> None:
 
 def test_one_connection_serves_call_after_call(tmp_path: Path) -> None:
     """Opening one costs more than a claim does; a lock is waited for a second, no longer."""
-    ledger = SQLiteLedger(tmp_path / "handoffs.db")
+    ledger = sqlite_ledger(tmp_path / "handoffs.db")
     assert ledger._open() is ledger._open()  # noqa: SLF001 -- from outside, only the time tells
     assert BUSY_TIMEOUT_S == 1.0
     ledger.close()

@@ -15,7 +15,7 @@ with atheris.instrument_imports():
     from handoff.strict_json import MalformedJSON, parse_body
     from handoff.ticket import to_ticket
 
-from tests.corpora import JSON_FILES
+from tests.corpora import JSON_BODIES
 
 SECONDS = 20
 BYTES_MAX = 4096
@@ -40,8 +40,8 @@ def main() -> None:
     """Fuzz for some seconds, from the corpus on."""
     seconds = sys.argv[1] if len(sys.argv) > 1 else str(SECONDS)
     with tempfile.TemporaryDirectory() as seeds:
-        for file in JSON_FILES:
-            (Path(seeds) / file.name).write_bytes(file.read_bytes()[:BYTES_MAX])
+        for name, raw in JSON_BODIES.items():
+            (Path(seeds) / name).write_bytes(raw[:BYTES_MAX])
         atheris.Setup(
             ["parser", f"-max_total_time={seconds}", f"-max_len={BYTES_MAX}", "-verbosity=1", seeds], one_body
         )
