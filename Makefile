@@ -86,7 +86,6 @@ package: node_modules  ## what `npx serverless deploy` would upload; needs no ac
 	npx serverless package
 
 release: $(VENV)/run.stamp package  ## the zip, its CloudFormation template, the changelog's chapter and checksums in release/
-	$(BIN)/python -m deploy.aws.check_zip .serverless/handoff.zip
 	$(BIN)/python -m deploy.aws.release
 
 # Pins that still fit stay as they are; `make requirements UPGRADE=--upgrade` renews them all.

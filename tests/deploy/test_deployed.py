@@ -42,7 +42,7 @@ class Account:
     env: dict[str, str]
 
     def client(self, service: str) -> Any:
-        """Give a client of one of its services."""
+        """Return a client of one of its services."""
         session = botocore.session.get_session()
         return session.create_client(
             service,
@@ -76,7 +76,7 @@ class Deployed:
 @pytest.fixture(scope="module")
 def account() -> Iterator[Account]:
     """An empty account, gone with the tests."""
-    command = [sys.executable, "-m", "ci.aws_emulator"]
+    command = [sys.executable, "-m", "dev.emulators.aws_emulator"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin
         assert server.stdout
@@ -109,7 +109,7 @@ def deployed(
 
 
 def uploaded(account: Account, bucket: str) -> bytes:
-    """Give the zip that the deploy put into its bucket."""
+    """Return the zip that the deploy put into its bucket."""
     s3 = account.client("s3")
     keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     [key] = [key for key in keys if key.endswith("/handoff.zip")]
@@ -148,14 +148,14 @@ class Cloud:
             yield runtime
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give the ledger's rows of handoffs."""
+        """Return the ledger's rows of handoffs."""
         items = self.deployed.account.client("dynamodb").scan(TableName=self.deployed.table)["Items"]
         return [json.loads(item["row"]["S"]) for item in items if "row" in item]
 
 
 @pytest.fixture
 def cloud(deployed: Deployed, lambda_python: Path, tmp_path: Path) -> Iterator[Cloud]:
-    """Give the deployed functions and a help desk of the test's own."""
+    """Return the deployed functions and a help desk of the test's own."""
     with LocalFreshdesk(port=0) as desk:
         yield Cloud(deployed, lambda_python, tmp_path, desk)
 
@@ -176,7 +176,7 @@ def send(endpoint: LambdaRuntime, conversation: str, **fields: str) -> Answer:
 
 
 def log_lines(endpoint: LambdaRuntime, message: str) -> list[dict[str, Any]]:
-    """Give the log's JSON lines with this message."""
+    """Return the log's JSON lines with this message."""
     lines = [json.loads(line) for line in endpoint.log().splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("message") == message]
 

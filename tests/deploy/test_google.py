@@ -33,7 +33,7 @@ HANDOFF = {
 
 @pytest.fixture
 def uploaded(tmp_path: Path) -> Path:
-    """Give a clean folder with just the files that gcloud would send; git reads its list as gcloud does."""
+    """Return a clean folder with just the files that gcloud would send; git reads its list as gcloud does."""
     everything, clean = tmp_path / "everything", tmp_path / "clean"
     shutil.copytree(ROOT, everything, ignore=shutil.ignore_patterns(*NOT_COPIED, ".gitignore"))
     git = ["git", "-c", "core.excludesFile=/dev/null"]
@@ -70,7 +70,7 @@ def served(folder: Path, freshdesk: LocalFreshdesk, ledger: Path) -> Iterator[st
 
 
 def free_port() -> int:
-    """Give a port that was free a moment ago."""
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -39,7 +39,7 @@ def template(**environment: str) -> str:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give CloudFormation in an emulated account that holds the secret."""
+    """Return CloudFormation in an emulated account that holds the secret."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -38,12 +38,12 @@ def resources(package: Package) -> Resources:
 
 
 def properties(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
-    """Give the properties of every resource of one type, by its name."""
+    """Return the properties of every resource of one type, by its name."""
     return {name: one.get("Properties", {}) for name, one in resources.items() if one["Type"] == kind}
 
 
 def environment(resources: Resources) -> dict[str, Any]:
-    """Give the functions' environment; it is one for both."""
+    """Return the functions' environment; it is one for both."""
     functions = properties(resources, "AWS::Lambda::Function").values()
     found = [endpoint["Environment"]["Variables"] for endpoint in functions]
     assert len(found) == 2
