@@ -41,7 +41,10 @@ UNUSED: Final = (
 )
 """Paths in vendor/ that are never loaded at run time."""
 
-BOTOCORE_DATA: Final = "_retry.json endpoints.json partitions.json sdk-default-configuration.json dynamodb".split()
+BOTOCORE_DATA: Final = (
+    *("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"),
+    "dynamodb",
+)
 """botocore describes 400 services in 25 MB of JSON; the ledger uses one."""
 
 

@@ -1,124 +1,82 @@
-"""How long a new copy of the function takes on Lambda: process start to first answer, against a bare one."""
+"""How long a new copy of the packaged function takes, from process start to first answer, beside a bare one."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shlex
 import shutil
-import time
+import statistics
+import subprocess
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import botocore.session
 from moto.server import ThreadedMotoServer
 
-from dev.bench.load import SECRET, handoff
-from dev.bench.packaged import Packages
-from dev.bench.subjects import TARGET_CORE, environment
-from dev.emulators.lambda_runtime import LambdaRuntime
+from dev.bench.report import Pair
+from dev.bench.servers import PINNED, ROOT, environment
+from dev.emulators.lambda_runtime import find_python
 
 TABLE: Final = "handoffs"
-_HEADERS: Final = {"Content-Type": "application/json", "Authorization": f"Bearer {SECRET}"}
-_CALL_S: Final = 20
-_KEYS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-class Starts(NamedTuple):
-    """Seconds from process start to first answer, one pair a round; then those of a second call."""
-
-    bare: list[float]
-    ours: list[float]
-    ours_warm: list[float]
-
-
-def with_sqlite(packages: Packages, upstream_url: str, folder: Path, rounds: int) -> Starts:
-    """Measure with the ledger in a SQLite file."""
-    ours = environment(upstream_url, f"sqlite:///{folder / 'cold.db'}")
-    return _starts(packages, folder, rounds, bare_env=ours, ours_env=ours)
-
-
-def with_dynamodb(packages: Packages, upstream_url: str, folder: Path, rounds: int) -> Starts:
-    """Measure with the ledger in an emulated DynamoDB table; the bare function makes a client and puts one item."""
-    with _table() as endpoint:
-        base = environment(upstream_url, f"dynamodb://{TABLE}?region=us-east-1&endpoint={endpoint}") | _KEYS
-        bare = base | {"AWS_ENDPOINT_URL": endpoint, "TABLE": TABLE}
-        return _starts(packages, folder, rounds, bare_env=bare, ours_env=base)
-
-
-def _starts(
-    packages: Packages, folder: Path, rounds: int, *, bare_env: Mapping[str, str], ours_env: Mapping[str, str]
-) -> Starts:
-    starts = Starts([], [], [])
-    for number in range(rounds + 1):
-        seed = f"{time.time_ns()}"
-        bare, _ = _start(packages.bare, "bare_lambda.handler", packages.python, folder / "bare", bare_env, seed)
-        ours, warm = _start(packages.ours, "lambda_handler.handler", packages.python, folder / "ours", ours_env, seed)
-        if number:  # the first round only warms the disk's cache
-            starts.bare.append(bare)
-            starts.ours.append(ours)
-            starts.ours_warm.append(warm)
-    return starts
+def cold_starts(upstream_url: str, folder: Path, runs: int) -> tuple[list[Pair], float]:
+    """Return milliseconds with each ledger, and the seconds of a second call with the ledger in DynamoDB."""
+    python = find_python()
+    env = {**os.environ, "PYTHON": str(python)}
+    subprocess.run(["npx", "--no-install", "serverless", "package"], cwd=ROOT, env=env, check=True, capture_output=True)
+    function, bare = folder / "function", folder / "bare"
+    for path in (function, bare):
+        shutil.rmtree(path, ignore_errors=True)
+        with zipfile.ZipFile(ROOT / ".serverless/handoff.zip") as package:
+            package.extractall(path)
+    shutil.copy(ROOT / "dev/bench/bare_lambda.py", bare)
+    calls = ((bare, "bare_lambda"), (function, "lambda_handler"))
+    commands = [[str(python), "-I", "dev/bench/first_call.py", str(path), module] for path, module in calls]
+    sqlite = environment(upstream_url, f"sqlite:///{folder / 'cold.db'}")
+    pairs = [_starts("ledger in SQLite", commands, sqlite, runs)]
+    with _dynamodb() as own:
+        dynamodb = environment(upstream_url, f"dynamodb://{TABLE}?region=us-east-1&endpoint={own['AWS_ENDPOINT_URL']}")
+        env = {**dynamodb, **own}
+        pairs.append(_starts("ledger in DynamoDB", commands, env, runs))
+        again = [*PINNED, *commands[1], "again"]
+        warm = [subprocess.run(again, cwd=ROOT, env=env, capture_output=True, check=True).stdout for _ in range(runs)]
+    return pairs, statistics.median(float(seconds) for seconds in warm)
 
 
-def _start(
-    package: Path, handler: str, python: Path, folder: Path, env: Mapping[str, str], seed: str
-) -> tuple[float, float]:
-    """Return the seconds to the first answer, and those of the second."""
-    shutil.rmtree(folder, ignore_errors=True)
-    runtime = LambdaRuntime(package, handler, python=python, folder=folder, env=env, timeout=_CALL_S)
-    began = time.perf_counter()
-    with _on_core(TARGET_CORE), runtime:
-        _call(runtime, seed, 1)
-        first = time.perf_counter()
-        _call(runtime, seed, 2)
-        return first - began, time.perf_counter() - first
-
-
-def _call(runtime: LambdaRuntime, seed: str, number: int) -> None:
-    answer = runtime.call("POST", "/", _HEADERS, handoff(seed, number))
-    if answer.status != 201:
-        raise RuntimeError(f"the packaged function answered {answer.status}: {answer.body[:300]!r}")
+def _starts(ledger: str, commands: list[list[str]], env: Mapping[str, str], runs: int) -> Pair:
+    out = ROOT / ".local/bench/hyperfine.json"
+    hyperfine = [*PINNED, "hyperfine", "-N", "--style=none", "--warmup=1", f"--runs={runs}", f"--export-json={out}"]
+    subprocess.run([*hyperfine, *map(shlex.join, commands)], cwd=ROOT, env=dict(env), check=True, capture_output=True)
+    floor, ours = ([1000 * s for s in one["times"]] for one in json.loads(out.read_text(encoding="utf-8"))["results"])
+    return Pair(f"AWS: process start to first answer, {ledger}", "ms", floor, ours, most_ratio=1.2)
 
 
 @contextmanager
-def _on_core(core: int) -> Iterator[None]:
-    """What is started inside runs on one core."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-@contextmanager
-def _table() -> Iterator[str]:
-    """Emulate DynamoDB with the ledger's table; the address is yielded."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the emulator would tell of every call
-    server = ThreadedMotoServer(port=0, verbose=False)
+def _dynamodb() -> Iterator[dict[str, str]]:
+    """Emulate DynamoDB with the ledger's table; yield the environment that leads there."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the emulator logs every call
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+    env = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    env |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "TABLE": TABLE}
     try:
-        os.environ.update(_KEYS)
-        client: Any = botocore.session.get_session().create_client("dynamodb", endpoint_url=endpoint)
+        session = botocore.session.Session()
+        session.set_credentials("testing", "testing")
+        client: Any = session.create_client("dynamodb", region_name="us-east-1", endpoint_url=env["AWS_ENDPOINT_URL"])
+        keys = {"reference": "HASH", "entry": "RANGE"}
         client.create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "reference", "KeyType": "HASH"},
-                {"AttributeName": "entry", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "reference", "AttributeType": "S"},
-                {"AttributeName": "entry", "AttributeType": "S"},
-            ],
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
         )
-        yield endpoint
+        yield env
     finally:
         server.stop()
