@@ -28,8 +28,7 @@ def forward() -> tuple[dict[str, object], int]:
     if table is not None:
         key = {"reference": {"S": asked["conversation_id"]}, "entry": {"S": "bare"}}
         table.put_item(TableName=os.environ["TABLE"], Item=key)
-    url = os.environ["FRESHDESK_URL"] + "/api/v2/tickets"
-    made = requests.post(url, json={"email": asked["user_email"]}, timeout=12).json()
+    made = requests.post(os.environ["FRESHDESK_URL"] + "/api/v2/tickets", json=asked, timeout=12).json()
     return {"status": "created", "ticket_id": made["id"]}, 201
 
 

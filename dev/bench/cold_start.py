@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shlex
 import shutil
-import statistics
 import subprocess
+import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -25,36 +24,32 @@ from dev.emulators.lambda_runtime import find_python
 TABLE: Final = "handoffs"
 
 
-def cold_starts(upstream_url: str, folder: Path, runs: int) -> tuple[list[Pair], float]:
-    """Return milliseconds with each ledger, and the seconds of a second call with the ledger in DynamoDB."""
-    python = find_python()
-    env = {**os.environ, "PYTHON": str(python)}
-    subprocess.run(["npx", "--no-install", "serverless", "package"], cwd=ROOT, env=env, check=True, capture_output=True)
-    function, bare = folder / "function", folder / "bare"
-    for path in (function, bare):
-        shutil.rmtree(path, ignore_errors=True)
+def cold_starts(upstream_url: str, folder: Path, runs: int) -> Iterator[Pair]:
+    """Yield the milliseconds with each ledger."""
+    python = str(find_python())
+    env = {**os.environ, "PYTHON": python}
+    subprocess.run(["npx", "--no-install", "serverless", "package"], cwd=ROOT, env=env, check=True, stdout=sys.stderr)
+    commands = []
+    for module in ("bare_lambda", "lambda_handler"):
+        own = folder / module
+        shutil.rmtree(own, ignore_errors=True)
         with zipfile.ZipFile(ROOT / ".serverless/handoff.zip") as package:
-            package.extractall(path)
-    shutil.copy(ROOT / "dev/bench/bare_lambda.py", bare)
-    calls = ((bare, "bare_lambda"), (function, "lambda_handler"))
-    commands = [[str(python), "-I", "dev/bench/first_call.py", str(path), module] for path, module in calls]
-    sqlite = environment(upstream_url, f"sqlite:///{folder / 'cold.db'}")
-    pairs = [_starts("ledger in SQLite", commands, sqlite, runs)]
-    with _dynamodb() as own:
-        dynamodb = environment(upstream_url, f"dynamodb://{TABLE}?region=us-east-1&endpoint={own['AWS_ENDPOINT_URL']}")
-        env = {**dynamodb, **own}
-        pairs.append(_starts("ledger in DynamoDB", commands, env, runs))
-        again = [*PINNED, *commands[1], "again"]
-        warm = [subprocess.run(again, cwd=ROOT, env=env, capture_output=True, check=True).stdout for _ in range(runs)]
-    return pairs, statistics.median(float(seconds) for seconds in warm)
+            package.extractall(own)
+        shutil.copy(ROOT / "dev/bench/bare_lambda.py", own)
+        commands.append(f"{python} -I dev/bench/first_call.py {own} {module}")
+    yield _starts("SQLite", commands, environment(upstream_url, f"sqlite:///{folder / 'cold.db'}"), runs)
+    with _dynamodb() as aws:
+        url = f"dynamodb://{TABLE}?region=us-east-1&endpoint={aws['AWS_ENDPOINT_URL']}"
+        yield _starts("DynamoDB", commands, environment(upstream_url, url) | aws, runs)
 
 
-def _starts(ledger: str, commands: list[list[str]], env: Mapping[str, str], runs: int) -> Pair:
+def _starts(ledger: str, commands: list[str], env: dict[str, str], runs: int) -> Pair:
     out = ROOT / ".local/bench/hyperfine.json"
     hyperfine = [*PINNED, "hyperfine", "-N", "--style=none", "--warmup=1", f"--runs={runs}", f"--export-json={out}"]
-    subprocess.run([*hyperfine, *map(shlex.join, commands)], cwd=ROOT, env=dict(env), check=True, capture_output=True)
-    floor, ours = ([1000 * s for s in one["times"]] for one in json.loads(out.read_text(encoding="utf-8"))["results"])
-    return Pair(f"AWS: process start to first answer, {ledger}", "ms", floor, ours, most_ratio=1.2)
+    subprocess.run([*hyperfine, *commands], cwd=ROOT, env=env, check=True)
+    times = (one["times"] for one in json.loads(out.read_text(encoding="utf-8"))["results"])
+    rounds = [(1000 * floor, 1000 * ours) for floor, ours in zip(*times, strict=True)]
+    return Pair(f"AWS: process start to first answer, ledger in {ledger}", rounds, most_ratio=1.2)
 
 
 @contextmanager
@@ -67,9 +62,8 @@ def _dynamodb() -> Iterator[dict[str, str]]:
     env = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
     env |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "TABLE": TABLE}
     try:
-        session = botocore.session.Session()
-        session.set_credentials("testing", "testing")
-        client: Any = session.create_client("dynamodb", region_name="us-east-1", endpoint_url=env["AWS_ENDPOINT_URL"])
+        os.environ.update(env)
+        client: Any = botocore.session.get_session().create_client("dynamodb")
         keys = {"reference": "HASH", "entry": "RANGE"}
         client.create_table(
             TableName=TABLE,

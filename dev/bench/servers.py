@@ -13,27 +13,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.request import Request, urlopen
 
-from dev.local_freshdesk.children import Child, running
+from dev.local_freshdesk.children import running
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SECRET: Final = "local-secret"  # noqa: S105 -- opens nothing but the bench's own function
-CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+CORES: Final = sorted(os.sched_getaffinity(0))  # what is measured runs on the first, all else on the last
 PINNED: Final = ["taskset", "--cpu-list", str(CORES[0])]
-"""What is measured runs on the first core, all else on the last."""
-START_S: Final = 30.0
-
-
-class Load(NamedTuple):
-    """What wrk measured."""
-
-    requests: int
-    seconds: float
-    p50_ms: float
-    p99_ms: float
-    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +31,15 @@ class Server:
     url: str
     pid: int
 
-    def load(self, callers: int, seconds: int, path: str = "/") -> Load:
-        """Have callers send new handoffs for so long; raise RuntimeError unless each is answered 201."""
+    def load(self, callers: int, seconds: int, path: str = "/") -> dict[str, float]:
+        """Return what wrk measured of new handoffs (load.lua); raise RuntimeError unless each is answered 201."""
         headers = ["-H", f"Authorization: Bearer {SECRET}", "-H", "Content-Type: application/json"]
         command = ["wrk", "-t1", f"-c{callers}", f"-d{seconds}s", "--timeout=20s", "-s", "dev/bench/load.lua", *headers]
         env = {**os.environ, "RUN": str(time.time_ns())}
-        done = subprocess.run(
-            [*command, self.url + path], cwd=ROOT, env=env, capture_output=True, text=True, check=True
-        )
-        found = Load(**json.loads(done.stdout.splitlines()[-1]))
-        if found.failed or not found.requests:
-            raise RuntimeError(f"{found.failed} of {found.requests} answers were not 201: {done.stdout}")
+        done = subprocess.run([*command, self.url + path], cwd=ROOT, env=env, stdout=subprocess.PIPE, check=True)
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        if found["failed"] or not found["requests"]:
+            raise RuntimeError(f"not every answer was 201: {found}")
         return found
 
     def cpu_s(self) -> float:
@@ -73,8 +59,7 @@ class Server:
 
 def hold(upstream: Server, delay_ms: int) -> None:
     """Have the upstream hold every answer back so long from now on."""
-    with urlopen(Request(f"{upstream.url}/delay/{delay_ms}", data=b""), timeout=10):  # noqa: S310 -- loopback
-        pass
+    urlopen(Request(f"{upstream.url}/delay/{delay_ms}", data=b""), timeout=10).close()  # noqa: S310 -- loopback
 
 
 def environment(upstream_url: str, ledger_url: str) -> dict[str, str]:
@@ -93,19 +78,21 @@ def serving(folder: Path) -> Iterator[tuple[Server, Server, Server]]:
         def start(name: str, *command: str, upstream: str = "") -> Server:
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 port = probe.getsockname()[1]
-            words = [*(word.replace("PORT", str(port)) for word in command)]
             env = environment(upstream, f"sqlite:///{own / 'ledger.db'}")
-            [child] = stack.enter_context(running({name: words}, cwd=ROOT, env=env, logs=own))
-            until = time.monotonic() + START_S
+            [child] = stack.enter_context(running({name: [*command, str(port)]}, cwd=ROOT, env=env, logs=own))
+            until = time.monotonic() + 30
             while time.monotonic() < until:
                 child.must_live()
                 with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                     return Server(f"http://127.0.0.1:{port}", child.process.pid)
                 time.sleep(0.02)
-            raise RuntimeError(f"the {name} did not open port {port} within {START_S:.0f} s")
+            raise RuntimeError(f"the {name} did not open port {port} within 30 s")
 
-        upstream = start("upstream", sys.executable, "-m", "dev.bench.upstream", "PORT")
-        serve = [*PINNED, sys.executable, "-m", "functions_framework", "--host", "127.0.0.1", "--port", "PORT"]
-        floor = start("floor", *serve, "--source", "dev/bench/floor.py", "--target", "forward", upstream=upstream.url)
-        function = start("function", *serve, "--source", "main.py", "--target", "create_ticket", upstream=upstream.url)
+        upstream = start("upstream", sys.executable, "-m", "dev.bench.upstream")
+        serve = [*PINNED, sys.executable, "-m", "functions_framework", "--host", "127.0.0.1"]
+        sources = {"dev/bench/floor.py": "forward", "main.py": "create_ticket"}
+        floor, function = (
+            start(target, *serve, "--source", source, "--target", target, "--port", upstream=upstream.url)
+            for source, target in sources.items()
+        )
         yield upstream, floor, function

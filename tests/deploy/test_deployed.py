@@ -287,11 +287,3 @@ def test_the_log_names_no_person(cloud: Cloud) -> None:
     assert log
     assert "c-logged@example.com" not in log
     assert "retiro hace" not in log
-
-
-def test_a_copy_answers_soon_after_it_is_started(cloud: Cloud) -> None:
-    """A cold start is part of the person's wait; 3 s would be wrong on any machine, 0.5 s is usual."""
-    started = time.monotonic()
-    with cloud.endpoint("createTicket") as endpoint:
-        endpoint.call("POST", "/", {}, b"")
-    assert time.monotonic() - started < 3
