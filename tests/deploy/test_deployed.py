@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dev.emulators.lambda_runtime import Answer
     from tests.deploy.conftest import Package
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(300)]
 
 STACK = "handoff-prod"
 SECRET = "a-secret-of-at-least-thirty-two-characters"
@@ -124,14 +124,14 @@ class Cloud:
     deployed: Deployed
     python: Path
     folder: Path
-    desk: LocalFreshdesk
+    freshdesk: LocalFreshdesk
 
     @contextmanager
     def endpoint(self, name: str, *, freshdesk_url: str = "", key: str = KEY) -> Iterator[LambdaRuntime]:
         """Start a copy of one function, with its own settings and with the secrets filled in."""
         config = self.deployed.functions[f"{STACK}-{name}"]
         secrets = {
-            "FRESHDESK_URL": freshdesk_url or self.desk.url,
+            "FRESHDESK_URL": freshdesk_url or self.freshdesk.url,
             "FRESHDESK_API_KEY": key,
             "WEBHOOK_SECRET": SECRET,
         }
@@ -156,8 +156,8 @@ class Cloud:
 @pytest.fixture
 def cloud(deployed: Deployed, lambda_python: Path, tmp_path: Path) -> Iterator[Cloud]:
     """Return the deployed functions and a help desk of the test's own."""
-    with LocalFreshdesk(port=0) as desk:
-        yield Cloud(deployed, lambda_python, tmp_path, desk)
+    with LocalFreshdesk(port=0) as freshdesk:
+        yield Cloud(deployed, lambda_python, tmp_path, freshdesk)
 
 
 def send(endpoint: LambdaRuntime, conversation: str, **fields: str) -> Answer:
@@ -195,7 +195,7 @@ def test_a_handoff_becomes_a_ticket_and_the_same_again_is_a_duplicate(cloud: Clo
     """The promise, on what was deployed: one handoff, sent twice, one ticket."""
     with cloud.endpoint("createTicket") as endpoint:
         first, second = send(endpoint, "c-once"), send(endpoint, "c-once")
-    [ticket] = cloud.desk.tickets()
+    [ticket] = cloud.freshdesk.tickets()
     assert (first.status, first.json["ticket_id"]) == (201, ticket["id"])
     assert (second.status, second.json["status"], second.json["ticket_id"]) == (
         200,
@@ -218,14 +218,14 @@ def test_what_freshdesk_could_not_take_the_schedule_delivers(cloud: Cloud) -> No
         kept = send(endpoint, "c-later")
     assert (kept.status, kept.json["status"]) == (202, "queued")
     with cloud.endpoint("sweep") as endpoint:
-        subjects = sweep_until_done(endpoint, cloud.desk, kept.json["reference"])
+        subjects = sweep_until_done(endpoint, cloud.freshdesk, kept.json["reference"])
         swept = log_lines(endpoint, "swept")
     assert len(subjects) == 1
     assert all(isinstance(line["oldest_waiting_s"], float) for line in swept)
     assert {line["level"] for line in swept} == {"INFO"}
 
 
-def sweep_until_done(endpoint: LambdaRuntime, desk: LocalFreshdesk, reference: str) -> list[str]:
+def sweep_until_done(endpoint: LambdaRuntime, freshdesk: LocalFreshdesk, reference: str) -> list[str]:
     """Send the schedule's event as the schedule does, but faster, until the ticket is there; give such subjects.
 
     A failed pass is not minded, the next one is the retry. What other tests left in the ledger is delivered as well.
@@ -236,12 +236,12 @@ def sweep_until_done(endpoint: LambdaRuntime, desk: LocalFreshdesk, reference: s
         with suppress(FunctionFailedError):
             endpoint.invoke(SCHEDULE)
         time.sleep(1.0)
-        subjects = [ticket["subject"] for ticket in desk.tickets() if reference in ticket["subject"]]
+        subjects = [ticket["subject"] for ticket in freshdesk.tickets() if reference in ticket["subject"]]
     return subjects
 
 
 def test_an_error_is_logged_as_the_alarm_expects(cloud: Cloud) -> None:
-    """A key that Freshdesk does not know is for a person to mend: a line of level ERROR, which the filter counts."""
+    """A key that Freshdesk does not know is for a person to correct: a line of level ERROR, which the filter counts."""
     with cloud.endpoint("createTicket", key="not-the-key") as endpoint:
         kept = send(endpoint, "c-error")
         errors = [line for line in log_lines(endpoint, "refused") if line["level"] == "ERROR"]
@@ -251,7 +251,7 @@ def test_an_error_is_logged_as_the_alarm_expects(cloud: Cloud) -> None:
 
 def test_an_operator_gets_the_deployed_settings(cloud: Cloud) -> None:
     """One line of shell gives ops.py the stack's own ledger, help desk and waits, and not the alarms' address."""
-    secret = {"FRESHDESK_URL": cloud.desk.url, "FRESHDESK_API_KEY": "it's a key", "ALARM_EMAIL": "ops@example.com"}
+    secret = {"FRESHDESK_URL": cloud.freshdesk.url, "FRESHDESK_API_KEY": "it's a key", "ALARM_EMAIL": "ops@example.com"}
     secrets = cloud.deployed.account.client("secretsmanager")
     secrets.create_secret(Name="handoff/prod", SecretString=json.dumps(secret))
     env = {**os.environ, **cloud.deployed.account.env}
@@ -267,7 +267,7 @@ def test_a_wrong_secret_is_refused_and_reaches_nobody(cloud: Cloud) -> None:
         answer = endpoint.call("POST", "/", {"Authorization": "Bearer guessed"}, b"{}")
     assert (answer.status, answer.json["code"]) == (401, "unauthorized")
     assert answer.headers["content-type"] == "application/problem+json"
-    assert cloud.desk.calls == []
+    assert cloud.freshdesk.calls == []
 
 
 def test_nothing_personal_stays_once_there_is_a_ticket(cloud: Cloud) -> None:

@@ -18,7 +18,7 @@ from deploy.aws.check_zip import faults, package_faults
 from handoff.version import VERSION
 from tests.deploy.conftest import ROOT, Package
 
-pytestmark = pytest.mark.deploy
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(300)]
 
 
 def test_packaging_needs_no_network_and_no_credentials(package: Package) -> None:
@@ -33,9 +33,11 @@ def test_the_zip_holds_exactly_what_it_should(package: Package) -> None:
 
 def test_the_zip_names_the_commit_it_is_made_from(package: Package) -> None:
     """The work tree that was packaged is clean, though packaging writes into it."""
-    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=package.project, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=package.project, capture_output=True, text=True, check=True
+    )
     with zipfile.ZipFile(package.zip) as zipped:
-        assert json.loads(zipped.read("build.json")) == {"version": VERSION, "commit": told.stdout[:12]}
+        assert json.loads(zipped.read("build.json")) == {"version": VERSION, "commit": found.stdout[:12]}
 
 
 def test_packaging_starts_the_zip_under_awss_runtime_client(package: Package) -> None:
@@ -47,8 +49,8 @@ def test_packaging_starts_the_zip_under_awss_runtime_client(package: Package) ->
 @pytest.mark.parametrize("manual", ["deploy.md", "deploy.es.md"])
 def test_the_manual_says_what_it_weighs(package: Package, manual: str) -> None:
     """To within a quarter of a megabyte, which a new version of a package may move."""
-    [told] = re.findall(r"\((\d+)[.,](\d) MB\)", (ROOT / "docs" / manual).read_text())
-    assert abs(float(".".join(told)) - package.zip.stat().st_size / 1e6) < 0.25
+    [found] = re.findall(r"\((\d+)[.,](\d) MB\)", (ROOT / "docs" / manual).read_text())
+    assert abs(float(".".join(found)) - package.zip.stat().st_size / 1e6) < 0.25
 
 
 def test_every_packed_module_has_bytecode(package: Package) -> None:

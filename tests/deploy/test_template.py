@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.deploy.conftest import Package
 
-pytestmark = pytest.mark.deploy
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(300)]
 
 Resources = dict[str, Any]
 LEASE_S = Policy().lease_s
@@ -181,7 +181,7 @@ def alarms(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_alarm_reaches_a_person(resources: Resources) -> None:
-    """Each alarm tells the topic when it begins and when it is over; the topic tells an address."""
+    """Each alarm notifies the topic when it begins and when it is over; the topic sends mail to an address."""
     for _name, alarm in alarms(resources):
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
     subscription = resources["Alarms"]["Properties"]["Subscription"]

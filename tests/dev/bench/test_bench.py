@@ -27,6 +27,6 @@ def test_a_goal_that_is_missed_shows(most: float, most_ratio: float, reached: st
 
 def test_the_cost_adds_up() -> None:
     """With 770 ms added a call takes a second: 1,000 handoffs are 1,000 GB seconds at 1,024 MB."""
-    told = cost(PAIR._replace(rounds=[(1.0, 770.0)]))
-    assert told.startswith("1,000 times 1.000 s times 1024 MB (compute) 0.0167; calls 0.0002; ")
-    assert told.endswith("**0.0290 US$**.")
+    found = cost(PAIR._replace(rounds=[(1.0, 770.0)]))
+    assert found.startswith("1,000 times 1.000 s times 1024 MB (compute) 0.0167; calls 0.0002; ")
+    assert found.endswith("**0.0290 US$**.")
