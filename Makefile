@@ -66,11 +66,12 @@ copies: $(VENV)/dev.stamp  ## the same handoff many times at once, over threads 
 endings: $(VENV)/dev.stamp  ## Ctrl-C at 200 moments of `make run`; nothing may be left running
 	ENDINGS=$(ENDINGS) $(BIN)/python -m pytest -q -n 2 tests/dev/local_freshdesk/test_ending.py
 
-bench: $(VENV)/dev.stamp  ## measure, and write docs/performance.md's table and plots
+bench: $(VENV)/dev.stamp node_modules  ## measure, and write docs/performance.md's table and plot; needs wrk and hyperfine
 	$(BIN)/python -m dev.bench $(BENCH)
 
-mutate: $(VENV)/proof.stamp  ## change the code in small ways; the tests must notice
-	$(BIN)/python -m dev.simulation.mutate
+mutate: $(VENV)/proof.stamp  ## change the code in small ways and list what no test notices; MODULES=handoff/routing.py for one
+	$(BIN)/mutmut run $(foreach name,$(MODULES),'$(subst /,.,$(basename $(name))).*')
+	@$(BIN)/mutmut results | grep -v 'not checked' || echo "every change was noticed"
 
 fuzz: $(VENV)/proof.stamp  ## 10,000 examples for each property, then Atheris on the parser
 	HYPOTHESIS_PROFILE=fuzz PYTEST_TIMEOUT=3600 $(BIN)/python -m pytest -n 2 -m "hypothesis and not node and not browser and not deploy and not proof" tests
@@ -86,7 +87,6 @@ package: node_modules  ## what `npx serverless deploy` would upload; needs no ac
 	npx serverless package
 
 release: $(VENV)/run.stamp package  ## the zip, its CloudFormation template, the changelog's chapter and checksums in release/
-	$(BIN)/python -m deploy.aws.check_zip .serverless/handoff.zip
 	$(BIN)/python -m deploy.aws.release
 
 # Pins that still fit stay as they are; `make requirements UPGRADE=--upgrade` renews them all.
@@ -129,4 +129,4 @@ tests/botpress/node/node_modules: tests/botpress/node/package-lock.json
 	@touch $@
 
 clean:  ## remove everything that these commands made
-	rm -rf $(VENV) .local .serverless release build.json vendor node_modules tests/botpress/node/node_modules
+	rm -rf $(VENV) .local .serverless release build.json vendor mutants node_modules tests/botpress/node/node_modules

@@ -1,5 +1,4 @@
-'use strict'
-// Before packaging: has the routing checked, and vendor/ filled with the wheels of the function's own Python and CPU,
+// For osls: fills vendor/ before the function is packaged, for its own Python and CPU, and checks the zip afterwards,
 // so that `npx serverless deploy` stays the one command.
 
 const { spawnSync } = require('node:child_process')
@@ -9,10 +8,13 @@ const path = require('node:path')
 class Vendor {
   constructor (serverless) {
     this.serverless = serverless
-    const prepare = () => { this.checkRouting(); this.build() }
+    const prepare = () => { this.checkRouting(); this.run('vendor') }
+    const check = () => this.run('check_zip', this.zip())
     this.hooks = {
       'before:package:createDeploymentArtifacts': prepare,
-      'before:deploy:function:packageFunction': prepare
+      'after:package:createDeploymentArtifacts': check,
+      'before:deploy:function:packageFunction': prepare,
+      'after:deploy:function:packageFunction': check
     }
   }
 
@@ -25,19 +27,24 @@ class Vendor {
     if (status !== 0) this.fail(`routing.toml is not right:\n${stdout}${stderr}`)
   }
 
-  build () {
+  run (module, ...words) {
     const { serviceDir, service } = this.serverless
     const { runtime, architecture } = service.provider
-    const words = ['-m', 'deploy.aws.vendor', '--runtime', runtime, '--arch', architecture]
-    const result = spawnSync(this.python(runtime), words, { cwd: serviceDir, stdio: ['ignore', 'inherit', 'inherit'] })
-    if (result.status !== 0) this.fail(`deploy/aws/vendor.py failed: ${result.error || `exit ${result.status}`}`)
+    const command = ['-m', `deploy.aws.${module}`, ...words, '--runtime', runtime, '--arch', architecture]
+    const result = spawnSync(this.python(runtime), command, { cwd: serviceDir, stdio: ['ignore', 'inherit', 'inherit'] })
+    if (result.status !== 0) this.fail(`deploy/aws/${module}.py failed: ${result.error || `exit ${result.status}`}`)
   }
 
-  // The function's own Python by preference: only that one can compile its bytecode.
+  zip () {
+    const { service, serviceDir, processedInput } = this.serverless
+    return service.package.artifact || path.join(serviceDir, '.serverless', `${processedInput.options.function}.zip`)
+  }
+
+  // The function's own Python first: only that one can compile its bytecode.
   python (runtime) {
-    const wishes = [process.env.PYTHON, runtime, 'python3'].filter(Boolean)
-    const found = wishes.find((name) => spawnSync(name, ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0)
-    return found || this.fail(`no Python with pip found; tried ${wishes.join(', ')}`)
+    const names = [process.env.PYTHON, runtime, path.join(this.serverless.serviceDir, '.venv/bin/python'), 'python3']
+    const found = names.find((name) => name && spawnSync(name, ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0)
+    return found || this.fail(`no Python with pip found; tried ${names.filter(Boolean).join(', ')}`)
   }
 
   fail (message) {

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def settings(stage: str, region: str) -> dict[str, str]:
-    """Give the settings of a deployed stage by name; raises ClientError where AWS refuses."""
+    """Return the settings of a deployed stage by name; raises ClientError where AWS refuses."""
     session = botocore.session.get_session()
     secrets: Any = session.create_client("secretsmanager", region_name=region)
     stacks: Any = session.create_client("cloudformation", region_name=region)

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def worst_month(template: dict[str, Any], concurrency: int) -> dict[str, float]:
-    """Give each part of the bill in US dollars, for so many handoffs at a time."""
+    """Return each part of the bill in US dollars, for so many handoffs at a time."""
     resources = template["Resources"]
     url = resources["CreateTicketLambdaFunction"]["Properties"]
     sweep = resources["SweepLambdaFunction"]["Properties"]
@@ -75,7 +75,7 @@ def _gigabytes(function: dict[str, Any]) -> float:
 
 
 def _units(table: dict[str, Any]) -> tuple[int, int]:
-    """Give read and write units a second, of the table and its indexes together; a unit is at most 1 kB."""
+    """Return read and write units a second, of the table and its indexes together; a unit is at most 1 kB."""
     ceilings = [part["OnDemandThroughput"] for part in [table, *table["GlobalSecondaryIndexes"]]]
     reads = sum(int(ceiling["MaxReadRequestUnits"]) for ceiling in ceilings)
     return reads, sum(int(ceiling["MaxWriteRequestUnits"]) for ceiling in ceilings)

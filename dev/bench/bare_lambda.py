@@ -12,14 +12,12 @@ import requests
 from apig_wsgi import make_lambda_handler
 
 validator = jsonschema.Draft202012Validator({"type": "object", "required": ["user_email", "category"]})
-session = requests.Session()
+app = flask.Flask(__name__)
 table: Any = None
 if "TABLE" in os.environ:
     import botocore.session
 
     table = botocore.session.get_session().create_client("dynamodb", region_name="us-east-1")
-
-app = flask.Flask(__name__)
 
 
 @app.post("/")
@@ -30,8 +28,7 @@ def forward() -> tuple[dict[str, object], int]:
     if table is not None:
         key = {"reference": {"S": asked["conversation_id"]}, "entry": {"S": "bare"}}
         table.put_item(TableName=os.environ["TABLE"], Item=key)
-    url = os.environ["FRESHDESK_URL"] + "/api/v2/tickets"
-    made = session.post(url, json={"email": asked["user_email"]}, timeout=12).json()
+    made = requests.post(os.environ["FRESHDESK_URL"] + "/api/v2/tickets", json=asked, timeout=12).json()
     return {"status": "created", "ticket_id": made["id"]}, 201
 
 

@@ -1,124 +1,76 @@
-"""How long a new copy of the function takes on Lambda: process start to first answer, against a bare one."""
+"""How long a new copy of the packaged function takes, from process start to first answer, beside a bare one."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
-import time
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import botocore.session
 from moto.server import ThreadedMotoServer
 
-from dev.bench.load import SECRET, handoff
-from dev.bench.packaged import Packages
-from dev.bench.subjects import TARGET_CORE, environment
-from dev.emulators.lambda_runtime import LambdaRuntime
+from dev.bench.report import Pair
+from dev.bench.servers import PINNED, ROOT, environment
+from dev.emulators.lambda_runtime import find_python
 
 TABLE: Final = "handoffs"
-_HEADERS: Final = {"Content-Type": "application/json", "Authorization": f"Bearer {SECRET}"}
-_CALL_S: Final = 20
-_KEYS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-class Starts(NamedTuple):
-    """Seconds from process start to first answer, one pair a round; then those of a second call."""
-
-    bare: list[float]
-    ours: list[float]
-    ours_warm: list[float]
-
-
-def with_sqlite(packages: Packages, upstream_url: str, folder: Path, rounds: int) -> Starts:
-    """Measure with the ledger in a SQLite file."""
-    ours = environment(upstream_url, f"sqlite:///{folder / 'cold.db'}")
-    return _starts(packages, folder, rounds, bare_env=ours, ours_env=ours)
-
-
-def with_dynamodb(packages: Packages, upstream_url: str, folder: Path, rounds: int) -> Starts:
-    """Measure with the ledger in an emulated DynamoDB table; the bare function makes a client and puts one item."""
-    with _table() as endpoint:
-        base = environment(upstream_url, f"dynamodb://{TABLE}?region=us-east-1&endpoint={endpoint}") | _KEYS
-        bare = base | {"AWS_ENDPOINT_URL": endpoint, "TABLE": TABLE}
-        return _starts(packages, folder, rounds, bare_env=bare, ours_env=base)
+def cold_starts(upstream_url: str, folder: Path, runs: int) -> Iterator[Pair]:
+    """Yield the milliseconds with each ledger."""
+    python = str(find_python())
+    env = {**os.environ, "PYTHON": python}
+    subprocess.run(["npx", "--no-install", "serverless", "package"], cwd=ROOT, env=env, check=True, stdout=sys.stderr)
+    commands = []
+    for module in ("bare_lambda", "lambda_handler"):
+        own = folder / module
+        shutil.rmtree(own, ignore_errors=True)
+        with zipfile.ZipFile(ROOT / ".serverless/handoff.zip") as package:
+            package.extractall(own)
+        shutil.copy(ROOT / "dev/bench/bare_lambda.py", own)
+        commands.append(f"{python} -I dev/bench/first_call.py {own} {module}")
+    yield _starts("SQLite", commands, environment(upstream_url, f"sqlite:///{folder / 'cold.db'}"), runs)
+    with _dynamodb() as aws:
+        url = f"dynamodb://{TABLE}?region=us-east-1&endpoint={aws['AWS_ENDPOINT_URL']}"
+        yield _starts("DynamoDB", commands, environment(upstream_url, url) | aws, runs)
 
 
-def _starts(
-    packages: Packages, folder: Path, rounds: int, *, bare_env: Mapping[str, str], ours_env: Mapping[str, str]
-) -> Starts:
-    starts = Starts([], [], [])
-    for number in range(rounds + 1):
-        seed = f"{time.time_ns()}"
-        bare, _ = _start(packages.bare, "bare_lambda.handler", packages.python, folder / "bare", bare_env, seed)
-        ours, warm = _start(packages.ours, "lambda_handler.handler", packages.python, folder / "ours", ours_env, seed)
-        if number:  # the first round only warms the disk's cache
-            starts.bare.append(bare)
-            starts.ours.append(ours)
-            starts.ours_warm.append(warm)
-    return starts
-
-
-def _start(
-    package: Path, handler: str, python: Path, folder: Path, env: Mapping[str, str], seed: str
-) -> tuple[float, float]:
-    """Return the seconds to the first answer, and those of the second."""
-    shutil.rmtree(folder, ignore_errors=True)
-    runtime = LambdaRuntime(package, handler, python=python, folder=folder, env=env, timeout=_CALL_S)
-    began = time.perf_counter()
-    with _on_core(TARGET_CORE), runtime:
-        _call(runtime, seed, 1)
-        first = time.perf_counter()
-        _call(runtime, seed, 2)
-        return first - began, time.perf_counter() - first
-
-
-def _call(runtime: LambdaRuntime, seed: str, number: int) -> None:
-    answer = runtime.call("POST", "/", _HEADERS, handoff(seed, number))
-    if answer.status != 201:
-        raise RuntimeError(f"the packaged function answered {answer.status}: {answer.body[:300]!r}")
+def _starts(ledger: str, commands: list[str], env: dict[str, str], runs: int) -> Pair:
+    out = ROOT / ".local/bench/hyperfine.json"
+    hyperfine = [*PINNED, "hyperfine", "-N", "--style=none", "--warmup=1", f"--runs={runs}", f"--export-json={out}"]
+    subprocess.run([*hyperfine, *commands], cwd=ROOT, env=env, check=True)
+    times = (one["times"] for one in json.loads(out.read_text(encoding="utf-8"))["results"])
+    rounds = [(1000 * floor, 1000 * ours) for floor, ours in zip(*times, strict=True)]
+    return Pair(f"AWS: process start to first answer, ledger in {ledger}", rounds, most_ratio=1.2)
 
 
 @contextmanager
-def _on_core(core: int) -> Iterator[None]:
-    """What is started inside runs on one core."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-@contextmanager
-def _table() -> Iterator[str]:
-    """Emulate DynamoDB with the ledger's table; the address is yielded."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the emulator would tell of every call
-    server = ThreadedMotoServer(port=0, verbose=False)
+def _dynamodb() -> Iterator[dict[str, str]]:
+    """Emulate DynamoDB with the ledger's table; yield the environment that leads there."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the emulator logs every call
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+    env = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    env |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "TABLE": TABLE}
     try:
-        os.environ.update(_KEYS)
-        client: Any = botocore.session.get_session().create_client("dynamodb", endpoint_url=endpoint)
+        os.environ.update(env)
+        client: Any = botocore.session.get_session().create_client("dynamodb")
+        keys = {"reference": "HASH", "entry": "RANGE"}
         client.create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "reference", "KeyType": "HASH"},
-                {"AttributeName": "entry", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "reference", "AttributeType": "S"},
-                {"AttributeName": "entry", "AttributeType": "S"},
-            ],
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
         )
-        yield endpoint
+        yield env
     finally:
         server.stop()

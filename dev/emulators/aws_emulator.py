@@ -1,9 +1,9 @@
 """An AWS account on loopback: moto's server, and the one resource of ours that it cannot make.
 
 moto 5.2.5 has no CloudFormation for `AWS::Lambda::Url`, and keeps a stack's outputs and exports as they were
-before a change set. Both are mended here; without, osls shows no URL and now and then fails to remove.
+before a change set. Both are corrected here; otherwise osls shows no URL and now and then fails to remove.
 
-    python -m ci.aws_emulator        prints its address, serves until its standard input closes
+    python -m dev.emulators.aws_emulator      prints its address, serves until its standard input closes
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FunctionUrl(CloudFormationModel):
 
     @classmethod
     def has_cfn_attr(cls, attr: str) -> bool:
-        """Tell what `!GetAtt` may ask for."""
+        """Return True for what `!GetAtt` may ask for."""
         return attr in {"FunctionUrl", "FunctionArn"}
 
     def get_cfn_attribute(self, attribute_name: str) -> str:
@@ -95,8 +95,8 @@ def refresh_outputs(execute: Callable[..., None]) -> Callable[..., None]:
 
 def main() -> None:
     """Serve on a free port until standard input closes."""
-    mended = refresh_outputs(CloudFormationBackend.execute_change_set)
-    setattr(CloudFormationBackend, "execute_change_set", mended)  # noqa: B010 - mypy forbids to assign a method
+    corrected = refresh_outputs(CloudFormationBackend.execute_change_set)
+    setattr(CloudFormationBackend, "execute_change_set", corrected)  # noqa: B010 - mypy forbids to assign a method
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

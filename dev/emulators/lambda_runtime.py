@@ -9,25 +9,33 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import os
 import queue
+import re
+import shutil
 import subprocess
 import threading
 import time
 import uuid
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-    from types import TracebackType
+from deploy.aws.vendor import pip_environment
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 TEXT_TYPES: Final = ("text/", "application/json", "application/javascript", "application/xml")
 CALLER: Final = "203.0.113.9"
 FUNCTION_ARN: Final = "arn:aws:lambda:us-east-1:123456789012:function:handoff"
 HOST: Final = "local.lambda-url.us-east-1.on.aws"
+
+
+class PythonMissingError(Exception):
+    """Python 3.13 is not installed here; the message says what to do."""
 
 
 class FunctionFailedError(Exception):
@@ -48,10 +56,38 @@ class Answer:
         return json.loads(self.body)
 
 
+def find_python() -> Path:
+    """Return Python 3.13, as Lambda runs it: $PYTHON313, the PATH's or pyenv's; raise PythonMissingError."""
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python3.13"))
+    for name in filter(None, (os.environ.get("PYTHON313"), shutil.which("python3.13"), *map(str, pyenv))):
+        version = subprocess.run([name, "-m", "pip", "--version"], capture_output=True, text=True, check=False).stdout
+        if "(python 3.13)" in version:
+            return Path(name)
+    raise PythonMissingError("Python 3.13 is missing: install it, or name it in PYTHON313. Lambda runs 3.13.")
+
+
+def client_pins() -> str:
+    """Return the lines of requirements/dev.txt for AWS's runtime client and what it needs."""
+    pins = (ROOT / "requirements/dev.txt").read_text(encoding="utf-8")
+    names = "awslambdaric|simplejson|snapshot-restore-py"
+    return "".join(re.findall(rf"^(?:{names})==.*?(?=^\S)", pins, re.MULTILINE | re.DOTALL))
+
+
+def make_python(python: Path, folder: Path) -> Path:
+    """Make a virtual environment in folder with AWS's runtime client and nothing else; return its Python."""
+    subprocess.run([str(python), "-m", "venv", "--without-pip", str(folder)], check=True)
+    pins, made = folder / "requirements.txt", folder / "bin/python"
+    pins.write_text(client_pins(), encoding="utf-8")
+    pip = [str(python), "-m", "pip", "--python", str(made), "install", "--quiet", "--disable-pip-version-check"]
+    env = pip_environment(os.environ)
+    subprocess.run([*pip, "--no-deps", "-r", str(pins)], check=True, stdout=subprocess.PIPE, env=env)
+    return made
+
+
 def url_event(
     method: str = "POST", target: str = "/", headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> dict[str, Any]:
-    """Give the event (payload format 2.0) that a Function URL makes of an HTTP request.
+    """Return the event (payload format 2.0) that a Function URL makes of an HTTP request.
 
     https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads. Bodies that are not text,
     by their media type or because they are not UTF-8, arrive in base64.
@@ -86,7 +122,7 @@ def _body_fields(body: bytes, media_type: str) -> dict[str, Any]:
 
 
 def answer_of(result: Mapping[str, Any]) -> Answer:
-    """Give what the Function URL would make of the handler's result."""
+    """Return what the Function URL would make of the handler's result."""
     body = result.get("body") or ""
     raw = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
     headers = {name.lower(): value for name, value in (result.get("headers") or {}).items()}
@@ -167,7 +203,7 @@ class LambdaRuntime:
         return answer_of(self.invoke(url_event(method, target, headers, body)))
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """Give the handler's result for one event; raise FunctionFailedError for a failed one."""
+        """Return the handler's result for one event; raise FunctionFailedError for a failed one."""
         self._events.put((str(uuid.uuid4()), json.dumps(event).encode()))
         ends = time.monotonic() + self.timeout
         while time.monotonic() < ends and self._process.poll() is None:
@@ -181,7 +217,7 @@ class LambdaRuntime:
         raise FunctionFailedError(f"no answer; exit status {self._process.poll()}; {self.log()[-2000:]}")
 
     def log(self) -> str:
-        """Give what the function has written so far: one JSON object a line."""
+        """Return what the function has written so far: one JSON object a line."""
         return (self.folder.parent / f"{self.folder.name}.log").read_text()
 
     def _routes(self) -> type[http.server.BaseHTTPRequestHandler]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from deploy.aws.vendor import wheel_choice
+from dev.emulators.lambda_runtime import client_pins, find_python, make_python
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = (
@@ -48,14 +49,8 @@ class Package:
 
 @pytest.fixture(scope="session")
 def python313() -> Path:
-    """Python 3.13, as Lambda runs it: $PYTHON313, on the PATH, or pyenv's; its absence is a failure."""
-    pyenv = sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python3.13"))
-    wishes = [os.environ.get("PYTHON313"), shutil.which("python3.13"), *map(str, pyenv)]
-    for wish in filter(None, wishes):
-        probe = [wish, "-c", "import sys; print(sys.version_info[:2] == (3, 13))"]
-        if subprocess.run(probe, capture_output=True, text=True, check=False).stdout == "True\n":
-            return Path(wish)
-    pytest.fail("Python 3.13 is missing: install it, or name it in PYTHON313. Lambda runs 3.13.")
+    """Return Python 3.13, as Lambda runs it; its absence is a failure."""
+    return find_python()
 
 
 @pytest.fixture(scope="session")
@@ -74,31 +69,25 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory, python313: Path) -> Path:
-    """Give a folder with every wheel of the package: the one step that needs the package index."""
+    """Return a folder with every wheel of the package and of AWS's runtime client; asks the package index."""
     folder = tmp_path_factory.mktemp("wheels")
-    pip = [
-        str(python313),
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-d",
-        str(folder),
-    ]
-    options = [*wheel_choice("3.13", "x86_64"), "-r", str(ROOT / "requirements/lambda.txt")]
-    subprocess.run([*pip, *options], check=True, capture_output=True)
+    pip = [str(python313), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "-d", str(folder)]
+    pins = folder / "client.txt"
+    pins.write_text(client_pins())
+    for options in (wheel_choice("3.13", "x86_64"), ["--no-deps", "-r", str(pins)]):
+        subprocess.run([*pip, *options], cwd=ROOT, check=True, capture_output=True)
     return folder
 
 
 @pytest.fixture(scope="session")
 def package(project: Path, wheels: Path, python313: Path, tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """Package with no network, no credentials, and an empty home and environment."""
+    """Package with no network, no credentials, and an empty home and environment but for a setting that hurts."""
     from_folder = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path_factory.mktemp("home")),
         "PYTHON": str(python313),
+        "PIP_DRY_RUN": "1",
         **from_folder,
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NO_WAY_OUT),
     }
@@ -114,8 +103,13 @@ def package(project: Path, wheels: Path, python313: Path, tmp_path_factory: pyte
 
 
 def without_network() -> list[str]:
-    """Give the command that runs another in a namespace with no network, where this machine allows it."""
-    for command in (["unshare", "-n"], ["unshare", "-rn"]):
+    """Return the command that runs another in a namespace with loopback alone, where this machine allows it."""
+    up = "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 1))"  # SIOCSIFFLAGS, IFF_UP
+    loopback = [
+        *(sys.executable, "-c"),
+        f"import fcntl, os, socket, struct, sys; {up}; os.execvp(sys.argv[1], sys.argv[1:])",
+    ]
+    for command in (["unshare", "-n", *loopback], ["unshare", "-rn", *loopback]):
         if (
             shutil.which("unshare")
             and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
@@ -126,14 +120,5 @@ def without_network() -> list[str]:
 
 @pytest.fixture(scope="session")
 def lambda_python(python313: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a Python 3.13 that has AWS's runtime client and nothing else, at the versions of our own pins."""
-    folder = tmp_path_factory.mktemp("lambda")
-    pins = (ROOT / "requirements/dev.txt").read_text()
-    names = "awslambdaric|simplejson|snapshot-restore-py"
-    blocks = re.findall(rf"^(?:{names})==.*?(?=^\S)", pins, re.MULTILINE | re.DOTALL)
-    (folder / "requirements.txt").write_text("".join(blocks))
-    subprocess.run([str(python313), "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
-    python = folder / "venv/bin/python"
-    pip = [str(python313), "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "-r", str(folder / "requirements.txt")], check=True, capture_output=True)
-    return python
+    """Return a Python 3.13 that has AWS's runtime client and nothing else, at the versions of our own pins."""
+    return make_python(python313, tmp_path_factory.mktemp("lambda") / "python")

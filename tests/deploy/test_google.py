@@ -32,7 +32,7 @@ HANDOFF = {
 
 @pytest.fixture
 def uploaded(tmp_path: Path) -> Path:
-    """Give a clean folder with just the files that gcloud would send; git reads its list as gcloud does."""
+    """Return a clean folder with just the files that gcloud would send; git reads its list as gcloud does."""
     everything, clean = tmp_path / "everything", tmp_path / "clean"
     shutil.copytree(ROOT, everything, ignore=shutil.ignore_patterns(*NOT_COPIED, ".gitignore"))
     git = ["git", "-c", "core.excludesFile=/dev/null"]

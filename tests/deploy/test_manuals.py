@@ -25,7 +25,7 @@ def errors_logged() -> Iterator[str]:
 
 
 def code_of(manual: str) -> list[str]:
-    """Give the commands and names of a manual, without the comments in them."""
+    """Return the commands and names of a manual, without the comments in them."""
     text = (ROOT / "docs" / manual).read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [re.sub(r" *#.*", "", line) for block in blocks for line in block.splitlines()]

@@ -75,7 +75,7 @@ OWN_HEADERS = frozenset({"content-length", "connection", "date", "server"})
 
 
 def answers(way: str, folder: Path) -> dict[str, Any]:
-    """Give each request's answer, from an empty ledger and an empty help desk."""
+    """Return each request's answer, from an empty ledger and an empty help desk."""
     packed = [
         (method, path, headers, base64.b64encode(body).decode()) for method, path, headers, body in REQUESTS.values()
     ]
@@ -100,7 +100,7 @@ def answers(way: str, folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give all answers of the two ways."""
+    """Return all answers of the two ways."""
     folder = tmp_path_factory.mktemp("ledgers")
     return answers("framework", folder), answers("lambda", folder)
 

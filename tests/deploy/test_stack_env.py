@@ -52,10 +52,10 @@ def account(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_the_shell_waits_as_long_as_the_function(account: Any) -> None:
     """Who raised the wait in serverless.yml must not post too early from a laptop; the key is the secret's newest."""
     account.create_stack(StackName="handoff-test", TemplateBody=template(DEADLINE_S="15", IN_DOUBT_WAIT_S="1800"))
-    told = settings("test", REGION)
-    assert told.pop("LEDGER_URL").startswith("dynamodb://handoff-test-Ledger-")
+    found = settings("test", REGION)
+    assert found.pop("LEDGER_URL").startswith("dynamodb://handoff-test-Ledger-")
     shown = {name: value for name, value in SECRET.items() if name != "ALARM_EMAIL"}
-    assert told == {**shown, "DEADLINE_S": "15", "IN_DOUBT_WAIT_S": "1800"}
+    assert found == {**shown, "DEADLINE_S": "15", "IN_DOUBT_WAIT_S": "1800"}
 
 
 def test_what_the_function_leaves_at_its_default_the_shell_does_too(account: Any) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.deploy.conftest import Package
 
-pytestmark = pytest.mark.deploy
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(300)]
 
 Resources = dict[str, Any]
 LEASE_S = Policy().lease_s
@@ -38,12 +38,12 @@ def resources(package: Package) -> Resources:
 
 
 def properties(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
-    """Give the properties of every resource of one type, by its name."""
+    """Return the properties of every resource of one type, by its name."""
     return {name: one.get("Properties", {}) for name, one in resources.items() if one["Type"] == kind}
 
 
 def environment(resources: Resources) -> dict[str, Any]:
-    """Give the functions' environment; it is one for both."""
+    """Return the functions' environment; it is one for both."""
     functions = properties(resources, "AWS::Lambda::Function").values()
     found = [endpoint["Environment"]["Variables"] for endpoint in functions]
     assert len(found) == 2
@@ -181,7 +181,7 @@ def alarms(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_alarm_reaches_a_person(resources: Resources) -> None:
-    """Each alarm tells the topic when it begins and when it is over; the topic tells an address."""
+    """Each alarm notifies the topic when it begins and when it is over; the topic sends mail to an address."""
     for _name, alarm in alarms(resources):
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
     subscription = resources["Alarms"]["Properties"]["Subscription"]

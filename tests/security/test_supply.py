@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import sys
 from pathlib import Path
@@ -69,22 +68,10 @@ def test_vulnerabilities_can_be_looked_up() -> None:
     assert "\tnpm audit\n\tnpm audit --prefix tests/botpress/node" in recipe
 
 
-def test_packaging_keeps_of_pips_settings_those_of_the_index(tmp_path: Path) -> None:
-    """A company's mirror in pip.conf or the environment works; what would change the install does not come through."""
-    config = tmp_path / "pip.conf"
-    config.write_text("[global]\nindex-url = https://a.example/simple\nproxy = http://p\n[install]\nuser = true\n")
-    given = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "PIP_CONFIG_FILE": str(config),
-        "PIP_INDEX_URL": "https://b.example/simple",
-        "PIP_DRY_RUN": "1",
-        "PIP_QUIET": "3",
-    }
-    env = pip_environment(given)
-    assert env.items() >= {"PIP_INDEX_URL": "https://b.example/simple", "PIP_PROXY": "http://p"}.items()
-    assert env["PIP_CONFIG_FILE"] == os.devnull
-    assert env.keys().isdisjoint({"PIP_DRY_RUN", "PIP_QUIET", "PIP_USER"})
+def test_packaging_keeps_of_pips_settings_those_of_the_index() -> None:
+    """A company's mirror works; PIP_DRY_RUN, which would leave the package empty, is not passed on."""
+    mirror = {"PATH": "/bin", "PIP_INDEX_URL": "https://b.example/simple", "PIP_CONFIG_FILE": "/etc/pip.conf"}
+    assert pip_environment({**mirror, "PIP_DRY_RUN": "1", "PIP_QUIET": "3", "PIP_TARGET": "/tmp"}) == mirror  # noqa: S108
 
 
 def test_the_workflows_actions_are_pinned_by_commit() -> None:
