@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from dev.local_freshdesk.bot import Bots
-from dev.local_freshdesk.helpdesk import DEFAULT_KEY
 from dev.local_freshdesk.limits import CREATE_PER_MINUTE, TOTAL_PER_MINUTE
 from dev.local_freshdesk.local import LocalFreshdesk
 from operate.stopping import stopping
@@ -18,16 +17,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dev.local_freshdesk", description=__doc__)
     add = parser.add_argument
     add("--port", type=int, default=8081, help="0 takes a free one (default 8081)")
-    add("--host", default="127.0.0.1", help="default 127.0.0.1: only this machine")
     add("--db", type=Path, help="SQLite file to keep everything in (default: memory)")
-    add("--api-key", default=DEFAULT_KEY, help=f"the key the API wants (default {DEFAULT_KEY})")
     add("--total-per-minute", type=int, default=TOTAL_PER_MINUTE, help="rate limit of all requests")
     add("--create-per-minute", type=int, default=CREATE_PER_MINUTE, help="rate limit of new tickets")
     add("--function-url", default="http://127.0.0.1:8080/", help="where the chat page sends its handoffs")
     add("--secret", default="local-secret", help="the function's secret, for the chat page")
     options = parser.parse_args(arguments)
     bots = Bots.found_here(options.function_url, options.secret)
-    freshdesk = LocalFreshdesk(options.port, options.db, options.api_key, host=options.host, bots=bots)
+    freshdesk = LocalFreshdesk(options.port, options.db, bots=bots)
     freshdesk.limit(options.create_per_minute, options.total_per_minute)
     try:
         freshdesk.start()

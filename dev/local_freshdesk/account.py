@@ -57,46 +57,31 @@ class Account:
     @cached_property
     def groups_by_name(self) -> list[JSONObject]:
         """GET /groups, in the order of the real one."""
-        unset: JSONObject = dict.fromkeys(("escalate_to", "unassigned_for", "business_hour_id"))
-        assigning = {"auto_ticket_assign": 0, "agent_availability_status": False}
-        rows = sorted(self.groups.values(), key=lambda group: str(group["name"]))
-        return [{**group, **unset, "group_type": "support_agent_group", **_MADE_AT, **assigning} for group in rows]
+        return [{**group, **_MADE_AT} for group in sorted(self.groups.values(), key=lambda group: str(group["name"]))]
 
     @cached_property
     def me(self) -> JSONObject:
         """GET /agents/me: the agent whose rights the key has, with global scope."""
-        contact = {"active": True, "language": "es-LA", "time_zone": "Buenos Aires", **_MADE_AT}
         return {
-            "available": False,
-            "occasional": False,
             "id": self.key_owner["id"],
             "ticket_scope": 1,
-            "signature": None,
             "group_ids": list(self.groups),
             "role_ids": [1070000000701],
             "type": "support_agent",
             **_MADE_AT,
-            "contact": {"email": self.key_owner["email"], "name": self.key_owner["name"], **contact},
+            "contact": {"active": True, "email": self.key_owner["email"], "name": self.key_owner["name"]},
         }
 
 
 def _ticket_field(position: int, name: str, label: str, kind: str, choices: Any) -> JSONObject:
-    by_requester = name in {"requester", "subject"}
     field: JSONObject = {
         "id": _FIRST_FIELD_ID + position,
         "name": name,
         "label": label,
-        "description": None,
         "position": position,
-        "required_for_closure": False,
         "required_for_agents": name in {"requester", "subject", "status", "priority", "description"},
         "type": kind,
         "default": kind.startswith("default_"),
-        "customers_can_edit": by_requester or name == "description",
-        "customers_can_filter": False,
-        "label_for_customers": label,
-        "required_for_customers": by_requester,
-        "displayed_to_customers": by_requester or name in {"description", "status"},
         **_MADE_AT,
     }
     return field if choices is None else {**field, "choices": choices}

@@ -1,4 +1,4 @@
-"""How the API shows what is stored: tickets, list rows, notes and conversations. Pure; `now` is in epoch seconds.
+"""How the API shows what is stored: tickets, list rows, notes and conversations. Pure.
 
 Key order as on an account of August 2026 (recorded create, list and get calls of NangoHQ/integration-templates).
 """
@@ -25,10 +25,6 @@ _UNUSED: Final = {
     **{key: False for key in TICKET_KEYS if key.endswith("escalated")},
     "form_id": 1070000000501,
 }
-# Hours by priority.
-_RESOLVE_WITHIN: Final = {1: 72, 2: 48, 3: 24, 4: 4}
-_RESPOND_WITHIN: Final = {1: 24, 2: 12, 3: 4, 4: 1}
-_DUE_DATES_DELAY_S: Final = 1.0  # null in the 201, filled a moment later
 
 
 def timestamp(epoch_s: float) -> str:
@@ -40,20 +36,12 @@ def timestamp(epoch_s: float) -> str:
     return datetime.fromtimestamp(int(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def due_at(row: Row, now: float, within: dict[int, int] = _RESOLVE_WITHIN) -> float | None:
-    """Return when a ticket has to be resolved, in epoch seconds; None in its first second."""
-    created_at: float = row["created_at"]
-    return created_at + within[row["priority"]] * 3600 if now >= created_at + _DUE_DATES_DELAY_S else None
-
-
-def ticket(row: Row, now: float) -> dict[str, Any]:
+def ticket(row: Row) -> dict[str, Any]:
     """Return a ticket as its creation answers it."""
-    due = {"due_by": due_at(row, now), "fr_due_by": due_at(row, now, _RESPOND_WITHIN)}
     values = {
         **_UNUSED,
         **row,
         "spam": bool(row["spam"]),
-        **{name: None if moment is None else timestamp(moment) for name, moment in due.items()},
         "created_at": timestamp(row["created_at"]),
         "updated_at": timestamp(row["updated_at"]),
         "attachments": [],
@@ -61,17 +49,17 @@ def ticket(row: Row, now: float) -> dict[str, Any]:
     return {**{name: values.get(name) for name in TICKET_KEYS}, **({"deleted": True} if row["deleted"] else {})}
 
 
-def ticket_in_full(row: Row, now: float) -> dict[str, Any]:
+def ticket_in_full(row: Row) -> dict[str, Any]:
     """Return a ticket as GET one answers it: four keys more."""
     extra = ("association_type", "source_additional_info", "sentiment_score", "initial_sentiment_score")
-    return {**ticket(row, now), **dict.fromkeys(extra)}
+    return {**ticket(row), **dict.fromkeys(extra)}
 
 
-def list_row(row: Row, now: float) -> dict[str, Any]:
+def list_row(row: Row) -> dict[str, Any]:
     """Return a ticket as the list answers it: without description and attachments."""
     left_out = ("description", "description_text", "attachments")
     extra = ("association_type", "associated_tickets_count", "sentiment_score", "initial_sentiment_score")
-    kept = {name: value for name, value in ticket(row, now).items() if name not in left_out}
+    kept = {name: value for name, value in ticket(row).items() if name not in left_out}
     return {**kept, **dict.fromkeys(extra)}
 
 

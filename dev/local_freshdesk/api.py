@@ -67,10 +67,9 @@ def _key_of(helpdesk: HelpDesk, request: ApiRequest) -> str:
 
 
 def _dispatch(helpdesk: HelpDesk, request: ApiRequest, key: str) -> Answer:
-    for pattern, by_method in _ENDPOINTS:
-        if match := pattern.fullmatch(request.path):
-            break
-    else:
+    found = ((pattern.fullmatch(request.path), by_method) for pattern, by_method in _ENDPOINTS)
+    match, by_method = next((one for one in found if one[0]), (None, {}))
+    if match is None:
         return _NOT_FOUND
     if request.method not in by_method:
         return wrong_method(request.method, by_method)
@@ -86,7 +85,7 @@ def create_ticket(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
         raise RefusedError(Answer(415))
     row = helpdesk.create_ticket(_read_json(request.body))
     location = ("Location", f"{request.base_url}/api/v2/tickets/{row['id']}")
-    return json_answer(201, answers.ticket(row, helpdesk.clock()), (location,))
+    return json_answer(201, answers.ticket(row), (location,))
 
 
 def get_ticket(helpdesk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer:
@@ -95,7 +94,7 @@ def get_ticket(helpdesk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answe
     includes = request.includes
     if any(name not in _INCLUDES for name in includes):
         raise refused(not_in_list("include", _INCLUDES))
-    found = answers.ticket_in_full(row, helpdesk.clock())
+    found = answers.ticket_in_full(row)
     if "conversations" in includes:
         # The oldest ten, as documented.
         found["conversations"] = _conversations(helpdesk, ticket_id)[:_CONVERSATIONS_INCLUDED]
@@ -161,7 +160,9 @@ def _read_form(body: bytes, options: dict[str, str]) -> dict[str, Any]:
     parser = FormDataParser(stream_factory=lambda *_args, **_kwargs: io.BytesIO())
     _, texts, files = parser.parse(io.BytesIO(body), "multipart/form-data", len(body), options)
     truth = {"true": True, "false": False}
-    fields: dict[str, Any] = {name: truth.get(text, text) if name == "private" else text for name, text in texts.items()}
+    fields: dict[str, Any] = {
+        name: truth.get(text, text) if name == "private" else text for name, text in texts.items()
+    }
     for name, parts in files.lists():
         fields[name.removesuffix("[]")] = [_upload(part) for part in parts]
     return fields

@@ -81,8 +81,9 @@ class HelpDesk:
         return self._row("tickets", ticket_id)
 
     def change_ticket(self, ticket_id: int, fields: Mapping[str, Any]) -> None:
-        """Change columns of a ticket; raises RefusedError (400)."""
-        check({name: value for name, value in fields.items() if value is not None}, self.ticket_form)
+        """Change columns of a ticket; an agent of None unassigns it. Raises RefusedError (400)."""
+        checked = {name: value for name, value in fields.items() if value is not None or name != "responder_id"}
+        check(checked, self.ticket_form)
         self.store.change("tickets", ticket_id, {**fields, "updated_at": self.clock()})
 
     def move(self, ticket_id: int, box: str) -> None:
@@ -106,9 +107,7 @@ class HelpDesk:
             }
             conversation_id = self.store.add("conversations", values)
             for upload in fields.get("attachments", ()):
-                self.store.add(
-                    "attachments", {**asdict(upload), "conversation_id": conversation_id, "created_at": now}
-                )
+                self.store.add("attachments", {**asdict(upload), "conversation_id": conversation_id, "created_at": now})
             self.store.change("tickets", ticket_id, {"updated_at": now})
         return self._row("conversations", conversation_id)
 

@@ -34,10 +34,11 @@ def list_tickets(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
     """
     query = request.query
     validation.refuse_unknown(query, (*_REQUESTERS, "updated_since", *_ONE_OF, *_PAGING))
-    if faults := [validation.not_in_list(n, one_of) for n, one_of in _ONE_OF.items() if query.get(n, one_of[0]) not in one_of]:
+    if faults := [
+        validation.not_in_list(n, one_of) for n, one_of in _ONE_OF.items() if query.get(n, one_of[0]) not in one_of
+    ]:
         raise refused(*faults)
     page, per_page = _page_of(query)
-    now = helpdesk.clock()
     clauses, values = [BOXES[query.get("filter", "")]], []
     for name in _REQUESTERS:
         if name in query:
@@ -52,7 +53,7 @@ def list_tickets(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
         values.append((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp())
     else:
         clauses.append("created_at >= ?")
-        values.append(now - _WINDOW_S)
+        values.append(helpdesk.clock() - _WINDOW_S)
     direction = query.get("order_type", "desc")
     rows = helpdesk.store.select(
         "tickets",
@@ -62,7 +63,7 @@ def list_tickets(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
         limit=per_page + 1,
         offset=(page - 1) * per_page,
     )
-    found = [answers.list_row(row, now) for row in rows[:per_page]]
+    found = [answers.list_row(row) for row in rows[:per_page]]
     return json_answer(200, found, _next_link(request, page, more=len(rows) > per_page))
 
 

@@ -32,11 +32,10 @@ class LocalFreshdesk:
         db: Path | str | None = None,
         api_key: str = DEFAULT_KEY,
         *,
-        host: str = "127.0.0.1",
         clock: Callable[[], float] = time.time,
         bots: Bots | None = None,
     ) -> None:
-        self._address = (host, port)
+        self._port = port
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._bots = bots
@@ -51,8 +50,8 @@ class LocalFreshdesk:
 
     def start(self) -> None:
         """Listen; raises OSError where the port is taken. After `stop`, on the same port as before."""
-        self._server = Server(*self._address, Hosted(self.helpdesk, make_pages(self.helpdesk, self._bots)))
-        self._address = (self._address[0], self._server.server_port)
+        self._server = Server(self._port, Hosted(self.helpdesk, make_pages(self.helpdesk, self._bots)))
+        self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -71,23 +70,20 @@ class LocalFreshdesk:
     @property
     def url(self) -> str:
         """The address to use as FRESHDESK_URL; the same after `stop` and `start`."""
-        return f"http://{self._address[0]}:{self._address[1]}"
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def calls(self) -> list[tuple[str, str]]:
         """(method, path with query) of the API requests so far, in order of arrival, cut ones too."""
         return list(self.helpdesk.calls)
 
-    def weather(
-        self, name: str, *, times: int | None = None, seconds: float | None = None, only: str = "all"
-    ) -> Fault:
+    def weather(self, name: str, *, times: int | None = None, seconds: float | None = None, only: str = "all") -> Fault:
         """Begin with a fault, or "healthy"; see `Fault`. Raises UnknownFaultError (a ValueError)."""
         return self.helpdesk.faults.change(Fault.read(name, times=times, seconds=seconds, only=only))
 
     def tickets(self) -> list[dict[str, Any]]:
         """Return all tickets as GET one answers them, deleted and spam too, oldest first."""
-        now = self.helpdesk.clock()
-        return [answers.ticket_in_full(row, now) for row in self.helpdesk.store.select("tickets")]
+        return [answers.ticket_in_full(row) for row in self.helpdesk.store.select("tickets")]
 
     def notes(self, ticket_id: int) -> list[dict[str, Any]]:
         """Return the notes of a ticket, oldest first."""

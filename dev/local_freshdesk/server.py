@@ -48,14 +48,13 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 512
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, hosted: Hosted) -> None:
+    def __init__(self, port: int, hosted: Hosted) -> None:
         self.hosted = hosted
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._late: list[tuple[threading.Timer, ApiRequest]] = []
-        super().__init__((host, port), _Handler)
-        self.any_host = host not in _LOOPBACK_NAMES
+        super().__init__(("127.0.0.1", port), _Handler)
 
     @property
     def url(self) -> str:
@@ -132,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Serve a request of any method."""
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-        if not self.server.any_host and host.lower() not in _LOOPBACK_NAMES:
+        if host.lower() not in _LOOPBACK_NAMES:
             # An unknown subdomain is a 404; here it also keeps other sites' pages out (DNS rebinding).
             self._refuse(404)
         elif self.path.startswith("/api/"):
@@ -187,11 +186,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Return the body; where it cannot be read, answer so, end the connection and return None."""
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
-            return self._refuse(400)
-        if int(length) > _MAX_BODY_BYTES:
-            return self._refuse(413)
-        body = self.rfile.read(int(length))
-        return body if len(body) == int(length) else self._refuse(400)
+            self._refuse(400)
+        elif int(length) > _MAX_BODY_BYTES:
+            self._refuse(413)
+        elif len(body := self.rfile.read(int(length))) != int(length):
+            self._refuse(400)
+        else:
+            return body
+        return None
 
     def _refuse(self, status: int) -> None:
         self.close_connection = True

@@ -142,9 +142,8 @@ def _faults(values: Mapping[str, Any], form: Form, path: str = "") -> list[Field
     """Return the faults of the first step that finds any: unknown names, then types, then values."""
     if unknown := [_unknown(path + name) for name in values if name not in form]:
         return unknown
-    fields = [(path + name, value, form[name]) for name, value in values.items()]
-    types = [fault for one in fields for fault in _type_faults(*one)]
-    return types or [fault for one in fields for fault in _value_faults(*one)]
+    types = [fault for name, value in values.items() for fault in _type_faults(path + name, value, form[name])]
+    return types or [fault for name, value in values.items() for fault in _value_faults(path + name, value, form[name])]
 
 
 def _unknown(name: str) -> FieldFault:
