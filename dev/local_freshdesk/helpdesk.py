@@ -70,8 +70,9 @@ class HelpDesk:
         with self.store.transaction():
             values = {
                 **_USUAL,
-                **self._mailbox(fields),
-                **_ticket_columns(fields),
+                **{name: value for name, value in fields.items() if name in answers.TICKET_KEYS},
+                "description": _as_stored(fields["description"]),
+                "description_text": plain_text(fields["description"]),
                 "requester_id": self._requester(fields),
                 "custom_fields": {**dict.fromkeys(self.account.custom_fields), **fields.get("custom_fields", {})},
                 "created_at": now,
@@ -111,18 +112,6 @@ class HelpDesk:
             self.store.change("tickets", ticket_id, {"updated_at": now})
         return self._row("conversations", conversation_id)
 
-    def _mailbox(self, fields: Mapping[str, Any]) -> Row:
-        """Return mailbox, product and group as an account fills them in; a mailbox decides over a product."""
-        configs = self.account.email_configs
-        product = self.account.products.get(fields.get("product_id", 0), {})
-        default = product.get("email_config_id", next(iter(configs)))
-        mailbox = configs[fields.get("email_config_id", default)]
-        return {
-            "email_config_id": mailbox["id"],
-            "product_id": mailbox["product_id"],
-            "group_id": mailbox["group_id"],
-        }
-
     def _requester(self, fields: Mapping[str, Any]) -> int:
         """Return the requester's id; an unknown address makes a contact, as the vendor documents."""
         given = {key: fields[key] for key in REQUESTER_KEYS if fields.get(key)}
@@ -141,14 +130,6 @@ class HelpDesk:
 
     def _row(self, table: str, row_id: int) -> Row:
         return self.store.select(table, "id = ?", (row_id,))[0]
-
-
-def _ticket_columns(fields: Mapping[str, Any]) -> Row:
-    own = {name: value for name, value in fields.items() if name in answers.TICKET_KEYS}
-    if "email_config_id" in own:
-        own.pop("product_id", None)
-    description = {"description": _as_stored(fields["description"])}
-    return {**own, **description, "description_text": plain_text(fields["description"])}
 
 
 def _as_stored(markup: str) -> str:

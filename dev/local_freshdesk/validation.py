@@ -152,7 +152,8 @@ def _unknown(name: str) -> FieldFault:
 
 def _type_faults(name: str, value: Any, field: Field) -> Iterator[FieldFault]:
     types, wanted = _TYPES[field.kind]
-    if not isinstance(value, types) or (isinstance(value, bool) and field.kind != "boolean"):
+    is_right: bool = isinstance(value, types) and (field.kind == "boolean" or not isinstance(value, bool))
+    if not is_right:
         names = {bool: "Boolean", int: "Integer", float: "Float", str: "String", list: "Array", dict: "Hash"}
         wanted = f"one of these values: {_listed(field.one_of)}" if field.one_of else wanted
         message = f"Value set is of type {names.get(type(value), 'Null')}.It should be {wanted}"
