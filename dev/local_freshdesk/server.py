@@ -146,6 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
                 query_string=query,
                 headers=self.headers.items(),
                 data=body,
+                buffered=True,
             )
             self._send(Answer(found.status_code, found.get_data(), tuple(found.headers)))
 
