@@ -49,7 +49,7 @@ class ScriptedFunction:
 
             def do_POST(self) -> None:
                 """Answer the next of the script."""
-                answers = function._answers  # noqa: SLF001 - its own
+                answers = function._answers
                 self._answer(*(answers.pop(0) if len(answers) > 1 else answers[0]))
 
             def _answer(self, status: int, body: Any) -> None:
