@@ -9,16 +9,15 @@ from typing import Any, Final
 
 JSONObject = dict[str, Any]
 
-ACCOUNT_FILE: Final = Path(__file__).with_name("account.toml")
 _MADE_AT: Final = {"created_at": "2026-08-01T12:00:00Z", "updated_at": "2026-08-01T12:00:00Z"}
 _FIRST_FIELD_ID: Final = 1070000000601
 
 
 class Account:
-    """Groups, products, agents, mailboxes, ticket types and custom fields; raises OSError or TOMLDecodeError."""
+    """Groups, products, agents, mailboxes, ticket types and custom fields."""
 
-    def __init__(self, path: Path = ACCOUNT_FILE) -> None:
-        data = tomllib.loads(path.read_text("utf-8"))
+    def __init__(self) -> None:
+        data = tomllib.loads(Path(__file__).with_name("account.toml").read_text("utf-8"))
         self.groups: dict[int, JSONObject] = {group["id"]: group for group in data["groups"]}
         self.products: dict[int, JSONObject] = {product["id"]: product for product in data["products"]}
         self.agents: dict[int, JSONObject] = {agent["id"]: agent for agent in data["agents"]}

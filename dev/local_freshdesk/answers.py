@@ -66,15 +66,12 @@ def list_row(row: Row) -> dict[str, Any]:
 def stats(row: Row) -> dict[str, Any]:
     """Return what `include=stats` adds; a status's date is that of the last change."""
     changed_at = timestamp(row["updated_at"])
+    unknown = ("agent_responded_at", "requester_responded_at", "first_responded_at", "reopened_at", "pending_since")
     return {
-        "agent_responded_at": None,
-        "requester_responded_at": None,
-        "first_responded_at": None,
+        **dict.fromkeys(unknown),
         "status_updated_at": changed_at,
-        "reopened_at": None,
         "resolved_at": changed_at if row["status"] in {RESOLVED, CLOSED} else None,
         "closed_at": changed_at if row["status"] == CLOSED else None,
-        "pending_since": None,
     }
 
 

@@ -23,15 +23,12 @@ from dev.local_freshdesk.validation import Upload, not_in_list
 from dev.local_freshdesk.wire import Answer, ApiRequest, RefusedError, json_answer, problem, refused, wrong_method
 
 if TYPE_CHECKING:
-    from werkzeug.datastructures import FileStorage
-
     from dev.local_freshdesk.store import Row
 
 Endpoint = Callable[..., Answer]
 
 # A 404 has no body but a media type: freshdesk-api of npm reads an empty body without one as JSON.
 _NOT_FOUND: Final = Answer(404, b"", (("Content-Type", "text/html; charset=utf-8"),))
-_ADMIN_PATHS: Final = ("/api/v2/groups",)
 _INCLUDES: Final = ("conversations", "requester", "stats")
 _CONVERSATIONS_INCLUDED: Final = 10
 
@@ -73,7 +70,7 @@ def _dispatch(helpdesk: HelpDesk, request: ApiRequest, key: str) -> Answer:
         return _NOT_FOUND
     if request.method not in by_method:
         return wrong_method(request.method, by_method)
-    not_admin = key in {AGENT_KEY, READONLY_KEY} and request.path in _ADMIN_PATHS
+    not_admin = key in {AGENT_KEY, READONLY_KEY} and request.path == "/api/v2/groups"
     if not_admin or (key == READONLY_KEY and request.method != "GET"):
         return problem(403, "access_denied", "You are not authorized to perform this action.")
     return by_method[request.method](helpdesk, request, *(int(number) for number in match.groups()))
@@ -81,9 +78,7 @@ def _dispatch(helpdesk: HelpDesk, request: ApiRequest, key: str) -> Answer:
 
 def create_ticket(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
     """POST /tickets."""
-    if _media_type(request)[0] != "application/json":
-        raise RefusedError(Answer(415))
-    row = helpdesk.create_ticket(_read_json(request.body))
+    row = helpdesk.create_ticket(_read_fields(request))
     location = ("Location", f"{request.base_url}/api/v2/tickets/{row['id']}")
     return json_answer(201, answers.ticket(row), (location,))
 
@@ -110,14 +105,7 @@ def add_note(helpdesk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer:
     ticket = _ticket(helpdesk, ticket_id)
     if ticket["deleted"] or ticket["spam"]:
         return wrong_method(request.method, ["GET"])
-    media_type, options = _media_type(request)
-    if media_type == "multipart/form-data":
-        fields = _read_form(request.body, options)
-    elif media_type == "application/json":
-        fields = _read_json(request.body)
-    else:
-        return Answer(415)
-    row = helpdesk.add_note(ticket_id, fields)
+    row = helpdesk.add_note(ticket_id, _read_fields(request, forms=True))
     location = ("Location", f"{request.base_url}/api/v2/conversations/{row['id']}")
     return json_answer(201, answers.note(row, helpdesk.attachments_of(row["id"])), (location,))
 
@@ -140,14 +128,15 @@ def _conversations(helpdesk: HelpDesk, ticket_id: int) -> list[dict[str, Any]]:
     return [answers.conversation(row, helpdesk.attachments_of(row["id"])) for row in rows]
 
 
-def _media_type(request: ApiRequest) -> tuple[str, dict[str, str]]:
-    return parse_options_header(request.headers.get("content-type"))
-
-
-def _read_json(body: bytes) -> dict[str, Any]:
-    """Return the fields of a JSON object, without those that are null; raises RefusedError (400)."""
+def _read_fields(request: ApiRequest, *, forms: bool = False) -> dict[str, Any]:
+    """Return the fields of a body, without those that are null; raises RefusedError: 415, or 400 for broken JSON."""
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if media_type == "multipart/form-data" and forms:
+        return _read_form(request.body, options)
+    if media_type != "application/json":
+        raise RefusedError(Answer(415))
     try:
-        fields = json.loads(body)
+        fields = json.loads(request.body)
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
@@ -164,12 +153,10 @@ def _read_form(body: bytes, options: dict[str, str]) -> dict[str, Any]:
         name: truth.get(text, text) if name == "private" else text for name, text in texts.items()
     }
     for name, parts in files.lists():
-        fields[name.removesuffix("[]")] = [_upload(part) for part in parts]
+        fields[name.removesuffix("[]")] = [
+            Upload(part.filename or "", part.mimetype, len(part.stream.read())) for part in parts
+        ]
     return fields
-
-
-def _upload(part: FileStorage) -> Upload:
-    return Upload(part.filename or "", part.mimetype, len(part.stream.read()))
 
 
 _TABLE: Final[dict[str, dict[str, Endpoint]]] = {

@@ -18,7 +18,6 @@ from typing import Any, Final
 import requests
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-BOTS_FILE: Final = Path(__file__).with_name("bots.toml")
 CARD: Final = "botpress/contacto.js"
 HARNESS: Final = "botpress/studio.mjs"
 _CARD_S: Final = 60  # the card gives up after 45 s
@@ -155,9 +154,10 @@ class Bots:
         )
 
 
-def load_bots(path: Path = BOTS_FILE) -> dict[str, dict[str, Any]]:
+def load_bots() -> dict[str, dict[str, Any]]:
     """Return the bots the chat page offers, by slug: name, greeting, categories, samples."""
-    return {bot["slug"]: bot for bot in tomllib.loads(path.read_text("utf-8"))["bots"]}
+    text = Path(__file__).with_name("bots.toml").read_text("utf-8")
+    return {bot["slug"]: bot for bot in tomllib.loads(text)["bots"]}
 
 
 def _studio_globals(message: Message, url: str, secret: str) -> dict[str, Any]:

@@ -142,13 +142,6 @@ def sample_handoffs() -> list[dict[str, str]]:
     return samples
 
 
-def send(place: Place, handoff: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-    """Send a handoff to the function and return status and body."""
-    headers = {"Authorization": f"Bearer {SECRET}"}
-    answer = _request("POST", place.function_url, json=handoff, headers=headers, timeout=_CALL_S)
-    return answer.status_code, answer.json()
-
-
 def line_about(handoff: Mapping[str, str], status: int, body: Mapping[str, Any]) -> str:
     """Return one line about one handoff."""
     ticket = f"ticket #{body['ticket_id']}" if body.get("ticket_id") else "ticket to follow"
@@ -158,13 +151,8 @@ def line_about(handoff: Mapping[str, str], status: int, body: Mapping[str, Any])
 
 def guide(place: Place) -> str:
     """Return what to do next."""
-    example = {
-        "bot": "betsur",
-        "category": "retiros",
-        "user_email": "you@example.com",
-        "user_name": "You",
-        "conversation_summary": "My withdrawal has not arrived.",
-    }
+    example = {"bot": "betsur", "category": "retiros", "user_email": "you@example.com", "user_name": "You"}
+    example["conversation_summary"] = "My withdrawal has not arrived."
     return f"""
   Chat     {place.freshdesk_url}/chat      play a person with a problem
   Inbox    {place.freshdesk_url}/          where the agents find the ticket
@@ -182,6 +170,7 @@ def run(place: Place, environ: Mapping[str, str], asked_to_end: Stop, show: Call
     """Run until asked to end; raises ChildDiedError or CannotStartError. Leaves no child behind."""
     place.data.mkdir(parents=True, exist_ok=True)
     env = function_environment(place, environ)
+    headers = {"Authorization": f"Bearer {SECRET}"}
     with running(commands(place), cwd=place.root, env=env, logs=place.data) as children:
         wait_until_up(place, children, asked_to_end)
         if not asked_to_end.is_set():
@@ -189,7 +178,8 @@ def run(place: Place, environ: Mapping[str, str], asked_to_end: Stop, show: Call
             for handoff in sample_handoffs():
                 if asked_to_end.is_set():
                     return
-                show(line_about(handoff, *send(place, handoff)))
+                answer = _request("POST", place.function_url, json=handoff, headers=headers, timeout=_CALL_S)
+                show(line_about(handoff, answer.status_code, answer.json()))
             show(guide(place))
         while not asked_to_end.wait(0.5):
             for child in children:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from dev.local_freshdesk.limits import too_many_requests
 from dev.local_freshdesk.wire import Answer, problem
 
-Name = Literal["healthy", "slow", "rate-limited", "broken", "html-502", "down", "answer-lost", "late-write"]
-Only = Literal["create", "all"]
-
-NAMES: Final[tuple[str, ...]] = get_args(Name)
+NAMES: Final = ("healthy", "slow", "rate-limited", "broken", "html-502", "down", "answer-lost", "late-write")
+ONLY: Final = ("create", "all")
 _USUAL_S: Final = {"slow": 3.0, "rate-limited": 5.0, "late-write": 8.0}
 _MAX_S: Final = 3600.0
 _BAD_GATEWAY: Final = (
@@ -44,8 +42,8 @@ class Fault:
         """Return the fault these values describe; raises UnknownFaultError."""
         if name not in NAMES:
             raise UnknownFaultError(f"weather must be one of {', '.join(NAMES)}")
-        if only not in get_args(Only):
-            raise UnknownFaultError(f"only must be one of {', '.join(get_args(Only))}")
+        if only not in ONLY:
+            raise UnknownFaultError(f"only must be one of {', '.join(ONLY)}")
         if seconds is None:
             seconds = _USUAL_S.get(name, 0.0)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_S:
@@ -53,11 +51,6 @@ class Fault:
         if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
             raise UnknownFaultError("times must be a whole number of at least 1, or null")
         return cls(name=name, seconds=float(seconds), times=times, only=only)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fault as `POST /weather` answers it."""
-        values = asdict(self)
-        return {"weather": values.pop("name"), **values}
 
     def answer(self) -> Answer | None:
         """Return what is answered in place of the API, or None where the API answers itself."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import asdict
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from dev.local_freshdesk import answers
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.local_freshdesk.store import Row
-    from dev.local_freshdesk.validation import Form
 
 DEFAULT_KEY: Final = "local-freshdesk-key"
 # Two more keys, to see what a key with fewer rights meets.
@@ -43,17 +41,13 @@ class HelpDesk:
         self, path: Path | None = None, *, api_key: str = DEFAULT_KEY, clock: Callable[[], float] = time.time
     ) -> None:
         self.account = Account()
+        self.ticket_form = ticket_form(self.account)
         self.store = Store(path)
         self.limiter = RateLimiter(clock, TOTAL_PER_MINUTE, CREATE_PER_MINUTE)
         self.faults = Faults()
         self.keys = (api_key, AGENT_KEY, READONLY_KEY)
         self.clock = clock
         self.calls: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_CALLS)
-
-    @cached_property
-    def ticket_form(self) -> Form:
-        """The fields a ticket may have."""
-        return ticket_form(self.account)
 
     def attachments_of(self, conversation_id: int) -> list[Row]:
         """Return the files of a note."""

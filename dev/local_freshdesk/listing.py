@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from dev.local_freshdesk.helpdesk import HelpDesk
 
 _PER_PAGE: Final = 30
-_MAX_PER_PAGE: Final = 100
-_MAX_PAGE: Final = 300
 _WINDOW_S: Final = 30 * 24 * 3600
-_PAGING: Final = ("page", "per_page")
+_BOUNDS: Final = {
+    "page": (300, "You cannot access tickets beyond the {}th page. Please provide a smaller page number."),
+    "per_page": (100, "It should be a Positive Integer less than or equal to {}"),
+}
 _ONE_OF: Final = {"filter": ("spam", "deleted"), "order_by": ("created_at",), "order_type": ("asc", "desc")}
 _REQUESTERS: Final = ("email", "unique_external_id")
 BOXES: Final = {"": "spam = 0 AND deleted = 0", "spam": "spam = 1 AND deleted = 0", "deleted": "deleted = 1"}
@@ -33,7 +34,7 @@ def list_tickets(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
     Without `updated_since` only tickets created within the last 30 days are listed.
     """
     query = request.query
-    validation.refuse_unknown(query, (*_REQUESTERS, "updated_since", *_ONE_OF, *_PAGING))
+    validation.refuse_unknown(query, (*_REQUESTERS, "updated_since", *_ONE_OF, *_BOUNDS))
     if faults := [
         validation.not_in_list(n, one_of) for n, one_of in _ONE_OF.items() if query.get(n, one_of[0]) not in one_of
     ]:
@@ -69,7 +70,7 @@ def list_tickets(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
 
 def in_pages(request: ApiRequest, rows: list[Any]) -> Answer:
     """Return one page of a short list."""
-    validation.refuse_unknown(request.query, _PAGING)
+    validation.refuse_unknown(request.query, _BOUNDS)
     page, per_page = _page_of(request.query)
     start = (page - 1) * per_page
     more = len(rows) > start + per_page
@@ -78,21 +79,15 @@ def in_pages(request: ApiRequest, rows: list[Any]) -> Answer:
 
 def _page_of(query: Mapping[str, str]) -> tuple[int, int]:
     """Return page and rows a page; raises RefusedError where they are too large, or no positive numbers."""
-    page, per_page = _positive(query, "page", 1), _positive(query, "per_page", _PER_PAGE)
-    if page > _MAX_PAGE:
-        text = f"You cannot access tickets beyond the {_MAX_PAGE}th page. Please provide a smaller page number."
-        raise refused(FieldFault("page", text, "invalid_value"))
-    if per_page > _MAX_PER_PAGE:
-        text = f"It should be a Positive Integer less than or equal to {_MAX_PER_PAGE}"
-        raise refused(FieldFault("per_page", text, "invalid_value"))
-    return page, per_page
-
-
-def _positive(query: Mapping[str, str], name: str, default: int) -> int:
-    text = query.get(name, str(default))
-    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:  # noqa: PLR2004 - nine digits fit
-        return int(text)
-    raise refused(FieldFault(name, "It should be a/an Positive Integer", "datatype_mismatch"))
+    numbers = {"page": 1, "per_page": _PER_PAGE}
+    for name, (most, message) in _BOUNDS.items():
+        text = query.get(name, str(numbers[name]))
+        if not (text.isascii() and text.isdigit() and text.strip("0")):
+            raise refused(FieldFault(name, "It should be a/an Positive Integer", "datatype_mismatch"))
+        if len(text) > len(str(most)) or int(text) > most:
+            raise refused(FieldFault(name, message.format(most), "invalid_value"))
+        numbers[name] = int(text)
+    return numbers["page"], numbers["per_page"]
 
 
 def _next_link(request: ApiRequest, page: int, *, more: bool) -> Headers:

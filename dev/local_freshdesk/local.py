@@ -11,7 +11,7 @@ from dev.local_freshdesk import answers
 from dev.local_freshdesk.faults import Fault
 from dev.local_freshdesk.helpdesk import DEFAULT_KEY, HelpDesk
 from dev.local_freshdesk.pages import make_pages
-from dev.local_freshdesk.server import Hosted, Server
+from dev.local_freshdesk.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class LocalFreshdesk:
 
     def start(self) -> None:
         """Listen; raises OSError where the port is taken. After `stop`, on the same port as before."""
-        self._server = Server(self._port, Hosted(self.helpdesk, make_pages(self.helpdesk, self._bots)))
+        self._server = Server(self._port, self.helpdesk, make_pages(self.helpdesk, self._bots))
         self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()

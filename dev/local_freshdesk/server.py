@@ -8,7 +8,7 @@ import struct
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -32,14 +32,6 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-@dataclass(frozen=True, slots=True)
-class Hosted:
-    """What one server serves: the API of a help desk, and its pages."""
-
-    helpdesk: HelpDesk
-    pages: WSGIApplication
-
-
 class Server(ThreadingHTTPServer):
     """Listens on loopback; `close` ends every connection and thread it has."""
 
@@ -48,18 +40,14 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 512
     allow_reuse_address = True
 
-    def __init__(self, port: int, hosted: Hosted) -> None:
-        self.hosted = hosted
+    def __init__(self, port: int, helpdesk: HelpDesk, pages: WSGIApplication) -> None:
+        self.helpdesk = helpdesk
+        self.pages = pages
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._late: list[tuple[threading.Timer, ApiRequest]] = []
         super().__init__(("127.0.0.1", port), _Handler)
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://{self.server_name}:{self.server_port}"
 
     def server_bind(self) -> None:
         """Bind without asking a name server for this machine's name, as the base class would."""
@@ -89,7 +77,7 @@ class Server(ThreadingHTTPServer):
 
     def write_late(self, request: ApiRequest, seconds: float) -> None:
         """Do what this request asks for after so many seconds; nobody gets the answer."""
-        timer = threading.Timer(seconds, api.answer, (self.hosted.helpdesk, request))
+        timer = threading.Timer(seconds, api.answer, (self.helpdesk, request))
         timer.daemon = True
         with self._lock:
             self._late.append((timer, request))
@@ -113,7 +101,7 @@ class Server(ThreadingHTTPServer):
             timer.cancel()
             timer.join(_JOIN_S)
             if not done:
-                api.answer(self.hosted.helpdesk, request)
+                api.answer(self.helpdesk, request)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -130,19 +118,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Serve a request of any method."""
-        host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-        if host.lower() not in _LOOPBACK_NAMES:
+        host = self.headers.get("Host", "")
+        if (host.rpartition(":")[0] or host).lower() not in _LOOPBACK_NAMES:
             # An unknown subdomain is a 404; here it also keeps other sites' pages out (DNS rebinding).
             self._refuse(404)
         elif self.path.startswith("/api/"):
             self._serve_api()
         elif (body := self._read_body()) is not None:
             path, _, query = self.path.partition("?")
-            client = Client(self.server.hosted.pages, use_cookies=False)
+            client = Client(self.server.pages, use_cookies=False)
             found = client.open(
                 unquote(path),
                 method=self.command,
-                base_url=f"http://{self.headers['Host']}",
+                base_url=f"http://{host}",
                 query_string=query,
                 headers=self.headers.items(),
                 data=body,
@@ -153,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base class's names
 
     def _serve_api(self) -> None:
-        helpdesk = self.server.hosted.helpdesk
+        helpdesk = self.server.helpdesk
         helpdesk.calls.append((self.command, self.path))
         path, _, query = self.path.partition("?")
         request = ApiRequest(
@@ -161,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             path=unquote(path),
             query=dict(parse_qsl(query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
-            base_url=self.server.url,
+            base_url=f"http://{self.server.server_name}:{self.server.server_port}",
         )
         fault = helpdesk.faults.meet(creates=request.creates)
         if fault.name == "down":
@@ -170,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(replace(request, body=body), fault)
 
     def _answer(self, request: ApiRequest, fault: Fault) -> None:
-        helpdesk, closing = self.server.hosted.helpdesk, self.server.closing
+        helpdesk, closing = self.server.helpdesk, self.server.closing
         if fault.name == "late-write":
             self.server.write_late(request, fault.seconds)
             self._reset()

@@ -41,7 +41,7 @@ _FIRST_IDS: Final = {"contacts": 1070000001001, "conversations": 1070000100001, 
 
 
 class Store:
-    """One SQLite file, or memory where `path` is None; every method is one transaction, from any thread.
+    """One SQLite file, or memory where `path` is None; safe to use from many threads.
 
     Names of tables and columns, `where` and `order` come from this package, never from a request.
     """
@@ -64,9 +64,6 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Keep all calls made inside, or none where one raises."""
         with self._lock:
-            if self._db.in_transaction:
-                yield
-                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -78,7 +75,7 @@ class Store:
     def add(self, table: str, values: Mapping[str, Any]) -> int:
         """Add a row and return its id."""
         row = _packed(values)
-        with self.transaction():
+        with self._lock:
             if table in _FIRST_IDS:
                 highest = self._db.execute(f"SELECT max(id) FROM {table}").fetchone()[0]  # noqa: S608 - see the class
                 row["id"] = highest + 1 if highest else _FIRST_IDS[table]
@@ -90,7 +87,7 @@ class Store:
         """Change columns of one row."""
         row = _packed(values)
         names = ", ".join(f"{name} = ?" for name in row)
-        with self.transaction():
+        with self._lock:
             self._db.execute(f"UPDATE {table} SET {names} WHERE id = ?", (*row.values(), row_id))  # noqa: S608 - see the class
 
     def one(self, table: str, key: Any, column: str = "id") -> Row | None:

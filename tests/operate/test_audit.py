@@ -92,8 +92,8 @@ def test_two_tickets_of_a_row_still_in_doubt_are_two(station: Station) -> None:
 def test_a_second_ticket_that_was_deleted_is_mended(station: Station) -> None:
     """And a handoff whose only ticket an agent deleted had its ticket."""
     outcome = station.deliver()
-    second = ticket_bearing(station, outcome.reference)
-    station.freshdesk.delete(second)
+    assert outcome.ticket_id
+    station.freshdesk.delete(ticket_bearing(station, outcome.reference))
     assert station.run("audit").status == 0
     station.freshdesk.delete(outcome.ticket_id)
     told = station.run("audit", "--json").json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,47 +27,24 @@ _SEARCHED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What the agent wants to see; every part may be empty."""
+def read_filter(query: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an inbox's address asks to see; values that make no sense count as empty."""
+    numbers = {name: _number(query.get(name, "")) for name in ("group_id", "status", "priority")}
+    texts = {name: query.get(name, "").strip()[:200] for name in ("box", "q", "bot")}
+    return {**numbers, **texts, "box": texts["box"] if texts["box"] in BOXES else ""}
 
-    box: str = ""
-    text: str = ""
-    group: int | None = None
-    status: int | None = None
-    priority: int | None = None
-    bot: str = ""
 
-    @classmethod
-    def read(cls, query: Mapping[str, str]) -> Filter:
-        """Return the filter in an address; values that make no sense count as empty."""
-        box = query.get("box", "")
-        return cls(
-            box=box if box in BOXES else "",
-            text=query.get("q", "").strip()[:200],
-            group=_number(query.get("group", "")),
-            status=_number(query.get("status", "")),
-            priority=_number(query.get("priority", "")),
-            bot=query.get("bot", "").strip()[:64],
-        )
-
-    @property
-    def narrows(self) -> bool:
-        """Return True if anything but the box is asked for."""
-        return any((self.text, self.group, self.status, self.priority, self.bot))
-
-    def clauses(self) -> tuple[str, dict[str, Any]]:
-        """Return the filter in SQL, and its values."""
-        numbers = {"group_id": self.group, "status": self.status, "priority": self.priority}
-        values: dict[str, Any] = {name: value for name, value in numbers.items() if value is not None}
-        parts = [BOXES[self.box], *(f"{name} = :{name}" for name in values)]
-        if self.bot:
-            parts.append("tags LIKE :bot ESCAPE '\\'")
-            values["bot"] = f'%"bot:{_escaped(self.bot)}"%'
-        if self.text:
-            parts.append(_SEARCHED)
-            values |= {"text": f"%{_escaped(self.text)}%", "number": _number(self.text.lstrip("#"))}
-        return " AND ".join(parts), values
+def clauses_of(wanted: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return a filter in SQL, and its values."""
+    values = {name: wanted[name] for name in ("group_id", "status", "priority") if wanted[name] is not None}
+    parts = [BOXES[wanted["box"]], *(f"{name} = :{name}" for name in values)]
+    if wanted["bot"]:
+        parts.append("tags LIKE :bot ESCAPE '\\'")
+        values["bot"] = f'%"bot:{_escaped(wanted["bot"])}"%'
+    if wanted["q"]:
+        parts.append(_SEARCHED)
+        values |= {"text": f"%{_escaped(wanted['q'])}%", "number": _number(wanted["q"].lstrip("#"))}
+    return " AND ".join(parts), values
 
 
 class Inbox:
@@ -90,9 +66,9 @@ class Inbox:
 
     def list_tickets(self) -> ResponseReturnValue:
         """Show the inbox, newest first."""
-        wanted = Filter.read(request.args)
+        wanted = read_filter(request.args)
         page = max(_number(request.args.get("page", "")) or 1, 1)
-        where, values = wanted.clauses()
+        where, values = clauses_of(wanted)
         offset = (page - 1) * _PER_PAGE
         found = self._store.select("tickets", where, values, order="id DESC", limit=_PER_PAGE, offset=offset)
         total = self._store.count("tickets", where, values)
@@ -101,6 +77,7 @@ class Inbox:
             "inbox.html",
             here="inbox",
             filter=wanted,
+            narrows=any(value for name, value in wanted.items() if name != "box"),
             tickets=found,
             people={row["requester_id"]: self._store.one("contacts", row["requester_id"]) for row in found},
             counts={box: self._store.count("tickets", clause) for box, clause in BOXES.items()},

@@ -39,10 +39,11 @@ class WeatherPage:
     def change(self) -> ResponseReturnValue:
         """Begin with the fault in the JSON or the panel's form; 400 where there is no such fault."""
         try:
-            if not request.is_json:
-                self._faults.change(_read_form(request.form))
-                return redirect("/weather", 303)
-            return jsonify(self._faults.change(_read_json(request.get_json(silent=True))).as_dict())
+            if request.is_json:
+                self._faults.change(_read_json(request.get_json(silent=True)))
+                return "", 204
+            self._faults.change(_read_form(request.form))
+            return redirect("/weather", 303)
         except UnknownFaultError as error:
             if request.is_json:
                 return jsonify({"error": str(error)}), 400

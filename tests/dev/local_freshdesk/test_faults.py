@@ -109,8 +109,7 @@ def test_a_fault_of_new_tickets_leaves_the_rest_alone(freshdesk: LocalFreshdesk,
 
 def test_a_program_can_change_it(freshdesk: LocalFreshdesk) -> None:
     """POST /weather with JSON; what is left out is as usual."""
-    answer = requests.post(f"{freshdesk.url}/weather", json={"weather": "slow", "times": 2}, timeout=5)
-    assert answer.json() == {"weather": "slow", "seconds": 3.0, "times": 2, "only": "all"}
+    requests.post(f"{freshdesk.url}/weather", json={"weather": "slow", "times": 2}, timeout=5).raise_for_status()
     assert freshdesk.helpdesk.faults.now == Fault(name="slow", seconds=3.0, times=2)
 
 

@@ -42,13 +42,16 @@ def test_the_inbox_shows_what_an_agent_needs(browser: Browser, api: Api, clock: 
     ("query", "ids"),
     [
         ("", [2, 1]),
-        *((query, [1]) for query in (f"group={PAGOS}", "priority=1", "bot=institucional", f"status=2&group={PAGOS}")),
+        *(
+            (query, [1])
+            for query in (f"group_id={PAGOS}", "priority=1", "bot=institucional", f"status=2&group_id={PAGOS}")
+        ),
         *((f"q={quote(text)}", [1]) for text in ("bf-9", "CARO@example", "Núñez", "qué pasa", "#1", "1")),
         *((f"q={quote(text)}", []) for text in ("%", "_", "\\", "100%")),
         ("status=5", []),
         *(
             (query, [2, 1])
-            for query in ("group=x", "status=%27", "page=0", "page=abc", "box=nada", f"priority={10**20}")
+            for query in ("group_id=x", "status=%27", "page=0", "page=abc", "box=nada", f"priority={10**20}")
         ),
     ],
 )
