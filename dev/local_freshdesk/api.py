@@ -30,7 +30,6 @@ Endpoint = Callable[..., Answer]
 # A 404 has no body but a media type: freshdesk-api of npm reads an empty body without one as JSON.
 _NOT_FOUND: Final = Answer(404, b"", (("Content-Type", "text/html; charset=utf-8"),))
 _INCLUDES: Final = ("conversations", "requester", "stats")
-_CONVERSATIONS_INCLUDED: Final = 10
 
 
 def answer(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
@@ -92,7 +91,7 @@ def get_ticket(helpdesk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answe
     found = answers.ticket_in_full(row)
     if "conversations" in includes:
         # The oldest ten, as documented.
-        found["conversations"] = _conversations(helpdesk, ticket_id)[:_CONVERSATIONS_INCLUDED]
+        found["conversations"] = _conversations(helpdesk, ticket_id)[:10]
     if "requester" in includes:
         found["requester"] = answers.requester(helpdesk.store.one("contacts", row["requester_id"]) or {})
     if "stats" in includes:

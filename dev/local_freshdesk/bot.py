@@ -22,7 +22,6 @@ CARD: Final = "botpress/contacto.js"
 HARNESS: Final = "botpress/studio.mjs"
 _CARD_S: Final = 60  # the card gives up after 45 s
 _CALL_S: Final = 20
-_REFERENCE_S: Final = 5
 CANNOT_CONFIRM: Final = "No pude confirmar el registro de tu pedido. ¿Querés que lo intente de nuevo?"
 ASK_AGAIN: Final = "Ese dato no parece válido. ¿Me lo escribís de nuevo?"
 
@@ -108,7 +107,7 @@ class Bots:
         """Return the function's answer to `GET /?reference=…`; empty where none arrived."""
         query = {"reference": reference}
         try:
-            return _object(self._session.get(self._url, params=query, timeout=_REFERENCE_S, allow_redirects=False))
+            return _object(self._session.get(self._url, params=query, timeout=5, allow_redirects=False))
         except requests.RequestException:
             return {}
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 SECRET: Final = "local-secret"  # noqa: S105 - opens nothing but this machine's own function
 _START_S: Final = 60.0
-_CALL_S: Final = 30
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -178,7 +177,7 @@ def run(place: Place, environ: Mapping[str, str], asked_to_end: Stop, show: Call
             for handoff in sample_handoffs():
                 if asked_to_end.is_set():
                     return
-                answer = _request("POST", place.function_url, json=handoff, headers=headers, timeout=_CALL_S)
+                answer = _request("POST", place.function_url, json=handoff, headers=headers, timeout=30)
                 show(line_about(handoff, answer.status_code, answer.json()))
             show(guide(place))
         while not asked_to_end.wait(0.5):

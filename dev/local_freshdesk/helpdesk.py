@@ -27,7 +27,6 @@ DEFAULT_KEY: Final = "local-freshdesk-key"
 AGENT_KEY: Final = "local-agent-key"
 READONLY_KEY: Final = "local-readonly-key"
 REQUESTER_KEYS: Final = ("email", "phone", "unique_external_id")
-_REMEMBERED_CALLS: Final = 200_000
 _USUAL: Final = {"status": 2, "priority": 1, "source": 2, "tags": []}
 
 
@@ -47,7 +46,7 @@ class HelpDesk:
         self.faults = Faults()
         self.keys = (api_key, AGENT_KEY, READONLY_KEY)
         self.clock = clock
-        self.calls: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_CALLS)
+        self.calls: deque[tuple[str, str]] = deque(maxlen=200_000)
 
     def attachments_of(self, conversation_id: int) -> list[Row]:
         """Return the files of a note."""

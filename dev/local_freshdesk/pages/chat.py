@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.typing import ResponseReturnValue
 
-_LONGEST: Final = 20_000
 _TYPED: Final = ("category", "user_email", "user_name", "reason", "conversation_summary")
 
 
@@ -84,7 +83,7 @@ class Chats:
             conversation_id=f"conv_{chat.chat_id}",
             # A correction keeps its message: it is the same request until it is kept.
             message_id=last.message.message_id if last and last.reply.asks_for else f"msg_{secrets.token_urlsafe(9)}",
-            **{name: request.form.get(name, "")[:_LONGEST] for name in _TYPED},
+            **{name: request.form.get(name, "")[:20_000] for name in _TYPED},
         )
         return self._send(chat, message)
 
