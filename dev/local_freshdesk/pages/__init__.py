@@ -40,7 +40,7 @@ def make_pages(helpdesk: HelpDesk, bots: Bots | None) -> Flask:
     app.jinja_env.globals.update(words=texts, weathers=WEATHERS, link=_link, account=helpdesk.account)
     app.before_request(_refuse_other_sites)
     app.after_request(_secure)
-    app.context_processor(lambda: {"now": helpdesk.clock(), "sky": helpdesk.faults.now})
+    app.context_processor(lambda: {"now": helpdesk.clock(), "weather": helpdesk.faults.now})
     for page in (Inbox(helpdesk), WeatherPage(helpdesk), Chats(bots)):
         page.add_to(app)
     app.register_error_handler(404, lambda _error: (render_template("not_found.html"), 404))
