@@ -5,7 +5,6 @@ https://developers.freshdesk.com/api/#list_all_tickets
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -49,9 +48,8 @@ def list_tickets(helpdesk: HelpDesk, request: ApiRequest) -> Answer:
             clauses.append("requester_id = ?")
             values.append(contact["id"])
     if "updated_since" in query:
-        since = validation.read_datetime("updated_since", query["updated_since"])
         clauses.append("CAST(updated_at AS INTEGER) >= ?")
-        values.append((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp())
+        values.append(validation.read_datetime("updated_since", query["updated_since"]).timestamp())
     else:
         clauses.append("created_at >= ?")
         values.append(helpdesk.clock() - _WINDOW_S)

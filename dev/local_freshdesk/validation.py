@@ -130,9 +130,9 @@ def missing(name: str, text: str = "Mandatory attribute missing") -> FieldFault:
 
 
 def read_datetime(name: str, text: str) -> datetime:
-    """Return the date and time that a parameter holds in a form of ISO 8601; raises RefusedError (400)."""
+    """Return the date and time that a parameter holds in ISO 8601 with a zone; raises RefusedError (400)."""
     try:
-        return datetime.fromisoformat(text)
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
     except ValueError as error:
         expected = "It should be in the 'combined date and time ISO8601' format"
         raise refused(FieldFault(name, expected, "invalid_value")) from error

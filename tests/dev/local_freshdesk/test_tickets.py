@@ -254,9 +254,9 @@ def test_the_list_can_be_of_one_person(api: Api, three: list[int]) -> None:
 
 
 def test_the_list_can_be_of_what_changed_since(api: Api, three: list[int], clock: VirtualClock) -> None:
-    """To the second, without a zone in UTC; without `updated_since` the last thirty days are listed."""
+    """To the second; without `updated_since` the last thirty days are listed."""
     made = api.get(f"tickets/{three[2]}").json()["created_at"]
-    assert listed(api, f"?updated_since={made}") == listed(api, f"?updated_since={made[:-1]}") == [three[2]]
+    assert listed(api, f"?updated_since={made}") == [three[2]]
     api.post(f"tickets/{three[0]}/notes", json={"body": "x"})
     assert listed(api, f"?updated_since={made}") == [three[2], three[0]]
     clock.sleep(31 * 24 * 3600)
@@ -288,6 +288,7 @@ def test_pages_link_to_the_next(api: Api, three: list[int]) -> None:
         ("order_by=subject", ("order_by", "invalid_value")),
         ("order_type=up", ("order_type", "invalid_value")),
         ("updated_since=ayer", ("updated_since", "invalid_value")),
+        ("updated_since=2026-01-01T00:00:00", ("updated_since", "invalid_value")),
         ("tag=botpress", ("tag", "invalid_field")),
         ("page=301", ("page", "invalid_value")),
         ("page=0", ("page", "datatype_mismatch")),
