@@ -11,26 +11,24 @@ import shutil
 import subprocess
 import time
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-BOTS_FILE: Final = Path(__file__).with_name("bots.toml")
 CARD: Final = "botpress/contacto.js"
-# The card gives up after 45 s, Botpress ends a turn after 60 s.
-_TURN_S: Final = 60
+HARNESS: Final = "botpress/studio.mjs"
+_CARD_S: Final = 60  # the card gives up after 45 s
 _CALL_S: Final = 20
-_REFERENCE_S: Final = 5
 CANNOT_CONFIRM: Final = "No pude confirmar el registro de tu pedido. ¿Querés que lo intente de nuevo?"
 ASK_AGAIN: Final = "Ese dato no parece válido. ¿Me lo escribís de nuevo?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What the person told the bot, and where: the same ids make it the same handoff."""
+class Message:
+    """What a person wrote to the bot, and where: the same ids make it the same handoff."""
 
     bot: str
     category: str
@@ -41,10 +39,15 @@ class Said:
     conversation_id: str
     message_id: str
 
+    @property
+    def transcript(self) -> str:
+        """The conversation as the card sends it."""
+        return f"User: {self.reason}\nBot: ¿Me dejás tu correo?\nUser: {self.user_email}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came of it: `message` is what the bot says, the rest is for the curious.
+    """What came of it: `message` is what the bot answers, the rest is for the curious.
 
     `status` is None where no answer arrived; `ran_in` is "Node 20" or "Python".
     """
@@ -69,143 +72,112 @@ class Reply:
 
 
 class Bots:
-    """Talks to the function at `function_url` with `secret`; `node` None means: from Python."""
+    """Talks to the function at `function_url` with `secret`; from Python where `node` is None."""
 
     def __init__(
         self, function_url: str, secret: str, *, node: str | None = None, root: Path = ROOT, pause_s: float = 2.0
     ) -> None:
-        self.function_url = function_url
+        self._url = function_url
         self._secret = secret
         self._pause_s = pause_s
-        has_card = (root / CARD).is_file() and (root / "botpress" / "studio.mjs").is_file()
+        has_card = (root / CARD).is_file() and (root / HARNESS).is_file()
         self._node = node if has_card else None
         self._root = root
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of this machine has no business with its loopback
+        self._session.headers["Authorization"] = f"Bearer {secret}"
         self.ran_in = _node_name(self._node) if self._node else "Python"
 
     @classmethod
     def found_here(cls, function_url: str, secret: str) -> Bots:
-        """With Node where this machine has it."""
+        """Return one that uses Node where this machine has it."""
         return cls(function_url, secret, node=shutil.which("node"))
 
-    def hand_over(self, said: Said) -> Reply:
+    def hand_over(self, message: Message) -> Reply:
         """Do what the Contacto node does; never raises for what goes wrong on the way."""
         if self._node:
-            return self._with_the_card(said, self._node)
-        return self._from_python(said)
+            return self._run_card(message, self._node)
+        reply = self._post(message, 1)
+        if reply.status is None or reply.body.get("retryable") is True:
+            time.sleep(self._pause_s)
+            reply = self._post(message, 2)
+        return reply
 
     def became_of(self, reference: str) -> dict[str, Any]:
-        """The function's answer to `GET /?reference=…`; empty where none arrived."""
+        """Return the function's answer to `GET /?reference=…`; empty where none arrived."""
+        query = {"reference": reference}
         try:
-            told = self._session.get(
-                self.function_url,
-                params={"reference": reference},
-                headers={"Authorization": f"Bearer {self._secret}"},
-                timeout=_REFERENCE_S,
-                allow_redirects=False,
-            )
-            return _object(told)
+            return _object(self._session.get(self._url, params=query, timeout=5, allow_redirects=False))
         except requests.RequestException:
             return {}
 
-    def _with_the_card(self, said: Said, node: str) -> Reply:
-        order = {"card": CARD, "globals": _globals(said, self.function_url, self._secret)}
+    def _run_card(self, message: Message, node: str) -> Reply:
+        order = {"card": CARD, "globals": _studio_globals(message, self._url, self._secret)}
         try:
             done = subprocess.run(
-                [node, "botpress/studio.mjs"],
+                [node, HARNESS],
                 cwd=self._root,
                 input=json.dumps(order),
                 capture_output=True,
                 text=True,
-                timeout=_TURN_S,
+                timeout=_CARD_S,
                 check=True,
             )
             return _reply_of_card(json.loads(done.stdout), self.ran_in)
         except (subprocess.SubprocessError, OSError, ValueError) as error:
             return Reply(message=CANNOT_CONFIRM, error=type(error).__name__, ran_in=self.ran_in)
 
-    def _from_python(self, said: Said) -> Reply:
-        reply = self._one_call(said, 1)
-        if reply.status is None or reply.body.get("retryable") is True:
-            time.sleep(self._pause_s)
-            reply = self._one_call(said, 2)
-        return reply
-
-    def _one_call(self, said: Said, attempt: int) -> Reply:
+    def _post(self, message: Message, attempt: int) -> Reply:
+        more = {"conversation_transcript": message.transcript, "channel": "webchat", "language": "es"}
+        fields = {name: value for name, value in {**asdict(message), **more}.items() if value}
+        fields.setdefault("conversation_summary", message.reason)
         try:
-            told = self._session.post(
-                self.function_url,
-                json=_handoff(said),
-                headers={"Authorization": f"Bearer {self._secret}", "Idempotency-Key": _key(said)},
+            answer = self._session.post(
+                self._url,
+                json=fields,
+                headers={"Idempotency-Key": f"{message.conversation_id}:{message.message_id}"},
                 timeout=_CALL_S,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
             return Reply(message=CANNOT_CONFIRM, error=type(error).__name__, attempts=attempt)
-        body = _object(told)
+        body = _object(answer)
         asks_for = _field_to_ask(body)
-        message = str(body.get("message") or "") or (ASK_AGAIN if asks_for else CANNOT_CONFIRM)
-        code = str(body.get("code") or ("" if told.ok else f"http_{told.status_code}"))
         return Reply(
-            message=message, status=told.status_code, body=body, asks_for=asks_for, error=code, attempts=attempt
+            message=str(body.get("message") or "") or (ASK_AGAIN if asks_for else CANNOT_CONFIRM),
+            status=answer.status_code,
+            body=body,
+            asks_for=asks_for,
+            error=str(body.get("code") or ("" if answer.ok else f"http_{answer.status_code}")),
+            attempts=attempt,
         )
 
 
-def load_bots(path: Path = BOTS_FILE) -> dict[str, dict[str, Any]]:
-    """The bots the chat page offers, by slug: name, greeting, categories, samples."""
-    return {bot["slug"]: bot for bot in tomllib.loads(path.read_text("utf-8"))["bots"]}
+def load_bots() -> dict[str, dict[str, Any]]:
+    """Return the bots the chat page offers, by slug: name, greeting, categories, samples."""
+    text = Path(__file__).with_name("bots.toml").read_text("utf-8")
+    return {bot["slug"]: bot for bot in tomllib.loads(text)["bots"]}
 
 
-def _key(said: Said) -> str:
-    return f"{said.conversation_id}:{said.message_id}"
-
-
-def _handoff(said: Said) -> dict[str, str]:
-    fields = {
-        "bot": said.bot,
-        "category": said.category,
-        "user_email": said.user_email,
-        "user_name": said.user_name,
-        "reason": said.reason,
-        "conversation_summary": said.conversation_summary or said.reason,
-        "conversation_transcript": _transcript(said),
-        "conversation_id": said.conversation_id,
-        "message_id": said.message_id,
-        "channel": "webchat",
-        "language": "es",
-    }
-    return {name: value for name, value in fields.items() if value}
-
-
-def _transcript(said: Said) -> str:
-    return f"User: {said.reason}\nBot: ¿Me dejás tu correo?\nUser: {said.user_email}"
-
-
-def _globals(said: Said, url: str, secret: str) -> dict[str, Any]:
-    """What Studio gives a card: the names of botpress/README.md."""
+def _studio_globals(message: Message, url: str, secret: str) -> dict[str, Any]:
+    """Return what Studio gives a card: the names of botpress/README.md."""
     event = {
-        "id": said.message_id,
-        "messageId": said.message_id,
-        "conversationId": said.conversation_id,
+        "id": message.message_id,
+        "messageId": message.message_id,
+        "conversationId": message.conversation_id,
         "userId": "user_local",
-        "botId": f"bot_{said.bot}",
+        "botId": f"bot_{message.bot}",
         "integration": "webchat",
-        "preview": said.reason,
+        "preview": message.reason,
     }
-    workflow = {
-        "category": said.category,
-        "reason": said.reason,
-        "user_email": said.user_email,
-        "user_name": said.user_name,
-    }
+    summary = {"summary": message.conversation_summary, "transcript": message.transcript}
     return {
         "event": event,
-        "workflow": workflow,
-        "conversation": {"SummaryAgent": {"summary": said.conversation_summary, "transcript": _transcript(said)}},
+        "workflow": {name: getattr(message, name) for name in ("category", "reason", "user_email", "user_name")},
+        "conversation": {"SummaryAgent": summary},
         "user": {"TranslatorAgent": {"language": "es"}},
         "bot": {},
-        "env": {"CONTACT_URL": url, "CONTACT_TOKEN": secret, "CONTACT_BOT": said.bot},
+        "env": {"CONTACT_URL": url, "CONTACT_TOKEN": secret, "CONTACT_BOT": message.bot},
     }
 
 
@@ -224,9 +196,9 @@ def _reply_of_card(done: dict[str, Any], ran_in: str) -> Reply:
     )
 
 
-def _object(told: requests.Response) -> dict[str, Any]:
+def _object(answer: requests.Response) -> dict[str, Any]:
     try:
-        body = told.json()
+        body = answer.json()
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
@@ -240,8 +212,8 @@ def _field_to_ask(body: dict[str, Any]) -> str:
 
 def _node_name(node: str) -> str:
     try:
-        told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+        version = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
     except (subprocess.SubprocessError, OSError):
         return "Node"
-    major = re.match(r"v(\d+)", told)
+    major = re.match(r"v(\d+)", version)
     return f"Node {major[1]}" if major else "Node"

@@ -56,7 +56,7 @@ class Child:
         status = self.process.poll()
         if status is not None:
             lines = self.log.read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]
-            last = "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
+            last = "\n".join(f"  {line}" for line in lines) or "  (it printed nothing)"
             raise ChildDiedError(f"The {self.name} ended by itself (status {status}). Its last lines:\n{last}")
 
 
@@ -80,7 +80,7 @@ def running(
 
 
 def end_all(children: list[Child]) -> None:
-    """End every child and its group: asked first, then made to."""
+    """End every child and its group: SIGTERM first, then SIGKILL."""
     for child in children:
         _signal(child, signal.SIGTERM)
     until = time.monotonic() + _PATIENCE_S
@@ -93,13 +93,13 @@ def end_all(children: list[Child]) -> None:
 
 
 def _signal(child: Child, number: signal.Signals) -> None:
-    """To the whole group: a server's workers must not outlive it."""
+    """Send a signal to the child's whole group: a server's workers must not outlive it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.process.pid, number)
 
 
 def port_is_free(port: int) -> bool:
-    """Whether something could listen on this port of 127.0.0.1 now."""
+    """Return True if something could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -20,15 +20,14 @@ import requests
 
 from dev.local_freshdesk.bot import ROOT, load_bots
 from dev.local_freshdesk.children import Child, ChildDiedError, port_is_free, running
+from dev.local_freshdesk.helpdesk import DEFAULT_KEY
 from operate.stopping import Stop, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SECRET: Final = "local-secret"  # noqa: S105 - opens nothing but this machine's own function
-KEY: Final = "local-freshdesk-key"
 _START_S: Final = 60.0
-_CALL_S: Final = 30
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -57,7 +56,7 @@ class Place:
 
 
 def read_place(environ: Mapping[str, str], root: Path, data: Path) -> Place:
-    """The ports from PORT and FRESHDESK_PORT, checked to be free; raises CannotStartError."""
+    """Return the place with the ports from PORT and FRESHDESK_PORT; raises CannotStartError where one is not free."""
     port = _port(environ, "PORT", 8080)
     freshdesk_port = _port(environ, "FRESHDESK_PORT", 8081)
     if port == freshdesk_port:
@@ -77,32 +76,25 @@ def _port(environ: Mapping[str, str], name: str, usual: int) -> int:
 
 
 def commands(place: Place) -> dict[str, list[str]]:
-    """The three programs by name."""
-    python = sys.executable
-    stand_in = [
-        "-m",
-        "dev.local_freshdesk",
-        "--port",
-        str(place.freshdesk_port),
-        "--db",
-        str(place.data / "freshdesk.db"),
-    ]
+    """Return the three programs by name."""
+    python = [sys.executable, "-m"]
+    stand_in = ["dev.local_freshdesk", "--port", str(place.freshdesk_port), "--db", str(place.data / "freshdesk.db")]
     chat = ["--function-url", place.function_url, "--secret", SECRET]
-    served = ["--source", "main.py", "--target", "create_ticket", "--host", "127.0.0.1", "--port", str(place.port)]
+    function = ["functions_framework", "--source", "main.py", "--target", "create_ticket", "--host", "127.0.0.1"]
     return {
-        "Freshdesk stand-in": [python, *stand_in, *chat],
-        "function": [python, "-m", "functions_framework", *served],
-        "sweep": [python, "ops.py", "sweep", "--every", "5"],
+        "Freshdesk stand-in": [*python, *stand_in, *chat],
+        "function": [*python, *function, "--port", str(place.port)],
+        "sweep": [sys.executable, "ops.py", "sweep", "--every", "5"],
     }
 
 
 def function_environment(place: Place, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the function and the sweep: nothing of it can reach a real account."""
+    """Return the environment of the function and the sweep: nothing in it can reach a real account."""
     own = {name: value for name, value in environ.items() if not name.startswith(("FRESHDESK_", "WEBHOOK_"))}
     return {
         **own,
         "FRESHDESK_URL": place.freshdesk_url,
-        "FRESHDESK_API_KEY": KEY,
+        "FRESHDESK_API_KEY": DEFAULT_KEY,
         "WEBHOOK_SECRET": SECRET,
         "LEDGER_URL": f"sqlite:///{place.data / 'handoffs.db'}",
         "IN_DOUBT_WAIT_S": "20",  # a newcomer can watch doubt being settled
@@ -127,21 +119,20 @@ def wait_until_up(place: Place, children: list[Child], asked_to_end: Stop, *, pa
 
 def _answers(url: str) -> bool:
     try:
-        with _session() as session:
-            session.get(url, timeout=2, allow_redirects=False)
+        _request("GET", url, timeout=2, allow_redirects=False)
     except requests.RequestException:
         return False
     return True
 
 
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # a proxy of this machine has no business with its loopback
-    return session
+def _request(method: str, url: str, **options: Any) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy of this machine has no business with its loopback
+        return session.request(method, url, **options)
 
 
 def sample_handoffs() -> list[dict[str, str]]:
-    """One handoff per bot, always with the same ids."""
+    """Return one handoff per bot, always with the same ids."""
     samples = []
     for slug, bot in load_bots().items():
         sample = {name: value for name, value in bot["samples"][0].items() if name != "name"}
@@ -150,30 +141,17 @@ def sample_handoffs() -> list[dict[str, str]]:
     return samples
 
 
-def send(place: Place, handoff: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-    """Send a handoff to the function; gives the status and the body."""
-    headers = {"Authorization": f"Bearer {SECRET}"}
-    with _session() as session:
-        told = session.post(place.function_url, json=handoff, headers=headers, timeout=_CALL_S)
-    return told.status_code, told.json()
-
-
-def told(handoff: Mapping[str, str], status: int, body: Mapping[str, Any]) -> str:
-    """One line about one handoff."""
+def line_about(handoff: Mapping[str, str], status: int, body: Mapping[str, Any]) -> str:
+    """Return one line about one handoff."""
     ticket = f"ticket #{body['ticket_id']}" if body.get("ticket_id") else "ticket to follow"
     about = " · ".join(str(body[name]) for name in ("group", "priority", "reference") if body.get(name))
     return f"  {handoff['bot']:<14} {status} {body.get('status', body.get('code', '')):<10} {ticket:<16} {about}"
 
 
 def guide(place: Place) -> str:
-    """What to do next."""
-    example = {
-        "bot": "betsur",
-        "category": "retiros",
-        "user_email": "you@example.com",
-        "user_name": "You",
-        "conversation_summary": "My withdrawal has not arrived.",
-    }
+    """Return what to do next."""
+    example = {"bot": "betsur", "category": "retiros", "user_email": "you@example.com", "user_name": "You"}
+    example["conversation_summary"] = "My withdrawal has not arrived."
     return f"""
   Chat     {place.freshdesk_url}/chat      play a person with a problem
   Inbox    {place.freshdesk_url}/          where the agents find the ticket
@@ -187,26 +165,28 @@ Try it from another terminal:
 The data and the logs stay in {place.data}; samples sent before are answered "duplicate". Ctrl-C ends everything."""
 
 
-def run(place: Place, environ: Mapping[str, str], asked_to_end: Stop, say: Callable[[str], None]) -> None:
+def run(place: Place, environ: Mapping[str, str], asked_to_end: Stop, show: Callable[[str], None]) -> None:
     """Run until asked to end; raises ChildDiedError or CannotStartError. Leaves no child behind."""
     place.data.mkdir(parents=True, exist_ok=True)
     env = function_environment(place, environ)
+    headers = {"Authorization": f"Bearer {SECRET}"}
     with running(commands(place), cwd=place.root, env=env, logs=place.data) as children:
         wait_until_up(place, children, asked_to_end)
         if not asked_to_end.is_set():
-            say("Everything is up. One sample handoff per bot:\n")
+            show("Everything is up. One sample handoff per bot:\n")
             for handoff in sample_handoffs():
                 if asked_to_end.is_set():
                     return
-                say(told(handoff, *send(place, handoff)))
-            say(guide(place))
+                answer = _request("POST", place.function_url, json=handoff, headers=headers, timeout=30)
+                show(line_about(handoff, answer.status_code, answer.json()))
+            show(guide(place))
         while not asked_to_end.wait(0.5):
             for child in children:
                 child.must_live()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; 0 where it was asked to end, 1 where it could not start or a part of it died."""
+    """Run the demo; return 0 where it was asked to end, 1 where it could not start or a part of it died."""
     parser = argparse.ArgumentParser(prog="python -m dev.local_freshdesk.demo", description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / ".local", help="folder for databases and logs (.local)")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder with main.py and ops.py (this project)")

@@ -1,4 +1,4 @@
-"""The rate limit: account-wide, a fixed window, decimal headers, and a lower limit for creating tickets.
+"""The rate limit: account-wide, a fixed window of a minute, and a lower limit for new tickets.
 
 https://developers.freshdesk.com/api/#ratelimit; live accounts answer decimals (`50.0`).
 """
@@ -7,77 +7,52 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from dev.local_freshdesk.wire import Answer, RefusedError, problem
+from dev.local_freshdesk.wire import Answer, Headers, RefusedError, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Headers = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Requests a minute: in all, and tickets created."""
-
-    total: int = 700
-    create: int = 280
+TOTAL_PER_MINUTE: Final = 700
+CREATE_PER_MINUTE: Final = 280
+_WINDOW_S: Final = 60.0
 
 
 class RateLimiter:
-    """Counts requests in fixed windows of `window_s` seconds; safe to use from many threads."""
+    """Counts requests; safe to use from many threads. `total` and `create` may be changed at any time."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float], window_s: float = 60.0) -> None:
-        self._limits = limits
+    def __init__(self, clock: Callable[[], float], total: int, create: int) -> None:
+        self.total = total
+        self.create = create
         self._clock = clock
-        self._window_s = window_s
         self._lock = threading.Lock()
         self._window = -1
         self._used = 0
         self._created = 0
 
-    def change(self, *, total: int | None, create: int | None) -> None:
-        """Set new limits from now on; None leaves one as it is."""
-        with self._lock:
-            if total is not None:
-                self._limits = replace(self._limits, total=total)
-            if create is not None:
-                self._limits = replace(self._limits, create=create)
-
     def admit(self, cost: int, *, creates: bool) -> Headers:
-        """Count one request and give the rate headers; raises RefusedError (429) when a limit is hit."""
+        """Count one request and return the rate headers; raises RefusedError (429) where a limit is reached."""
         with self._lock:
-            self._turn_window()
-            too_many = self._used + cost > self._limits.total
-            too_many_new = creates and self._created + 1 > self._limits.create
-            if too_many or too_many_new:
-                raise RefusedError(self._busy(cost))
-            self._used += cost
-            self._created += creates
-            return self._headers(cost)
-
-    def _turn_window(self) -> None:
-        window = math.floor(self._clock() / self._window_s)
-        if window != self._window:
-            self._window, self._used, self._created = window, 0, 0
-
-    def _headers(self, cost: int) -> Headers:
-        return (
-            ("X-RateLimit-Total", f"{self._limits.total:.1f}"),
-            ("X-RateLimit-Remaining", f"{max(self._limits.total - self._used, 0):.1f}"),
-            ("X-RateLimit-Used-CurrentRequest", str(cost)),
-        )
-
-    def _busy(self, cost: int) -> Answer:
-        left = (self._window + 1) * self._window_s - self._clock()
-        return too_many_requests(max(math.ceil(left), 1), self._headers(cost))
+            now = self._clock()
+            window = math.floor(now / _WINDOW_S)
+            if window != self._window:
+                self._window, self._used, self._created = window, 0, 0
+            admitted = self._used + cost <= self.total and self._created + creates <= self.create
+            if admitted:
+                self._used += cost
+                self._created += creates
+            rates = (
+                ("X-RateLimit-Total", f"{self.total:.1f}"),
+                ("X-RateLimit-Remaining", f"{max(self.total - self._used, 0):.1f}"),
+                ("X-RateLimit-Used-CurrentRequest", str(cost)),
+            )
+        if not admitted:
+            raise RefusedError(too_many_requests((window + 1) * _WINDOW_S - now, rates))
+        return rates
 
 
-def too_many_requests(retry_after_s: float, headers: Headers = (), *, body: str = "json") -> Answer:
-    """429; `body` is "json" or "empty", for the vendor's documentation shows none."""
-    wait = ("Retry-After", str(math.ceil(retry_after_s)))
-    if body == "empty":
-        return Answer(429, b"", (wait, *headers))
+def too_many_requests(retry_after_s: float, headers: Headers = ()) -> Answer:
+    """Return the 429 that asks for a wait of so many seconds, of at least one."""
+    wait = ("Retry-After", str(max(math.ceil(retry_after_s), 1)))
     return problem(429, "rate_limit", "You have exceeded the limit of requests per minute", (wait, *headers))

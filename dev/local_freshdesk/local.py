@@ -1,4 +1,4 @@
-"""The stand-in as one object: start it, ask it, change its weather."""
+"""The stand-in as one object: start it, ask it, change how it behaves."""
 
 from __future__ import annotations
 
@@ -7,57 +7,39 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from dev.local_freshdesk import shapes, tickets
-from dev.local_freshdesk.account import Account
-from dev.local_freshdesk.desk import DEFAULT_KEY, HelpDesk
-from dev.local_freshdesk.forms import FieldLimits
-from dev.local_freshdesk.limits import Limits, RateLimiter
+from dev.local_freshdesk import answers
+from dev.local_freshdesk.faults import Fault
+from dev.local_freshdesk.helpdesk import DEFAULT_KEY, HelpDesk
 from dev.local_freshdesk.pages import make_pages
-from dev.local_freshdesk.server import Hosted, Server
-from dev.local_freshdesk.store import Store
-from dev.local_freshdesk.weather import Weather
+from dev.local_freshdesk.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dev.local_freshdesk.account import Profile
     from dev.local_freshdesk.bot import Bots
 
 
 class LocalFreshdesk:
-    """A stand-in Freshdesk on loopback; a context manager, or `start` and `stop`.
+    """A stand-in Freshdesk on loopback; a context manager, or `start` and `close`.
 
-    `port` 0 takes a free one; `db` None keeps everything in memory; `limits` are requests a minute;
-    `search_lag_s` is how long a new ticket stays out of the search; `bots` is what the chat page talks to.
+    `port` 0 takes a free one; `db` None keeps everything in memory; `clock` is in seconds since 1970; `bots` is what
+    the chat page talks to.
     """
 
-    def __init__(  # noqa: PLR0913 - every one is a setting with a default
+    def __init__(
         self,
         port: int = 0,
         db: Path | str | None = None,
         api_key: str = DEFAULT_KEY,
         *,
-        host: str = "127.0.0.1",
-        profile: Profile = "2026",
-        limits: Limits | None = None,
-        field_limits: FieldLimits | None = None,
-        search_lag_s: float = 120.0,
         clock: Callable[[], float] = time.time,
         bots: Bots | None = None,
     ) -> None:
-        self._address = (host, port)
+        self._port = port
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._bots = bots
-        self.desk = HelpDesk(
-            account=Account.load(profile),
-            store=Store(Path(db) if db else None),
-            limiter=RateLimiter(limits or Limits(), clock),
-            api_key=api_key,
-            clock=clock,
-            field_limits=field_limits or FieldLimits(),
-            search_lag_s=search_lag_s,
-        )
+        self.helpdesk = HelpDesk(Path(db) if db else None, api_key=api_key, clock=clock)
 
     def __enter__(self) -> Self:
         self.start()
@@ -68,9 +50,8 @@ class LocalFreshdesk:
 
     def start(self) -> None:
         """Listen; raises OSError where the port is taken. After `stop`, on the same port as before."""
-        pages = make_pages(self.desk, self._bots)
-        self._server = Server(*self._address, Hosted(self.desk, pages))
-        self._address = (self._address[0], self._server.server_port)
+        self._server = Server(self._port, self.helpdesk, make_pages(self.helpdesk, self._bots))
+        self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -84,43 +65,41 @@ class LocalFreshdesk:
     def close(self) -> None:
         """Stop, and close the file."""
         self.stop()
-        self.desk.store.close()
+        self.helpdesk.store.close()
 
     @property
     def url(self) -> str:
         """The address to use as FRESHDESK_URL; the same after `stop` and `start`."""
-        return f"http://{self._address[0]}:{self._address[1]}"
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def calls(self) -> list[tuple[str, str]]:
         """(method, path with query) of the API requests so far, in order of arrival, cut ones too."""
-        return list(self.desk.calls)
+        return list(self.helpdesk.calls)
 
-    def weather(
-        self,
-        name: str,
-        *,
-        times: int | None = None,
-        seconds: float | None = None,
-        only: str = "all",
-        body: str = "json",
-    ) -> Weather:
-        """Change the weather; raises ValueError for one that does not exist. See Weather for the words."""
-        return self.desk.sky.change(Weather.of(name, times=times, seconds=seconds, only=only, body=body))
+    def weather(self, name: str, *, times: int | None = None, seconds: float | None = None, only: str = "all") -> Fault:
+        """Begin with a fault, or "healthy"; see `Fault`. Raises UnknownFaultError (a ValueError)."""
+        return self.helpdesk.faults.change(Fault.read(name, times=times, seconds=seconds, only=only))
 
     def tickets(self) -> list[dict[str, Any]]:
-        """All tickets as GET one tells them, deleted and spam too, oldest first."""
-        return [self.desk.ticket_in_full(row) for row in self.desk.store.select("tickets")]
+        """Return all tickets as GET one answers them, deleted and spam too, oldest first."""
+        return [answers.ticket_in_full(row) for row in self.helpdesk.store.select("tickets")]
 
     def notes(self, ticket_id: int) -> list[dict[str, Any]]:
-        """The notes of a ticket, oldest first."""
-        rows = [row for row in self.desk.conversations(ticket_id) if row["kind"] == "note"]
-        return [shapes.conversation(row, self.desk.attachments_of(ticket_id, row["id"])) for row in rows]
+        """Return the notes of a ticket, oldest first."""
+        rows = [row for row in self.helpdesk.conversations(ticket_id) if row["kind"] == "note"]
+        return [answers.note(row, self.helpdesk.attachments_of(row["id"])) for row in rows]
 
     def limit(self, create_per_minute: int | None = None, total_per_minute: int | None = None) -> None:
         """Change the rate limits from now on; None leaves one as it is."""
-        self.desk.limiter.change(total=total_per_minute, create=create_per_minute)
+        limiter = self.helpdesk.limiter
+        limiter.create = limiter.create if create_per_minute is None else create_per_minute
+        limiter.total = limiter.total if total_per_minute is None else total_per_minute
 
-    def mark_spam(self, ticket_id: int, *, spam: bool = True) -> None:
+    def mark_spam(self, ticket_id: int) -> None:
         """Move a ticket to the spam box, as Freshdesk itself or an agent may."""
-        tickets.flag(self.desk, ticket_id, spam=spam)
+        self.helpdesk.move(ticket_id, "spam")
+
+    def delete(self, ticket_id: int) -> None:
+        """Move a ticket to the box of deleted ones, as an agent may."""
+        self.helpdesk.move(ticket_id, "deleted")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pytest
 import requests
 
-from dev.local_freshdesk.limits import Limits
 from freshdesk_client import Answer, FreshdeskClient, FreshdeskRefused, Request
 from handoff.ledger import State
 from operate.auditing import compared
@@ -18,18 +16,11 @@ from tests.ledger_factories import answer
 from tests.operate.operating import Station
 
 
-def api(station: Station, method: str, path: str, **said: Any) -> Any:
-    """Do something in Freshdesk by hand."""
-    url = f"{station.freshdesk.url}/api/v2/{path}"
-    answer = requests.request(method, url, json=said or None, auth=(API_KEY, "X"), timeout=10)
-    answer.raise_for_status()
-    return answer.json() if answer.content else None
-
-
 def ticket_bearing(station: Station, reference: str) -> int:
     """Make a ticket by hand that bears a reference; return its number."""
-    said = {"email": EMAIL, "subject": f"Otra vez [{reference}]", "description": "x", "status": 2, "priority": 1}
-    return int(api(station, "POST", "tickets", **said)["id"])
+    fields = {"email": EMAIL, "subject": f"Otra vez [{reference}]", "description": "x", "status": 2, "priority": 1}
+    url = f"{station.freshdesk.url}/api/v2/tickets"
+    return int(requests.post(url, json=fields, auth=(API_KEY, "X"), timeout=10).json()["id"])
 
 
 def test_one_ticket_each_is_nothing_to_mend(station: Station) -> None:
@@ -101,10 +92,10 @@ def test_two_tickets_of_a_row_still_in_doubt_are_two(station: Station) -> None:
 def test_a_second_ticket_that_was_deleted_is_mended(station: Station) -> None:
     """And a handoff whose only ticket an agent deleted had its ticket."""
     outcome = station.deliver()
-    second = ticket_bearing(station, outcome.reference)
-    api(station, "DELETE", f"tickets/{second}")
+    assert outcome.ticket_id
+    station.freshdesk.delete(ticket_bearing(station, outcome.reference))
     assert station.run("audit").status == 0
-    api(station, "DELETE", f"tickets/{outcome.ticket_id}")
+    station.freshdesk.delete(outcome.ticket_id)
     told = station.run("audit", "--json").json
     assert (told["drift"], told["tickets_per_handoff"], told["with_one_ticket"]) == (False, 1.0, 1)
 
@@ -191,7 +182,7 @@ def test_the_rate_limit_is_left_to_live_requests(station: Station) -> None:
     assert station.run("audit").status == 0
     assert station.clock.slept[0] == 60.0
     station.clock.slept.clear()
-    station.freshdesk.desk.limiter.change(total=Limits().total, create=None)
+    station.freshdesk.limit(total_per_minute=700)
     station.freshdesk.weather("rate-limited", times=1, seconds=7)
     assert station.run("audit").status == 0
     assert station.clock.slept == [7.0]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dev.local_freshdesk.desk import AGENT_KEY, READONLY_KEY
+from dev.local_freshdesk.helpdesk import AGENT_KEY, READONLY_KEY
 from operate.preflight import read_choices
 from tests.factories import API_KEY
 from tests.leaks import canaries_in

@@ -30,9 +30,9 @@ if (outcome) {
   let waiting = Infinity
   every(2000, async () => {
     if (waiting === 0) return
-    const told = await (await fetch(outcome.dataset.outcome)).json()
-    if (told.waiting < waiting) await fresh(['#conversacion'])
-    waiting = told.waiting
+    const left = (await (await fetch(outcome.dataset.outcome)).json()).waiting
+    if (left < waiting) await fresh(['#conversacion'])
+    waiting = left
   })
 }
 

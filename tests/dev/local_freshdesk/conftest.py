@@ -1,4 +1,4 @@
-"""Fixtures: a desk on a free port, a session with its key, a clock to move."""
+"""Fixtures: a stand-in on a clock that stands still, a session with its key, a browser."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Iterator
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
-from tests.dev.local_freshdesk.browsing import Browser
-from tests.dev.local_freshdesk.factories import Api, Clock
+from tests.dev.local_freshdesk.support import Api, Browser
+from tests.ledger_factories import VirtualClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """Give a clock that stands still."""
-    return Clock()
+def clock() -> VirtualClock:
+    """Return a clock at the beginning of a minute."""
+    return VirtualClock(1_800_000_000.0)
 
 
 @pytest.fixture
-def desk(clock: Clock) -> Iterator[LocalFreshdesk]:
-    """Give a running desk."""
-    with LocalFreshdesk(clock=clock) as running:
+def freshdesk(clock: VirtualClock) -> Iterator[LocalFreshdesk]:
+    """Return a running stand-in."""
+    with LocalFreshdesk(clock=clock.now) as running:
         yield running
 
 
 @pytest.fixture
-def api(desk: LocalFreshdesk) -> Iterator[Api]:
-    """Give a session with the desk's key."""
-    with Api(desk) as session:
+def api(freshdesk: LocalFreshdesk) -> Iterator[Api]:
+    """Return a session with the stand-in's key."""
+    with Api(freshdesk) as session:
         yield session
 
 
 @pytest.fixture
-def browser(desk: LocalFreshdesk) -> Iterator[Browser]:
-    """Give a browser on the desk's pages."""
-    with Browser(desk) as session:
+def browser(freshdesk: LocalFreshdesk) -> Iterator[Browser]:
+    """Return a browser on the stand-in's pages."""
+    with Browser(freshdesk) as session:
         yield session

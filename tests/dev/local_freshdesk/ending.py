@@ -27,7 +27,7 @@ _CONTROL_S: Final = 1.0
 
 
 def running_in(folder: Path) -> list[str]:
-    """The processes whose working directory is this folder."""
+    """Return the processes whose working directory is this folder."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -39,7 +39,7 @@ def running_in(folder: Path) -> list[str]:
 
 
 def left_in(folder: Path) -> list[str]:
-    """The processes still running there when everything has had its time to end."""
+    """Return the processes still running there when everything has had its time to end."""
     until = time.monotonic() + _PATIENCE_S
     while (found := running_in(folder)) and time.monotonic() < until:
         time.sleep(0.01)
@@ -56,7 +56,7 @@ def with_a_lock(signals: Sequence[signal.Signals]) -> Iterator[threading.Event]:
 
 
 def keep_children(folder: Path, stop: Stop | threading.Event) -> None:
-    """Do what the demo does: start children, watch them until told to stop, end them."""
+    """Do what the demo does: start children, watch them until asked to stop, end them."""
     commands = {name: ["sleep", "600"] for name in ("one", "two")}
     with running(commands, cwd=folder, env={"PATH": os.environ["PATH"]}, logs=folder) as children:
         while not stop.wait(0.01):

@@ -1,4 +1,4 @@
-"""The chat: what it shows, what it sends, what it repeats."""
+"""The chat page: what it shows, what it sends, what it repeats."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from dev.local_freshdesk import LocalFreshdesk
 from dev.local_freshdesk.bot import Bots
-from tests.dev.local_freshdesk.browsing import HOSTILE, INERT, Browser
-from tests.dev.local_freshdesk.function import BAD_EMAIL, CREATED, QUEUED, Answer, ScriptedFunction
+from tests.dev.local_freshdesk.scripted import BAD_EMAIL, CREATED, QUEUED, Answer, ScriptedFunction
+from tests.dev.local_freshdesk.support import HOSTILE, INERT, Browser
 
 FILLED = {
     "bot": "betsur",
@@ -23,114 +24,87 @@ FILLED = {
 
 
 @contextmanager
-def talking(*answers: Answer, became: Any = None) -> Iterator[tuple[ScriptedFunction, LocalFreshdesk, Browser]]:
-    """A desk whose chat talks to a function that answers this, from Python; and a browser on it."""
-    with ScriptedFunction(*answers, became=became) as endpoint:
-        bots = Bots(endpoint.url, "s", pause_s=0)
-        with LocalFreshdesk(bots=bots) as desk, Browser(desk) as browser:
-            yield endpoint, desk, browser
+def talking(*answers: Answer, became: Any = None) -> Iterator[tuple[ScriptedFunction, Browser]]:
+    """Run a stand-in whose chat talks, from Python, to a function that answers this; give a browser on it."""
+    with ScriptedFunction(*answers, became=became) as function:
+        bots = Bots(function.url, "s", pause_s=0)
+        with LocalFreshdesk(bots=bots) as freshdesk, Browser(freshdesk) as browser:
+            yield function, browser
 
 
-def test_chat_shows_what_the_bot_says() -> None:
+def test_the_chat_shows_what_the_bot_answers() -> None:
     """The message, the status, the reference, and a link to the ticket."""
-    with talking(CREATED) as (_, _, browser):
+    with talking(CREATED) as (_, browser):
         page = browser.submit("/chat", **FILLED).text
-    assert "Listo, Ana. Tu ticket es el 1." in page
-    assert 'href="/inbox/tickets/1"' in page
-    for text in ("201", "BF-7K3QX2AB", "Retiros", "Alta", "desde Python"):
+    for text in ("Listo, Ana. Tu ticket es el 1.", 'href="/inbox/tickets/1"', "201", "BF-7K3QX2AB", "Retiros", "Alta"):
         assert text in page
+    assert "desde Python" in page
 
 
-def test_sending_the_same_again_is_the_same_handoff() -> None:
+def test_what_is_sent_again_is_the_same_handoff() -> None:
     """The button repeats conversation and message, as Botpress does when it replays."""
     duplicate = (200, {**CREATED[1], "status": "duplicate", "message": "Ya lo teníamos."})
-    with talking(CREATED, duplicate) as (endpoint, desk, browser):
-        first = browser.submit("/chat", **FILLED)
-        page = browser.submit(first.url.removeprefix(desk.url).partition("#")[0] + "/again").text
-    bodies = [body for _, _, _, body in endpoint.asked]
-    assert bodies[0] == bodies[1]
+    with talking(CREATED, duplicate) as (function, browser):
+        path = urlsplit(browser.submit("/chat", **FILLED).url).path
+        page = browser.submit(f"{path}/again").text
+    first, again = function.asked
+    assert first[2] == again[2]
     assert "Ya lo teníamos." in page
     assert "repitió el mismo mensaje" in page
 
 
-def test_bad_field_is_marked_and_corrected_under_the_same_key() -> None:
-    """A 422 asks for the e-mail again; the correction is the same request."""
-    with talking(BAD_EMAIL, CREATED) as (endpoint, desk, browser):
+def test_a_correction_keeps_its_key_and_a_further_message_does_not() -> None:
+    """A 422 asks for the e-mail again in Spanish; after a ticket, more words are a request of their own."""
+    with talking(BAD_EMAIL, CREATED) as (function, browser):
         first = browser.submit("/chat", **{**FILLED, "user_email": "nope"})
         assert re.search(r'name="user_email"[^>]*aria-invalid="true"', first.text)
         assert "El correo no parece válido. ¿Me lo escribís de nuevo?" in first.text
         assert "<code>user_email: invalid</code>" in first.text
-        assert "is not an e-mail address" not in first.text  # the page speaks Spanish
-        browser.submit(first.url.removeprefix(desk.url).partition("#")[0], **FILLED)
-    keys = [headers["idempotency-key"] for _, _, headers, _ in endpoint.asked]
-    assert keys[0] == keys[1]
+        assert "is not an e-mail address" not in first.text
+        for _ in range(2):
+            browser.submit(urlsplit(first.url).path, **FILLED)
+    conversations, messages = zip(
+        *((body["conversation_id"], body["message_id"]) for _, _, body in function.asked), strict=True
+    )
+    assert len(set(conversations)) == 1
+    assert messages[0] == messages[1] != messages[2]
 
 
-def test_further_message_is_a_new_request_in_the_same_conversation() -> None:
-    """After a ticket, more words have a message of their own."""
-    with talking(CREATED) as (endpoint, desk, browser):
-        first = browser.submit("/chat", **FILLED)
-        browser.submit(first.url.removeprefix(desk.url).partition("#")[0], **FILLED)
-    ids = [(body["conversation_id"], body["message_id"]) for _, _, _, body in endpoint.asked]
-    assert ids[0][0] == ids[1][0]
-    assert ids[0][1] != ids[1][1]
-
-
-def test_reference_is_followed_until_its_ticket_appears() -> None:
+def test_a_reference_is_followed_until_its_ticket_appears() -> None:
     """A 202 gets a line that asks the function, for the page and for its script."""
-    with talking(QUEUED, became={"status": "queued"}) as (endpoint, desk, browser):
+    with talking(QUEUED, became={"status": "queued"}) as (function, browser):
         first = browser.submit("/chat", **FILLED)
-        path = first.url.removeprefix(desk.url).partition("#")[0]
+        path = urlsplit(first.url).path
         assert "el ticket está en camino" in first.text
-        assert browser.get(f"{desk.url}{path}/outcome", timeout=5).json() == {"waiting": 1}
-        endpoint.became = {"status": "created", "ticket_id": 7}
-        assert browser.get(f"{desk.url}{path}/outcome", timeout=5).json() == {"waiting": 0}
-        page = browser.see(path)
-    assert 'Ya es el <a href="/inbox/tickets/7">ticket #7</a>' in page
+        assert browser.see(f"{path}/outcome").strip() == '{"waiting":1}'
+        function.became = {"status": "failed"}
+        assert "lo tiene que mirar una persona" in browser.see(path)
+        function.became = {"status": "created", "ticket_id": 7}
+        assert browser.see(f"{path}/outcome").strip() == '{"waiting":0}'
+        assert 'Ya es el <a href="/inbox/tickets/7">ticket #7</a>' in browser.see(path)
 
 
-def test_failed_reference_says_that_a_person_must_look() -> None:
-    """After 72 hours."""
-    with talking(QUEUED, became={"status": "failed"}) as (_, _, browser):
-        assert "lo tiene que mirar una persona" in browser.submit("/chat", **FILLED).text
-
-
-def test_answers_are_text_in_the_chat() -> None:
-    """Whatever the person typed or the function answered."""
+def test_answers_and_typed_words_are_text() -> None:
+    """Whatever the person typed or the function answered; a ticket number that is none makes no link."""
     body = {**CREATED[1], "message": HOSTILE, "warnings": [HOSTILE, {"field": HOSTILE}], "group": HOSTILE}
     typed = {name: HOSTILE for name in FILLED if name != "bot"}
-    with talking((201, body)) as (_, _, browser):
-        page = browser.submit("/chat", bot="betsur", **typed).text
-    assert page.count(INERT) >= 6
-    assert "<script>alert" not in page
-    assert "<img src=x" not in page
-
-
-def test_answer_without_sense_is_shown_without_harm() -> None:
-    """A ticket number that is none makes no link."""
-    body = {"ticket_id": "../x", "message": ["m"], "status": ["x"], "priority": {"a": 1}, "warnings": "abc"}
-    with talking((201, body)) as (_, _, browser):
+    senseless = {"ticket_id": "../x", "message": ["m"], "status": ["x"], "priority": {"a": 1}, "warnings": "abc"}
+    with talking((201, body), (201, senseless)) as (_, browser):
+        page = browser.submit("/chat", **{**typed, "bot": "betsur"}).text
         assert "../x" not in browser.submit("/chat", **FILLED).text
+    assert page.count(INERT) >= 6
+    assert not re.search("<script>alert|<img src=x", page)
 
 
 def test_samples_fill_the_form(browser: Browser) -> None:
-    """On demand; a number that does not exist wraps around, nonsense fills nothing."""
+    """A number that does not exist wraps around, nonsense fills nothing."""
     assert "Depósito que no llega" in browser.see("/chat")
     assert "martin.rios@example.com" in browser.see("/chat?bot=betsur&example=1")
     assert "cvega@diario.example" in browser.see("/chat?bot=institucional&example=2")
     assert 'value=""' in browser.see("/chat?bot=nada&example=x")
 
 
-def test_chat_without_a_function_says_so(browser: Browser) -> None:
-    """The stand-in on its own has nobody to talk to."""
+def test_a_chat_without_a_function_says_so(browser: Browser) -> None:
+    """The stand-in on its own has nobody to hand over to."""
     assert "corre sin función" in browser.see("/chat")
     browser.submit("/chat", 503, **FILLED)
-
-
-def test_old_conversations_are_forgotten() -> None:
-    """The last 200 are remembered."""
-    with talking(CREATED) as (_, desk, browser):
-        first = browser.submit("/chat", **FILLED).url.removeprefix(desk.url).partition("#")[0]
-        for _ in range(200):
-            browser.post(f"{desk.url}/chat", data=FILLED, timeout=10, allow_redirects=False)
-        browser.see(first, 404)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -23,32 +22,31 @@ from dev.local_freshdesk.demo import (
     CannotStartError,
     Place,
     function_environment,
+    line_about,
     read_place,
     run,
     sample_handoffs,
-    told,
     wait_until_up,
 )
+from dev.local_freshdesk.helpdesk import DEFAULT_KEY
 from operate.stopping import Stop
-from tests.dev.local_freshdesk.ending import running_in
-from tests.dev.local_freshdesk.factories import ticket
+from tests.dev.local_freshdesk.ending import left_in, running_in
+from tests.dev.local_freshdesk.support import ticket
 from tests.serving import free_port
 
 MAIN = """
-import json, os
 def create_ticket(request):
     if request.method == "GET":
         return {}, 401
-    told = request.get_json()
-    body = {"status": "created", "ticket_id": 7, "reference": "BF-7K3QX2AB", "group": told["bot"]}
-    return json.dumps(body), 201, {"Content-Type": "application/json"}
+    body = {"status": "created", "ticket_id": 7, "reference": "BF-7K3QX2AB", "group": request.get_json()["bot"]}
+    return body, 201
 """
 OPS = "import time\nprint('sweeping', flush=True)\nwhile True:\n    time.sleep(0.1)\n"
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """Give a small project of its own, two free ports and a folder for data."""
+    """Make a small project of its own, with two free ports and a folder for data."""
     root = tmp_path / "root"
     root.mkdir()
     (root / "main.py").write_text(MAIN)
@@ -58,116 +56,119 @@ def place(tmp_path: Path) -> Place:
 
 @contextmanager
 def program(*command: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
-    """A program of this project, ended afterwards whatever happens."""
+    """Run a program of this project, and kill it afterwards whatever happens."""
     env = {**os.environ, "PYTHONUNBUFFERED": "1", **environ}
+    command = (sys.executable, "-m", *command)
     pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [sys.executable, "-m", *command], cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def demo(place: Place) -> tuple[list[str], dict[str, str]]:
-    """The demo's command and environment in this place."""
-    command = ["dev.local_freshdesk.demo", "--root", str(place.root), "--data", str(place.data)]
-    return command, {"PORT": str(place.port), "FRESHDESK_PORT": str(place.freshdesk_port)}
+@contextmanager
+def demo(place: Place, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the demo in this place."""
+    ports = {"PORT": str(place.port), "FRESHDESK_PORT": str(place.freshdesk_port)}
+    folders = ("--root", str(place.root), "--data", str(place.data))
+    with program("dev.local_freshdesk.demo", *folders, **{**ports, **environ}) as process:
+        yield process
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """The output up to a line with this text."""
-    said = ""
+    """Return the output up to a line with this text."""
     assert process.stdout
+    output = ""
     for line in process.stdout:
-        said += line
+        output += line
         if text in line:
-            return said
-    raise AssertionError(said + (process.stderr.read() if process.stderr else ""))
+            return output
+    raise AssertionError(output)
 
 
-def test_stand_in_starts_serves_and_ends(tmp_path: Path) -> None:
+def run_until(place: Place, text: str) -> list[str]:
+    """Run the demo in this process, ask it to end at a line with this text, and return its lines."""
+    stop, lines = Stop(), []
+
+    def show(line: str) -> None:
+        lines.append(line)
+        if text in line:
+            stop.set()
+
+    run(place, os.environ, stop, show)
+    assert not running_in(place.root)
+    return lines
+
+
+def test_the_stand_in_starts_serves_and_ends(tmp_path: Path) -> None:
     """On a free port, with its settings; SIGTERM ends it with 0; the file keeps the ticket."""
-    db = str(tmp_path / "f.db")
-    with program(
-        "dev.local_freshdesk", "--port", "0", "--db", db, "--api-key", "k", "--total-per-minute", "9"
-    ) as process:
+    settings = ("--port", "0", "--db", str(tmp_path / "f.db"), "--total-per-minute", "9", "--create-per-minute", "1")
+    with program("dev.local_freshdesk", *settings) as process:
         url = read_until(process, "stand-in").split()[2]
-        told = requests.post(f"{url}/api/v2/tickets", json=ticket(), auth=("k", "X"), timeout=5)
+        answers = [
+            requests.post(f"{url}/api/v2/tickets", json=ticket(), auth=(DEFAULT_KEY, "X"), timeout=5) for _ in "ab"
+        ]
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-    assert told.headers["X-RateLimit-Total"] == "9.0"
-    assert Path(db).stat().st_size > 0
+    assert [answer.status_code for answer in answers] == [201, 429]
+    assert answers[0].headers["X-RateLimit-Total"] == "9.0"
+    assert (tmp_path / "f.db").stat().st_size > 0
 
 
-def test_stand_in_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line and 1."""
+@contextmanager
+def taken_port() -> Iterator[int]:
+    """Listen on a port, and give it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
+        yield taken.getsockname()[1]
+
+
+def test_the_stand_in_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line and 1."""
+    with taken_port() as port:
         assert main(["--port", str(port)]) == 1
     errors = capsys.readouterr().err
-    assert len(errors.splitlines()) == 1
-    assert f"Port {port} cannot be used" in errors
+    assert (len(errors.splitlines()), f"Port {port} cannot be used" in errors) == (1, True)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_demo_starts_everything_and_ends_everything(place: Place, ending: signal.Signals) -> None:
+def test_the_demo_starts_everything_and_ends_everything(place: Place) -> None:
     """A sample per bot, the addresses, a curl; then 0, no trace, no child, both ports free."""
-    command, environ = demo(place)
-    with program(*command, **environ) as process:
-        said = read_until(process, "Ctrl-C")
-        process.send_signal(ending)
+    with demo(place) as process:
+        output = read_until(process, "Ctrl-C")
+        process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors, "Traceback" in rest) == (0, "", False)
     for text in ("betsur         201 created", "institucional  201 created", "/chat", "/weather", "curl -sS"):
-        assert text in said
-    assert "Traceback" not in rest
+        assert text in output
     assert port_is_free(place.port)
     assert port_is_free(place.freshdesk_port)
     assert not running_in(place.root)
 
 
 @pytest.mark.parametrize(
-    ("name", "program_text", "says"),
+    ("file", "text", "line"),
     [
-        ("function", "raise SystemExit('no setting')", "The function ended by itself"),
-        ("sweep", "print('broken sweep')\nraise SystemExit(3)", "The sweep ended by itself (status 3)"),
+        ("main.py", "raise SystemExit('no setting')", "The function ended by itself"),
+        ("ops.py", "print('no setting')\nraise SystemExit(3)", "The sweep ended by itself (status 3)"),
     ],
 )
-def test_demo_tells_which_part_died_and_why(place: Place, name: str, program_text: str, says: str) -> None:
+def test_the_demo_names_the_part_that_died(place: Place, file: str, text: str, line: str) -> None:
     """Its name, its status, its last lines; 1, and nothing is left running."""
-    (place.root / ("main.py" if name == "function" else "ops.py")).write_text(program_text)
-    command, environ = demo(place)
-    with program(*command, **environ) as process:
+    (place.root / file).write_text(text)
+    with demo(place) as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert says in errors
-    assert ("no setting" if name == "function" else "broken sweep") in errors
+    assert line in errors
+    assert "no setting" in errors
     assert not running_in(place.root)
 
 
-def test_demo_ends_while_it_is_starting(place: Place) -> None:
-    """Ctrl-C before anything is up: 0 all the same."""
-    (place.root / "main.py").write_text("import time\ntime.sleep(60)")
-    command, environ = demo(place)
-    with program(*command, **environ) as process:
-        while not (place.data / "sweep.log").exists():
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (0, "")
-
-
 @pytest.mark.parametrize(("name", "what"), [("PORT", "function"), ("FRESHDESK_PORT", "Freshdesk stand-in")])
-def test_taken_port_is_named_with_the_variable_to_change(place: Place, name: str, what: str) -> None:
-    """One line: which port, who needs it, what to type."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_a_taken_port_is_named_with_the_variable_to_change(place: Place, name: str, what: str) -> None:
+    """Which port, who needs it, what to type."""
+    with taken_port() as port:
         environ = {"PORT": str(place.port), "FRESHDESK_PORT": str(place.freshdesk_port), name: str(port)}
         with pytest.raises(CannotStartError, match=f"Port {port} is taken, and the {what} needs it.*{name}="):
             read_place(environ, place.root, place.data)
@@ -177,84 +178,56 @@ def test_taken_port_is_named_with_the_variable_to_change(place: Place, name: str
     "environ", [{"PORT": "x"}, {"PORT": "0"}, {"FRESHDESK_PORT": "65536"}, {"PORT": "9", "FRESHDESK_PORT": "9"}]
 )
 def test_ports_must_be_two_numbers(place: Place, environ: dict[str, str]) -> None:
-    """Each fault in one line."""
+    """Each problem in one line."""
     with pytest.raises(CannotStartError, match="PORT"):
         read_place(environ, place.root, place.data)
 
 
-def test_demo_says_it_in_one_line(place: Place) -> None:
-    """A taken port on the command line: 1, one line, no trace."""
-    command, environ = demo(place)
-    with program(*command, **{**environ, "PORT": "many"}) as process:
+def test_the_demo_says_in_one_line_why_it_cannot_start(place: Place) -> None:
+    """On the command line: 1, one line, no trace."""
+    with demo(place, PORT="many") as process:
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, len(errors.splitlines())) == (1, 1)
 
 
-def test_demo_can_reach_no_real_account(place: Place) -> None:
+def test_the_demo_can_reach_no_real_account(place: Place) -> None:
     """Keys and addresses of the caller's environment do not get through."""
     environ = {"FRESHDESK_URL": "https://real.freshdesk.com", "FRESHDESK_API_KEY_OTHER": "k", "HOME": "/h"}
-    env = function_environment(place, environ)
-    assert env["FRESHDESK_URL"] == place.freshdesk_url
-    assert "FRESHDESK_API_KEY_OTHER" not in env
-    assert (env["HOME"], env["WEBHOOK_SECRET"]) == ("/h", "local-secret")
+    env = function_environment(place, {**environ, "WEBHOOK_SECRET": "real"})
+    assert (env["FRESHDESK_URL"], env["WEBHOOK_SECRET"]) == (place.freshdesk_url, "local-secret")
+    assert ("FRESHDESK_API_KEY_OTHER" in env, env["HOME"]) == (False, "/h")
 
 
 def test_samples_keep_their_ids() -> None:
     """So that a second start is answered `duplicate`."""
-    first, again = sample_handoffs(), sample_handoffs()
-    assert first == again
-    assert [sample["conversation_id"] for sample in first] == ["sample-betsur", "sample-institucional"]
-    assert json.dumps(first)
+    assert [sample["conversation_id"] for sample in sample_handoffs()] == ["sample-betsur", "sample-institucional"]
+    assert sample_handoffs() == sample_handoffs()
 
 
-def test_run_says_what_it_did_and_leaves_nothing(place: Place) -> None:
-    """The same from Python: samples, then the guide, then the end when it is asked for."""
-    asked, said = Stop(), []
-
-    def say(line: str) -> None:
-        said.append(line)
-        if "Ctrl-C" in line:
-            asked.set()
-
-    run(place, os.environ, asked, say)
-    assert [line.split()[0] for line in said[1:3]] == ["betsur", "institucional"]
-    assert not running_in(place.root)
-
-
-def test_run_that_is_ended_at_once_sends_nothing(place: Place) -> None:
-    """Asked to end before anything is up: no samples, no guide, no children."""
-    asked = Stop()
-    said: list[str] = []
-    asked.set()
-    run(place, os.environ, asked, said.append)
-    assert said == []
-    assert not running_in(place.root)
-
-
-def test_run_that_is_ended_between_two_samples_sends_no_more(place: Place) -> None:
+def test_a_demo_that_is_ended_between_two_samples_sends_no_more(place: Place) -> None:
     """The samples after the one under way are left out, and the guide."""
-    asked = Stop()
-    said: list[str] = []
-
-    def say(line: str) -> None:
-        said.append(line)
-        if "betsur" in line:
-            asked.set()
-
-    run(place, os.environ, asked, say)
-    assert [line.split()[0] for line in said] == ["Everything", "betsur"]
+    assert [line.split()[0] for line in run_until(place, "betsur")] == ["Everything", "betsur"]
 
 
-def test_run_raises_when_a_part_dies(place: Place) -> None:
-    """Also later, and ends the others."""
+def test_a_demo_that_is_ended_at_once_sends_nothing(place: Place) -> None:
+    """No samples, no guide, no children."""
+    stop = Stop()
+    stop.set()
+    lines: list[str] = []
+    run(place, os.environ, stop, lines.append)
+    assert (lines, running_in(place.root)) == ([], [])
+
+
+def test_a_part_that_dies_later_ends_the_others(place: Place) -> None:
+    """Also after everything was up."""
     (place.root / "ops.py").write_text("import time\ntime.sleep(3)\nraise SystemExit('no more')")
     with pytest.raises(ChildDiedError, match="no more"):
-        run(place, os.environ, Stop(), print)
+        run_until(place, "nothing says this")
     assert not running_in(place.root)
 
 
-def test_program_that_cannot_be_started_leaves_no_other_behind(place: Place) -> None:
-    """The folder for the logs is gone: what was started is ended."""
+def test_a_program_that_cannot_be_started_leaves_no_other_behind(place: Place) -> None:
+    """Its log cannot be written: what was started is ended."""
     place.data.mkdir()
     (place.data / "sweep.log").mkdir()
     with pytest.raises(IsADirectoryError):
@@ -262,33 +235,23 @@ def test_program_that_cannot_be_started_leaves_no_other_behind(place: Place) -> 
     assert not running_in(place.root)
 
 
-def test_server_that_never_answers_is_named(place: Place) -> None:
-    """Up to the time it gets to start."""
+def test_a_server_that_never_answers_is_named(place: Place) -> None:
+    """After the time it gets to start."""
     with pytest.raises(CannotStartError, match=f"{place.freshdesk_url}/weather does not answer"):
         wait_until_up(place, [], Stop(), patience_s=0)
 
 
-def test_queued_sample_is_told_as_to_follow() -> None:
+def test_a_queued_sample_has_a_ticket_to_follow() -> None:
     """Where Freshdesk is away there is a reference."""
-    line = told({"bot": "betsur"}, 202, {"status": "queued", "reference": "BF-7K3QX2AB"})
-    assert "ticket to follow" in line
+    assert "ticket to follow" in line_about({"bot": "betsur"}, 202, {"status": "queued", "reference": "BF-7K3QX2AB"})
 
 
-def test_ports_that_are_free_are_taken_as_they_are(place: Place) -> None:
-    """Both numbers, from the environment."""
-    environ = {"PORT": str(place.port), "FRESHDESK_PORT": str(place.freshdesk_port)}
-    assert read_place(environ, place.root, place.data) == place
-
-
-def test_child_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    """Its whole group, also what does not listen when asked."""
+def test_a_child_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    """Its whole group, also what ignores SIGTERM."""
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     text = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {deaf!r}]).wait()"
     child = Child.start("parent", [sys.executable, "-c", text], cwd=tmp_path, env=os.environ, logs=tmp_path)
     while len(running_in(tmp_path)) < 2:
         time.sleep(0.02)
     end_all([child])
-    until = time.monotonic() + 10  # a killed process takes a moment to go
-    while running_in(tmp_path) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not running_in(tmp_path)
+    assert not left_in(tmp_path)

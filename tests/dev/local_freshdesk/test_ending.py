@@ -38,10 +38,10 @@ OPS: Final = "import time\nwhile True:\n    time.sleep(0.1)\n"
 
 
 def sent(runs: int, numbers: Sequence[signal.Signals], *more: str) -> dict[str, Any]:
-    """What came of a small program that got these signals, at so many moments."""
+    """Return what came of a small program that got these signals, at so many moments."""
     command = [sys.executable, "-m", "tests.dev.local_freshdesk.ending", str(runs), ",".join(map(str, numbers)), *more]
-    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-    counts: dict[str, Any] = json.loads(told.stdout)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    counts: dict[str, Any] = json.loads(done.stdout)
     return counts
 
 
@@ -67,15 +67,8 @@ def test_the_demo_leaves_nothing_whenever_it_is_ended(tmp_path: Path, number: in
     (tmp_path / "main.py").write_text(MAIN)
     (tmp_path / "ops.py").write_text(OPS)
     ports = {"PORT": str(free_port()), "FRESHDESK_PORT": str(free_port())}
-    command = [
-        sys.executable,
-        "-m",
-        "dev.local_freshdesk.demo",
-        "--root",
-        str(tmp_path),
-        "--data",
-        str(tmp_path / "data"),
-    ]
+    folders = ["--root", str(tmp_path), "--data", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "dev.local_freshdesk.demo", *folders]
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | ports, stdout=silent, stderr=silent) as demo:
         try:

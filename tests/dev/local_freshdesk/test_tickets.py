@@ -1,4 +1,4 @@
-"""Reading, changing, deleting, merging; notes, replies, contacts and the account's own reads."""
+"""Tickets, notes and lists over the API: what they hold, and what is refused, field by field."""
 
 from __future__ import annotations
 
@@ -6,281 +6,296 @@ from typing import Any
 
 import pytest
 
-from dev.local_freshdesk import LocalFreshdesk
-from dev.local_freshdesk.desk import AGENT_KEY, READONLY_KEY
-from tests.dev.local_freshdesk.factories import PAGOS, Api, Clock
+from tests.dev.local_freshdesk.support import RETIROS, Api, ticket
+from tests.ledger_factories import VirtualClock
+
+KEYS = [
+    *("cc_emails", "fwd_emails", "reply_cc_emails", "ticket_cc_emails", "ticket_bcc_emails"),
+    *("fr_escalated", "spam", "email_config_id", "group_id", "priority", "requester_id", "responder_id"),
+    *("source", "company_id", "status", "subject", "support_email", "to_emails", "product_id", "id"),
+    *("type", "due_by", "fr_due_by", "is_escalated", "description", "description_text", "custom_fields"),
+    *("created_at", "updated_at", "tags", "attachments", "source_info", "structured_description"),
+    *("form_id", "nr_due_by", "nr_escalated"),
+]
 
 
-@pytest.fixture
-def made(api: Api) -> int:
-    """Give the id of a ticket."""
-    return int(api.create().json()["id"])
+def test_a_new_ticket_has_the_recorded_keys(api: Api) -> None:
+    """The 36 keys of an account of 2026 in their order; Location; the description in a div and as a text."""
+    answer = api.create(description="uno<br>dos &amp; tres", custom_fields={"cf_canal": "Web"})
+    made = answer.json()
+    assert (answer.status_code, list(made)) == (201, KEYS)
+    assert answer.headers["Location"] == f"{api.freshdesk.url}/api/v2/tickets/{made['id']}"
+    assert made["description"] == "<div>uno<br>dos &amp; tres</div>"
+    assert made["description_text"] == "uno\ndos & tres"
+    assert (made["custom_fields"]["cf_canal"], made["custom_fields"]["cf_monto"]) == ("Web", None)
 
 
-def test_get_one_has_four_keys_more(api: Api, made: int) -> None:
-    """GET one tells moods and associations, and what the list leaves out."""
-    told = api.get(f"tickets/{made}").json()
-    extra = {"association_type", "source_additional_info", "sentiment_score", "initial_sentiment_score"}
-    assert extra < set(told)
-    assert told["description_text"] == "Hola\n¿qué tal?"
-
-
-def test_includes_add_their_parts(api: Api, made: int) -> None:
-    """Requester, stats and the ten oldest conversations."""
-    for number in range(11):
-        api.post(f"tickets/{made}/notes", json={"body": f"nota {number}"})
-    told = api.get(f"tickets/{made}", params={"include": "conversations,requester,stats"}).json()
-    assert told["requester"]["email"] == "ana@example.com"
-    assert told["stats"]["resolved_at"] is None
-    assert [entry["body_text"] for entry in told["conversations"]] == [f"nota {n}" for n in range(10)]
-
-
-def test_unknown_include_is_refused(api: Api, made: int) -> None:
-    """A part that does not exist."""
-    assert api.get(f"tickets/{made}?include=nada").json()["errors"][0]["field"] == "include"
-
-
-@pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_change_changes_only_what_it_says(api: Api, made: int, clock: Clock, method: str) -> None:
-    """Status and a custom field; the rest stays, updated_at moves."""
-    clock.move(10)
-    told = api.request(method, f"tickets/{made}", json={"status": 4, "custom_fields": {"cf_canal": "Web"}}).json()
-    assert (told["status"], told["priority"], told["custom_fields"]["cf_canal"]) == (4, 3, "Web")
-    assert told["updated_at"] > told["created_at"]
-
-
-def test_change_can_name_another_requester(api: Api, made: int) -> None:
-    """An unknown address makes a contact here too."""
-    told = api.put(f"tickets/{made}", json={"email": "otra@example.com", "description": "nueva"}).json()
-    assert api.get(f"contacts/{told['requester_id']}").json()["email"] == "otra@example.com"
-    assert told["description_text"] == "nueva"
-
-
-def test_change_is_checked_like_creation(api: Api, made: int) -> None:
-    """A group that does not exist."""
-    assert api.put(f"tickets/{made}", json={"group_id": 5}).json()["errors"][0]["field"] == "group_id"
-
-
-def test_resolved_ticket_says_when(api: Api, made: int) -> None:
-    """The stats of a closed ticket."""
-    api.put(f"tickets/{made}", json={"status": 5})
-    stats = api.get(f"tickets/{made}?include=stats").json()["stats"]
-    assert stats["closed_at"] == stats["resolved_at"] is not None
-
-
-def test_deleted_ticket_can_be_read_and_restored_but_not_changed(api: Api, made: int) -> None:
-    """Deleting is soft; the 405's text is the one a public client compares word by word."""
-    assert api.delete(f"tickets/{made}").status_code == 204
-    told = api.put(f"tickets/{made}", json={"status": 3})
-    assert told.status_code == 405
-    assert told.json()["message"] == "PUT method is not allowed. It should be one of these method(s): GET"
-    assert api.get(f"tickets/{made}").json()["deleted"] is True
-    assert api.put(f"tickets/{made}/restore", json={}).status_code == 204
-    assert "deleted" not in api.get(f"tickets/{made}").json()
-
-
-def test_spam_cannot_be_written_to(api: Api, made: int) -> None:
-    """No notes, no replies, no deletion."""
-    api.desk.mark_spam(made)
-    assert api.get(f"tickets/{made}").json()["spam"] is True
-    for path in ("notes", "reply"):
-        assert api.post(f"tickets/{made}/{path}", json={"body": "x"}).status_code == 405
-    assert api.delete(f"tickets/{made}").status_code == 405
+def test_a_ticket_has_defaults_and_null_is_no_value(api: Api) -> None:
+    """Open, low, from the portal; the same words twice are two tickets."""
+    fields = {"email": "ana@example.com", "subject": "x", "description": "x", "responder_id": None}
+    made = [api.post("tickets", json=fields).json() for _ in range(2)]
+    assert [made[0][name] for name in ("status", "priority", "source", "tags")] == [2, 1, 2, []]
+    assert [one["id"] for one in made] == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("fields", "contact"),
     [
-        ("GET", "tickets/99"),
-        ("PUT", "tickets/99"),
-        ("DELETE", "tickets/99"),
-        ("PUT", "tickets/99/restore"),
-        ("POST", "tickets/99/notes"),
-        ("POST", "tickets/99/reply"),
-        ("GET", "tickets/99/conversations"),
-        ("GET", "contacts/99"),
-        ("GET", "groups/99"),
-        ("GET", "nada"),
-        ("GET", "tickets/abc"),
+        ({"email": "New@Example.com", "name": "Nueva"}, {"name": "Nueva", "email": "new@example.com"}),
+        ({"email": "ana@example.com"}, {"name": "ana", "email": "ana@example.com"}),
+        ({"phone": "+54 341 555", "name": "Ana"}, {"name": "Ana", "phone": "+54 341 555"}),
+        ({"unique_external_id": "u-1"}, {"name": "u-1", "email": None, "mobile": None}),
     ],
 )
-def test_what_does_not_exist_is_404_with_nothing(api: Api, method: str, path: str) -> None:
-    """An unknown id or path: no body at all."""
-    told = api.request(method, path, json={"body": "x"})
-    assert (told.status_code, told.content) == (404, b"")
+def test_an_unknown_address_makes_a_contact(api: Api, fields: dict[str, str], contact: dict[str, Any]) -> None:
+    """By the name given, or else by the address; the second time it is the same contact."""
+    made = [api.create(**{"email": None, "name": None, **fields}).json() for _ in range(2)]
+    requester = api.get("tickets/1?include=requester").json()["requester"]
+    assert contact.items() <= requester.items()
+    assert [one["requester_id"] for one in made] == [requester["id"]] * 2
 
 
-def test_restore_wants_a_deleted_ticket(api: Api, made: int) -> None:
-    """What is not deleted cannot be restored."""
-    assert api.put(f"tickets/{made}/restore", json={}).status_code == 404
+def test_letters_of_another_case_are_the_same_address(api: Api) -> None:
+    """And the contact keeps its name."""
+    first, again = api.create().json(), api.create(email="ANA@example.com", name="Otra").json()
+    assert first["requester_id"] == again["requester_id"]
+    assert api.get("tickets/2?include=requester").json()["requester"]["name"] == "Ana Núñez"
 
 
-def test_merge_closes_the_others(api: Api, made: int) -> None:
-    """204; the secondary ticket is closed and says where it went."""
-    other = api.create().json()["id"]
-    assert api.put("tickets/merge", json={"primary_id": made, "ticket_ids": [other]}).status_code == 204
-    assert api.get(f"tickets/{other}").json()["status"] == 5
-    assert f"merged into ticket {made}" in api.desk.notes(other)[0]["body_text"]
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        ({"zz": 1}, ("zz", "invalid_field")),
+        ({"status": "2"}, ("status", "datatype_mismatch")),
+        ({"priority": True}, ("priority", "datatype_mismatch")),
+        ({"tags": "a,b"}, ("tags", "datatype_mismatch")),
+        ({"tags": [1]}, ("tags", "datatype_mismatch")),
+        ({"custom_fields": []}, ("custom_fields", "datatype_mismatch")),
+        ({"subject": 5}, ("subject", "datatype_mismatch")),
+        ({"status": 99}, ("status", "invalid_value")),
+        ({"priority": 5}, ("priority", "invalid_value")),
+        ({"source": 7}, ("source", "invalid_value")),
+        ({"type": "Nada"}, ("type", "invalid_value")),
+        ({"group_id": 5}, ("group_id", "invalid_value")),
+        ({"responder_id": 5}, ("responder_id", "invalid_value")),
+        ({"product_id": 5}, ("product_id", "invalid_value")),
+        ({"email_config_id": 5}, ("email_config_id", "invalid_value")),
+        ({"email": "nope"}, ("email", "invalid_value")),
+        ({"email": "a@exämple.com"}, ("email", "invalid_value")),
+        ({"email": f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}.com"}, ("email", "invalid_value")),
+        ({"subject": "x" * 256}, ("subject", "invalid_value")),
+        ({"name": "x" * 256}, ("name", "invalid_value")),
+        ({"phone": "5" * 256}, ("phone", "invalid_value")),
+        ({"unique_external_id": "x" * 256}, ("unique_external_id", "invalid_value")),
+        ({"tags": ["x" * 33]}, ("tags", "invalid_value")),
+        ({"custom_fields": {"cf_nada": 1}}, ("custom_fields.cf_nada", "invalid_field")),
+        ({"custom_fields": {"cf_canal": "Fax"}}, ("custom_fields.cf_canal", "invalid_value")),
+        ({"custom_fields": {"cf_monto": "mucho"}}, ("custom_fields.cf_monto", "datatype_mismatch")),
+        ({"custom_fields": {"cf_intentos": 1.5}}, ("custom_fields.cf_intentos", "datatype_mismatch")),
+        ({"custom_fields": {"cf_cliente_vip": 1}}, ("custom_fields.cf_cliente_vip", "datatype_mismatch")),
+        ({"custom_fields": {"cf_fecha_del_hecho": "1/2/2026"}}, ("custom_fields.cf_fecha_del_hecho", "invalid_value")),
+        ({"custom_fields": {"cf_fecha_del_hecho": "20260201"}}, ("custom_fields.cf_fecha_del_hecho", "invalid_value")),
+        ({"custom_fields": {"cf_referencia": "x" * 256}}, ("custom_fields.cf_referencia", "invalid_value")),
+        ({"subject": None}, ("subject", "missing_field")),
+        ({"description": None}, ("description", "missing_field")),
+        ({"email": None}, ("requester_id", "missing_field")),
+        ({"email": None, "name": None, "phone": "+54 341 556"}, ("name", "missing_field")),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_code(api: Api, overrides: dict[str, Any], fault: tuple[str, str]) -> None:
+    """And no ticket is made."""
+    assert api.faults(fields=ticket(**overrides)) == [fault]
+    assert api.freshdesk.tickets() == []
 
 
-@pytest.mark.parametrize("said", [{"primary_id": 99, "ticket_ids": [1]}, {"primary_id": 1, "ticket_ids": [99]}])
-def test_merge_wants_tickets_that_exist(api: Api, made: int, said: dict[str, Any]) -> None:
-    """Either side unknown is a 400."""
-    assert made == 1
-    assert api.put("tickets/merge", json=said).status_code == 400
+def test_the_edges_are_taken(api: Api) -> None:
+    """Lengths, and a value of every kind of custom field."""
+    own = {"cf_monto": 1.5, "cf_intentos": 3, "cf_cliente_vip": True, "cf_fecha_del_hecho": "2026-02-01"}
+    assert api.create(subject="x" * 255, tags=["y" * 32], custom_fields=own).status_code == 201
 
 
-def test_note_is_private_unless_it_says_otherwise(api: Api, made: int, clock: Clock) -> None:
-    """The recorded keys, a Location under conversations, and the ticket moves."""
-    clock.move(60)
-    told = api.post(f"tickets/{made}/notes", json={"body": "hola<br>chau", "notify_emails": ["l@example.com"]})
-    note = told.json()
-    assert told.status_code == 201
-    assert told.headers["Location"].endswith(f"/api/v2/conversations/{note['id']}")
-    assert (note["private"], note["body_text"], note["to_emails"]) == (True, "hola\nchau", ["l@example.com"])
+def test_messages_are_those_that_were_seen(api: Api) -> None:
+    """The texts of the issues that quote real accounts."""
+    seen = {
+        "status": "Value set is of type String.It should be one of these values: '2,3,4,5,6,7'",
+        "zz": "Unexpected/invalid field in request",
+        "group_id": "There is no group matching the given group_id",
+    }
+    for name, value in (("status", "2"), ("zz", 1), ("group_id", 1)):
+        assert api.create(**{name: value}).json()["errors"][0]["message"] == seen[name]
+
+
+def test_unknown_fields_come_before_wrong_types_before_wrong_values(api: Api) -> None:
+    """Each step answers alone; missing fields come with wrong values."""
+    wrong = ticket(zz=1, status="2", group_id=5, subject=None)
+    assert api.faults(fields=wrong) == [("zz", "invalid_field")]
+    del wrong["zz"]
+    assert api.faults(fields=wrong) == [("status", "datatype_mismatch")]
+    del wrong["status"]
+    assert api.faults(fields=wrong) == [("group_id", "invalid_value"), ("subject", "missing_field")]
+
+
+def test_get_one_can_include_more(api: Api) -> None:
+    """Four keys of its own; requester, stats, and the ten oldest conversations."""
+    api.create(status=5)
+    for number in range(11):
+        api.post("tickets/1/notes", json={"body": f"nota {number}"})
+    found = api.get("tickets/1?include=conversations,requester,stats").json()
+    own = {"association_type", "source_additional_info", "sentiment_score", "initial_sentiment_score"}
+    assert own < set(found)
+    assert found["requester"]["email"] == "ana@example.com"
+    assert found["stats"]["closed_at"] == found["stats"]["resolved_at"] == found["updated_at"]
+    assert [entry["body_text"] for entry in found["conversations"]] == [f"nota {n}" for n in range(10)]
+    api.create()
+    assert api.get("tickets/2?include=stats").json()["stats"]["resolved_at"] is None
+    assert api.faults("tickets/1?include=nada") == [("include", "invalid_value")]
+
+
+def test_a_note_is_private_unless_it_says_otherwise(api: Api, clock: VirtualClock) -> None:
+    """The recorded keys, a Location under conversations, and the ticket's `updated_at`."""
+    api.create()
+    clock.sleep(60)
+    answer = api.post("tickets/1/notes", json={"body": "hola<br>chau"})
+    note = answer.json()
+    assert (answer.status_code, note["private"], note["body_text"]) == (201, True, "hola\nchau")
+    assert answer.headers["Location"].endswith(f"/api/v2/conversations/{note['id']}")
     assert list(note) == [
         *("body", "body_text", "structured_body", "id", "incoming", "private", "user_id", "support_email"),
         *("ticket_id", "to_emails", "created_at", "updated_at", "attachments"),
     ]
-    assert api.get(f"tickets/{made}").json()["updated_at"] == note["updated_at"]
+    assert api.get("tickets/1").json()["updated_at"] == note["updated_at"]
+    assert api.post("tickets/1/notes", json={"body": "x", "private": False}).json()["private"] is False
+    assert [one["body_text"] for one in api.freshdesk.notes(1)] == ["hola\nchau", "x"]
 
 
-def test_note_can_be_public_and_carry_a_file(api: Api, made: int) -> None:
-    """In a form, `private` is a text."""
-    form = {"body": "x", "private": "false"}
-    note = api.post(
-        f"tickets/{made}/notes", data=form, files=[("attachments[]", ("a.txt", b"abc", "text/plain"))]
-    ).json()
-    assert (note["private"], note["attachments"][0]["size"]) == (False, 3)
-    assert api.desk.notes(made)[0]["attachments"] == note["attachments"]
+def test_a_note_can_carry_files(api: Api) -> None:
+    """In a form `private` is a text, and the files are `attachments[]`; their contents are not kept."""
+    api.create()
+    files = [("attachments[]", (f"{name}.txt", b"abc", "text/plain")) for name in "ab"]
+    note = api.post("tickets/1/notes", data={"body": "x", "private": "false"}, files=files).json()
+    assert (note["private"], [one["name"] for one in note["attachments"]]) == (False, ["a.txt", "b.txt"])
+    assert note["attachments"][0]["size"] == 3
+    assert api.freshdesk.notes(1)[0]["attachments"] == note["attachments"]
+    large = [("attachments[]", ("a.bin", b"x" * 20_000_001, "text/plain"))]
+    assert api.post("tickets/1/notes", data={"body": "x"}, files=large).json()["errors"][0]["field"] == "attachments"
 
 
 @pytest.mark.parametrize(
-    ("said", "fault"),
+    ("fields", "fault"),
     [
         ({}, ("body", "missing_field")),
         ({"body": 1}, ("body", "datatype_mismatch")),
         ({"body": "x", "private": "yes"}, ("private", "datatype_mismatch")),
         ({"body": "x", "notified_to": []}, ("notified_to", "invalid_field")),
-        ({"body": "x", "notify_emails": ["nope"]}, ("notify_emails", "invalid_value")),
+        ({"body": "x", "attachments": ["x"]}, ("attachments", "datatype_mismatch")),
     ],
 )
-def test_wrong_note_is_refused(api: Api, made: int, said: dict[str, Any], fault: tuple[str, str]) -> None:
+def test_a_wrong_note_is_refused(api: Api, fields: dict[str, Any], fault: tuple[str, str]) -> None:
     """Notes are checked as tickets are."""
-    told = api.post(f"tickets/{made}/notes", json=said).json()["errors"][0]
-    assert (told["field"], told["code"]) == fault
+    api.create()
+    assert api.faults("tickets/1/notes", fields) == [fault]
 
 
-def test_structured_body_serves_instead_of_a_body(api: Api, made: int) -> None:
-    """Web-chat tickets want it."""
-    for path in ("notes", "reply"):
-        assert api.post(f"tickets/{made}/{path}", json={"structured_body": {"parts": []}}).status_code == 201
+def test_a_deleted_or_spam_ticket_can_only_be_read(api: Api) -> None:
+    """A note on it is 405, with the text a public client compares."""
+    for number, move in enumerate((api.freshdesk.delete, api.freshdesk.mark_spam), start=1):
+        api.create()
+        move(number)
+        answer = api.post(f"tickets/{number}/notes", json={"body": "x"})
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+    assert [api.get(f"tickets/{n}").json().get("deleted") for n in (1, 2)] == [True, None]
+    assert [api.get(f"tickets/{n}").json()["spam"] for n in (1, 2)] == [False, True]
 
 
-def test_reply_goes_to_the_requester(api: Api, made: int) -> None:
-    """From the mailbox, to the requester's address."""
-    told = api.post(f"tickets/{made}/reply", json={"body": "hola", "cc_emails": ["c@example.com"]})
-    reply = told.json()
-    assert told.status_code == 201
-    assert (reply["to_emails"], reply["from_email"]) == (["ana@example.com"], "betsur@ayuda.example")
-    assert api.desk.notes(made) == []
+def test_conversations_come_in_pages(api: Api) -> None:
+    """Oldest first; a Link leads to the next page, until the last."""
+    api.create()
+    for body in ("uno", "dos"):
+        api.post("tickets/1/notes", json={"body": body})
+    first = api.get("tickets/1/conversations?per_page=1")
+    last = api.get(first.links["next"]["url"].partition("/api/v2/")[2])
+    assert [entry["body_text"] for entry in (*first.json(), *last.json())] == ["uno", "dos"]
+    assert "Link" not in last.headers
+    assert (first.json()[0]["source"], "structured_body" in first.json()[0]) == (2, False)
 
 
-def test_reply_to_a_phone_goes_nowhere(api: Api) -> None:
-    """A requester without an address."""
-    ticket_id = api.create(email=None, phone="+54 341 555").json()["id"]
-    assert api.post(f"tickets/{ticket_id}/reply", json={"body": "hola"}).json()["to_emails"] == []
+@pytest.fixture
+def three(api: Api, clock: VirtualClock) -> list[int]:
+    """Make three tickets, a minute apart, the last one another person's; return their ids."""
+    ids = []
+    for email in ("ana@example.com", "ana@example.com", "b@example.com"):
+        ids.append(int(api.create(email=email).json()["id"]))
+        clock.sleep(60)
+    return ids
 
 
-def test_conversations_come_in_pages(api: Api, made: int) -> None:
-    """Oldest first, notes and replies in one shape, a Link to the next page."""
-    api.post(f"tickets/{made}/notes", json={"body": "uno"})
-    api.post(f"tickets/{made}/reply", json={"body": "dos"})
-    told = api.get(f"tickets/{made}/conversations?per_page=1")
-    assert [entry["body_text"] for entry in told.json()] == ["uno"]
-    again = api.get(f"tickets/{made}/conversations?per_page=1&page=2")
-    assert [entry["source"] for entry in again.json()] == [0]
-    assert 'rel="next"' in told.headers["Link"]
-    assert "Link" not in again.headers
+def listed(api: Api, query: str = "") -> list[int]:
+    """Return the ids of a list."""
+    answer = api.get(f"tickets{query}")
+    assert answer.status_code == 200, answer.text
+    return [row["id"] for row in answer.json()]
 
 
-def test_contact_is_made_once(api: Api) -> None:
-    """The second with the same address is a 409 that names the first."""
-    first = api.post("contacts", json={"name": "Ana", "email": "ana@example.com"})
-    again = api.post("contacts", json={"name": "Otra", "email": "ANA@example.com"})
-    fault = again.json()["errors"][0]
-    assert first.headers["Location"].endswith(f"/contacts/{first.json()['id']}")
-    assert (again.status_code, fault["code"]) == (409, "duplicate_value")
-    assert fault["additional_info"] == {"user_id": first.json()["id"]}
+def test_the_list_is_newest_first_and_without_descriptions(api: Api, three: list[int]) -> None:
+    """A row has tags and keys of its own; a new ticket is in it at once."""
+    assert listed(api) == listed(api, "?order_by=created_at&order_type=desc") == three[::-1]
+    assert listed(api, "?order_type=asc") == three
+    row = api.get("tickets").json()[0]
+    assert (row["tags"], row["group_id"]) == (["botpress", "bot:betsur"], RETIROS)
+    assert not {"description", "description_text", "attachments"} & set(row)
+    assert {"association_type", "associated_tickets_count", "sentiment_score"} < set(row)
 
 
-def test_contact_wants_a_name_and_an_address(api: Api) -> None:
-    """Either missing is a 400."""
-    assert api.post("contacts", json={"email": "a@example.com"}).json()["errors"][0]["field"] == "name"
-    assert api.post("contacts", json={"name": "Ana"}).json()["errors"][0]["code"] == "missing_field"
+def test_the_list_can_be_of_one_person(api: Api, three: list[int]) -> None:
+    """By address, whatever its letters' case, or by the contact's id of elsewhere."""
+    assert listed(api, "?email=ANA@example.com") == three[1::-1]
+    made = api.create(email=None, unique_external_id="u-1").json()["id"]
+    assert listed(api, "?unique_external_id=u-1") == [made]
 
 
-def test_contacts_are_found_by_address(api: Api, made: int) -> None:
-    """The list with a filter."""
-    assert made
-    api.create(email="b@example.com")
-    assert [c["email"] for c in api.get("contacts?email=b@example.com").json()] == ["b@example.com"]
-    assert len(api.get("contacts").json()) == 2
+def test_the_list_can_be_of_what_changed_since(api: Api, three: list[int], clock: VirtualClock) -> None:
+    """To the second; without `updated_since` the last thirty days are listed."""
+    made = api.get(f"tickets/{three[2]}").json()["created_at"]
+    assert listed(api, f"?updated_since={made}") == [three[2]]
+    api.post(f"tickets/{three[0]}/notes", json={"body": "x"})
+    assert listed(api, f"?updated_since={made}") == [three[2], three[0]]
+    clock.sleep(31 * 24 * 3600)
+    assert listed(api) == []
+    assert listed(api, "?updated_since=2020-01-01T00:00:00Z") == three[::-1]
 
 
-def test_choices_have_three_shapes(api: Api) -> None:
-    """A list, a map from name to id, and a map from number to labels."""
-    choices = {field["name"]: field.get("choices") for field in api.get("ticket_fields").json()}
-    assert "Consulta" in choices["ticket_type"]
-    assert choices["group"]["Pagos"] == PAGOS
-    assert choices["status"]["2"] == ["Open", "Being Processed"]
-    assert choices["source"]["Web Chat"] == 15
-    assert choices["cf_canal"][0] == "Web"
-    assert choices["subject"] is None
+def test_spam_and_deleted_tickets_have_lists_of_their_own(api: Api, three: list[int]) -> None:
+    """They are in no other."""
+    api.freshdesk.mark_spam(three[0])
+    api.freshdesk.delete(three[1])
+    assert [listed(api, f"?filter={box}") for box in ("spam", "deleted")] == [[three[0]], [three[1]]]
+    assert listed(api) == [three[2]]
 
 
-def test_groups_are_sorted_by_name_and_have_pages(api: Api) -> None:
-    """The twelve groups of the account."""
-    names = [group["name"] for group in api.get("groups").json()]
-    assert len(names) == 12
-    assert names == sorted(names)
-    assert len(api.get("groups?per_page=5&page=3").json()) == 2
-
-
-@pytest.mark.parametrize(
-    "path", ["groups/1070000000101", "products/1070000000201", "agents/1070000000401", "agents/me", "account"]
-)
-def test_single_reads_are_objects(api: Api, path: str) -> None:
-    """Each answers one object."""
-    assert isinstance(api.get(path).json(), dict)
-
-
-@pytest.mark.parametrize("path", ["products", "email_configs", "agents", "admin/groups", "admin/ticket_fields"])
-def test_list_reads_are_arrays(api: Api, path: str) -> None:
-    """Each answers an array that is not empty."""
-    told = api.get(path).json()
-    assert isinstance(told, list)
-    assert told
-
-
-def test_help_desk_tells_its_languages(api: Api) -> None:
-    """Settings of the help desk."""
-    assert api.get("settings/helpdesk").json()["primary_language"] == "es-LA"
+def test_pages_link_to_the_next(api: Api, three: list[int]) -> None:
+    """With the query as it was; there is no Link on the last page."""
+    first = api.get("tickets?per_page=2&order_type=asc")
+    assert listed(api, first.links["next"]["url"].partition("/api/v2/tickets")[2]) == [three[2]]
+    assert "Link" not in api.get("tickets?per_page=3").headers
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("groups", 403), ("agents", 403), ("agents/me", 200), ("ticket_fields", 200)]
+    ("query", "fault"),
+    [
+        ("email=nobody@example.com", ("email", "invalid_value")),
+        ("unique_external_id=none", ("unique_external_id", "invalid_value")),
+        ("filter=all", ("filter", "invalid_value")),
+        ("order_by=subject", ("order_by", "invalid_value")),
+        ("order_type=up", ("order_type", "invalid_value")),
+        ("updated_since=ayer", ("updated_since", "invalid_value")),
+        ("updated_since=2026-01-01T00:00:00", ("updated_since", "invalid_value")),
+        ("tag=botpress", ("tag", "invalid_field")),
+        ("page=301", ("page", "invalid_value")),
+        ("page=0", ("page", "datatype_mismatch")),
+        ("page=x", ("page", "datatype_mismatch")),
+        ("per_page=101", ("per_page", "invalid_value")),
+    ],
 )
-def test_agents_key_may_read_less(desk: LocalFreshdesk, path: str, status: int) -> None:
-    """A key without the admin's rights: /agents/me and /ticket_fields work, /groups does not."""
-    with Api(desk, AGENT_KEY) as api:
-        assert api.get(path).status_code == status
-        assert api.create().status_code == 201
-
-
-def test_readonly_key_may_not_create(desk: LocalFreshdesk) -> None:
-    """403 with the known body."""
-    with Api(desk, READONLY_KEY) as api:
-        told = api.create()
-        assert told.status_code == 403
-        assert told.json() == {"code": "access_denied", "message": "You are not authorized to perform this action."}
+def test_a_wrong_parameter_is_refused(api: Api, query: str, fault: tuple[str, str]) -> None:
+    """An address without a contact is one of them."""
+    assert api.faults(f"tickets?{query}") == [fault]
