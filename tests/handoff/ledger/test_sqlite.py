@@ -17,7 +17,8 @@ import pytest
 
 from handoff import transitions
 from handoff.ledger import PERSON_WINDOW_S, LedgerUnavailable
-from handoff.ledger.sqlite import BUSY_TIMEOUT_S, TIDY_EVERY_S, SQLiteLedger
+from handoff.ledger.sqlite import TIDY_EVERY_S, SQLiteLedger
+from handoff.ledger.sqlite_file import BUSY_TIMEOUT_S
 from tests.ledger_factories import NOW, entry
 
 ROOT = Path(__file__).parents[3]
