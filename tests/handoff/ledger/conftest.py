@@ -11,6 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from handoff.ledger import Ledger
 from handoff.ledger.dynamodb import DynamoDBLedger
+from handoff.ledger.outage import Remembering
 from handoff.ledger.sqlite import SQLiteLedger
 from tests.ledger_factories import REGION, dynamodb_table, empty
 
@@ -62,6 +63,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         return
     store, endpoint, table = request.getfixturevalue(f"{request.param}_ledger")
     empty(endpoint, table)
+    Remembering.__init__(store)  # it outlives the test, and must not remember the last one's outage
     yield store
 
 
