@@ -15,7 +15,7 @@ from handoff.deadline import Clock, SystemClock
 from handoff.delivery import Delivery
 from handoff.endpoint import Endpoint
 from handoff.helpdesk import HelpDesk
-from handoff.ledger import Ledger
+from handoff.ledger import Ledger, LedgerUnavailable
 from handoff.log import log_as_json
 from handoff.responses import MESSAGES_FILE, Messages, MessagesError
 from handoff.settings import DeliverySettings, LedgerAddress, Settings, SettingsError
@@ -27,18 +27,23 @@ from handoff.version import VERSION, commit
 logger = logging.getLogger("handoff.bootstrap")
 
 
-def open_ledger(address: LedgerAddress) -> Ledger:
-    """Return the store; botocore is imported only where DynamoDB is chosen."""
+def open_ledger(address: LedgerAddress, *, create: bool = True) -> Ledger:
+    """Return the store; botocore is imported only where DynamoDB is chosen. Opens nothing yet.
+
+    Args:
+        address: where it is.
+        create: whether a SQLite file that is not there may be made; if not, the first call raises LedgerMissing.
+    """
     if address.store == "dynamodb":
         from handoff.ledger.dynamodb import DynamoDBLedger  # noqa: PLC0415 -- costs 200 ms that SQLite does not need
 
         return DynamoDBLedger(address.name, region=address.region, endpoint=address.endpoint)
     from handoff.ledger.sqlite import SQLiteLedger  # noqa: PLC0415 -- as above, the other way round
 
-    return SQLiteLedger(address.name)
+    return SQLiteLedger(address.name, create=create)
 
 
-def open_delivery(settings: DeliverySettings, clock: Clock | None = None) -> Delivery:
+def open_delivery(settings: DeliverySettings, clock: Clock | None = None, *, create_ledger: bool = True) -> Delivery:
     """Return the delivery that settings describe, by the machine's clock if none is given. Opens no connection yet."""
     clock = clock or SystemClock()
     urls = {"": settings.freshdesk_url, **settings.routing.accounts}
@@ -47,7 +52,7 @@ def open_delivery(settings: DeliverySettings, clock: Clock | None = None) -> Del
             name: HelpDesk(url.rstrip("/"), FreshdeskClient(RequestsTransport(url, settings.api_keys[name])), clock)
             for name, url in urls.items()
         },
-        ledger=open_ledger(settings.ledger),
+        ledger=open_ledger(settings.ledger, create=create_ledger),
         routing=settings.routing,
         clock=clock,
         new_owner=lambda: secrets.token_hex(8),
@@ -69,6 +74,11 @@ def open_endpoint(environ: Mapping[str, str], messages_file: Path = MESSAGES_FIL
         try_templates()
     except (MessagesError, TemplateError) as error:
         raise SettingsError(f"- templates: {error}") from error
-    endpoint = Endpoint(open_delivery(settings), settings.secrets, messages)
+    delivery = open_delivery(settings)
+    try:
+        delivery.ledger.check()
+    except LedgerUnavailable as error:  # requests still get tickets, without memory
+        logger.error("ledger down", extra={"store": settings.ledger.store, "error": str(error)})
+    endpoint = Endpoint(delivery, settings.secrets, messages)
     logger.info("started", extra={"version": VERSION, "commit": commit()})
     return endpoint

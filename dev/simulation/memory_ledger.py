@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
-from handoff.ledger import PERSON_WINDOW_S, WORDS_WINDOW_S, Claim, Entry, bounded
+from handoff.ledger import PERSON_WINDOW_S, WORDS_WINDOW_S, Claim, Entry, bounded, named_by
 from handoff.ledger.outage import Remembering
 
 Key = tuple[str, str]
@@ -35,7 +35,7 @@ class MemoryLedger(Remembering):
         standing = self._live(_key(entry), now)
         if standing and not standing.alias_of and standing.owner != entry.owner:
             return Claim(standing, mine=False)
-        holder = _named(standing.alias_of) if standing and standing.alias_of else None
+        holder = named_by(standing.alias_of) if standing and standing.alias_of else None
         if standing is None:
             holder = self._holder_of_words(entry, now)
         first = self._live(holder, now) if holder else None
@@ -64,7 +64,7 @@ class MemoryLedger(Remembering):
         """See `ledger.Ledger.find`."""
         self.recover()
         live = [row for key in sorted(self._references[reference]) if (row := self._live(key, now))]
-        firsts = (self._live(_named(row.alias_of), now) if row.alias_of else row for row in live)
+        firsts = (self._live(named_by(row.alias_of), now) if row.alias_of else row for row in live)
         return list({_key(row): row for row in firsts if row is not None}.values())
 
     def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
@@ -150,8 +150,3 @@ class MemoryLedger(Remembering):
 
 def _key(entry: Entry) -> Key:
     return entry.reference, entry.entry
-
-
-def _named(alias_of: str) -> Key:
-    reference, _, key = alias_of.partition(" ")
-    return reference, key

@@ -167,7 +167,9 @@ class Entry:
         for name in ("dropped", "rung"):
             if not values[name]:
                 del values[name]
-        held = {name: value for name, value in values.items() if value is not None and value is not False and value != ""}
+        held = {
+            name: value for name, value in values.items() if value is not None and value is not False and value != ""
+        }
         return {**held, "cause": str(self.cause)}  # always: rows of 1.0.0 are those without it
 
     @staticmethod
@@ -216,21 +218,26 @@ def _result_of_1_0_0(state: str, error: str) -> dict[str, Any]:
     """
     kind, _, rest = error.partition(": ")
     code = rest.partition(" ")[0]
-    if not error:
-        return {}
-    if kind == "without":
-        return {"dropped": tuple(rest.split(", "))}
+    if not error or kind == "without":
+        return {"dropped": tuple(rest.split(", "))} if error else {}
     if kind == "refused" and rest in {"email", "phone"}:
         return {"cause": Cause.REFUSED, "refused_field": rest}
+    cause = _CAUSES_OF_1_0_0.get(error, Cause.IN_DOUBT if state == State.IN_DOUBT else Cause.UNAVAILABLE)
     if rest.startswith("rate limit"):
-        return {"cause": Cause.RATE_LIMIT}
-    if kind == "refused":
-        return {"cause": Cause.UNAVAILABLE if code in _OF_THE_ACCOUNT else Cause.REFUSED}
-    if kind == "note":
-        return {"cause": Cause.OWN if code in _OF_THE_TICKET else Cause.UNAVAILABLE}
-    if kind == "look":
-        return {"cause": Cause.UNAVAILABLE}
-    return {"cause": _CAUSES_OF_1_0_0.get(error, Cause.IN_DOUBT if state == State.IN_DOUBT else Cause.UNAVAILABLE)}
+        cause = Cause.RATE_LIMIT
+    elif kind == "refused":
+        cause = Cause.UNAVAILABLE if code in _OF_THE_ACCOUNT else Cause.REFUSED
+    elif kind == "note":
+        cause = Cause.OWN if code in _OF_THE_TICKET else Cause.UNAVAILABLE
+    elif kind == "look":
+        cause = Cause.UNAVAILABLE
+    return {"cause": cause}
+
+
+def named_by(alias_of: str) -> tuple[str, str]:
+    """Return the reference and the key of the row that an alias names."""
+    reference, _, key = alias_of.partition(" ")
+    return reference, key
 
 
 def bounded(entry: Entry) -> Entry:

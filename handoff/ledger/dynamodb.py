@@ -35,6 +35,7 @@ from handoff.ledger import (
     LedgerBusy,
     LedgerUnavailable,
     bounded,
+    named_by,
     read_row,
     read_rows,
 )
@@ -64,7 +65,9 @@ _BUSY: Final = frozenset(
 )
 _TEXTS: Final = frozenset({"reference", "entry", "owner", "conversation", "alias_of"})
 _NUMBERS: Final = frozenset({"version", "created_at", "due_at"})
-_NAMES: Final = {f"#{name}": name for name in ("entry", "expires_at", "owner", "version", "alias_of", "for_reference", "for_entry")}
+_NAMES: Final = {
+    f"#{name}": name for name in ("entry", "expires_at", "owner", "version", "alias_of", "for_reference", "for_entry")
+}
 _FREE: Final = "attribute_not_exists(#entry) OR #expires_at <= :now"
 
 Item = dict[str, dict[str, str]]
@@ -259,7 +262,7 @@ class DynamoDBLedger(Remembering):
 
     def _first(self, named: str, now: float) -> Entry | None:
         """Return the row that "REFERENCE KEY" names, unless it is gone."""
-        first = self._standing(*named.split(" ", 1))
+        first = self._standing(*named_by(named))
         return None if first is None or first.is_over(now) else first
 
     def _request(self, item: Item, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -364,7 +367,8 @@ def _check_answer(response_dict: dict[str, Any], **_event: Any) -> None:
     """Raise LedgerUnavailable for a 200 that DynamoDB did not write: from something between, or cut on the way.
 
     DynamoDB sends the CRC32 of each body: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/
-    Programming.LowLevelAPI.html#Programming.LowLevelAPI.Response. botocore takes a body that is no JSON for an empty one.
+    Programming.LowLevelAPI.html#Programming.LowLevelAPI.Response. botocore reads a body
+    that is no JSON as an empty one.
     """
     if response_dict["status_code"] != OK:
         return

@@ -22,6 +22,7 @@ from handoff.ledger import (
     Entry,
     LedgerUnavailable,
     bounded,
+    named_by,
     read_row,
     read_rows,
 )
@@ -217,7 +218,7 @@ class SQLiteLedger(Remembering):
 
     def _first(self, alias: Entry, now: float) -> list[Entry]:
         query = "SELECT row FROM entries WHERE reference = ? AND entry = ? AND expires_at > ?"
-        return self._read(query, *alias.alias_of.split(" ", 1), now)
+        return self._read(query, *named_by(alias.alias_of), now)
 
     def _erase(self) -> None:
         """Leave nothing that was erased in the write-ahead log; where it is in use, do so a little later."""
@@ -333,7 +334,7 @@ def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: in
     if standing is not None and standing.alias_of is None and standing.owner != entry.owner:
         return _Claimed(standing.row)
     named = standing.alias_of if standing is not None else _holder_of_words(db, entry, now)
-    first = _standing(db, *named.split(" ", 1), now) if named else None
+    first = _standing(db, *named_by(named), now) if named else None
     if named and first is not None:
         if standing is None:
             _put(db, entry.alias(named))

@@ -61,11 +61,11 @@ class Identity(NamedTuple):
     @staticmethod
     def of(path: str) -> Identity:
         """Return the identity of the files that are at path now. Raises OSError where the first one is not there."""
-        main = os.stat(path)
+        main = Path(path).stat()
         files = {path: (main.st_dev, main.st_ino)}
         for suffix in _SIDECARS:
             with suppress(FileNotFoundError):
-                beside = os.stat(path + suffix)
+                beside = Path(path + suffix).stat()
                 files[path + suffix] = (beside.st_dev, beside.st_ino)
         return Identity(files, main.st_size)
 

@@ -129,7 +129,7 @@ def test_every_example_is_what_happens(
     url = NOWHERE if "everything" in told else freshdesk.url
     with open_endpoint(url, tmp_path) as endpoint:
         if "everything" in told:
-            endpoint.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
+            endpoint.delivery.ledger.close()
             shutil.rmtree(tmp_path)
         reply = play(endpoint, freshdesk, method, name, told)
     got, shown = json.loads(reply.body), example["value"]

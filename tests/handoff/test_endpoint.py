@@ -295,7 +295,7 @@ def test_asking_takes_the_secret_too(endpoint: Endpoint) -> None:
 
 def break_ledger(endpoint: Endpoint, folder: Path) -> None:
     """Take the folder of the ledger away, so that no file can be opened there."""
-    endpoint.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's; the protocol has none
+    endpoint.delivery.ledger.close()
     shutil.rmtree(folder)
 
 

@@ -111,7 +111,7 @@ def test_the_search_would_find_a_leak() -> None:
 def test_no_page_of_an_error_leaks(tmp_path: Path) -> None:
     """What the server itself says when everything is down: our problem, and no traceback."""
     with open_endpoint("http://127.0.0.1:9", tmp_path) as endpoint:
-        endpoint.delivery.ledger.close()  # type: ignore[attr-defined]  # SQLite's
+        endpoint.delivery.ledger.close()
         (tmp_path / "handoffs.db").unlink(missing_ok=True)
         (tmp_path / "handoffs.db").mkdir()
         reply = endpoint(request())

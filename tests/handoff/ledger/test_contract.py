@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from handoff.ledger import OUTAGE_WINDOW_S, PERSON_WINDOW_S, ROW_LIFETIME_S, ROW_MAX_BYTES, Cause, Claim, Entry, Ledger, State
 from handoff.inbound import Handoff
-from handoff.ledger.outage import Remembering
+from handoff.ledger import (
+    OUTAGE_WINDOW_S,
+    PERSON_WINDOW_S,
+    ROW_LIFETIME_S,
+    ROW_MAX_BYTES,
+    Cause,
+    Claim,
+    Entry,
+    Ledger,
+    State,
+)
 from tests.factories import handoff
 from tests.ledger_factories import NOW, entry
 
@@ -323,7 +332,7 @@ def test_the_worst_legal_body_is_cut_to_what_every_store_takes(ledger: Ledger, l
     assert words.other == worst.other
 
 
-def test_what_was_done_without_the_store_is_brought_in(ledger: Remembering) -> None:
+def test_what_was_done_without_the_store_is_brought_in(ledger: Ledger) -> None:
     """A ticket that was made while the store was down has its row before anything else is claimed."""
     made = next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None, words="words", handoff="{}")
     ledger.remember(made, now=NOW)
@@ -333,7 +342,7 @@ def test_what_was_done_without_the_store_is_brought_in(ledger: Remembering) -> N
 
 
 @pytest.mark.parametrize("owner", ["one", "another"])
-def test_a_row_that_waits_gets_the_ticket_made_without_the_store(ledger: Remembering, owner: str) -> None:
+def test_a_row_that_waits_gets_the_ticket_made_without_the_store(ledger: Ledger, owner: str) -> None:
     """Where the claim was kept and what became of it was not, the sweep must not make a second ticket."""
     claim(ledger, entry(owner=owner))
     ledger.remember(next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None), now=NOW)
@@ -342,7 +351,7 @@ def test_a_row_that_waits_gets_the_ticket_made_without_the_store(ledger: Remembe
     assert (kept.state, kept.ticket_id) == (State.CREATED, 7)
 
 
-def test_a_row_with_a_ticket_keeps_it(ledger: Remembering) -> None:
+def test_a_row_with_a_ticket_keeps_it(ledger: Ledger) -> None:
     """What the store has says more than what was remembered."""
     standing = entry(state=State.CREATED, owner="another", ticket_id=6, due_at=None)
     claim(ledger, standing)
@@ -350,7 +359,7 @@ def test_a_row_with_a_ticket_keeps_it(ledger: Remembering) -> None:
     assert ledger.find(entry().reference, now=NOW) == [standing]
 
 
-def test_an_outage_in_which_a_ticket_may_have_been_made_is_marked(ledger: Remembering) -> None:
+def test_an_outage_in_which_a_ticket_may_have_been_made_is_marked(ledger: Ledger) -> None:
     """For a day whoever claims must look first; nobody's row comes of it."""
     assert not ledger.had_outage(NOW)
     ledger.remember(entry(state=State.IN_DOUBT), now=NOW)
