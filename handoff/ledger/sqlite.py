@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,8 +33,7 @@ from handoff.ledger.sqlite_file import IN_MEMORY, KEEP_ROWS_WITHOUT_TICKET, NEVE
 logger = logging.getLogger("handoff.ledger")
 
 TIDY_EVERY_S: Final = 3600.0
-ERASE_AFTER_S: Final = 20.0  # erased words stay in the write-ahead log no longer than this, and ERASE_AGAIN_S if in use
-ERASE_AGAIN_S: Final = 5.0
+ERASE_AFTER_S: Final = 20.0  # erased words stay in the write-ahead log no longer, unless somebody reads it then
 _PUT: Final = """
 INSERT OR REPLACE INTO entries (reference, entry, version, owner, due_at, created_at, expires_at, conversation, row)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -106,12 +106,15 @@ class SQLiteLedger(Remembering):
     Args:
         path: the file, or ":memory:". `<path>.spool` beside it keeps what was done while the file could not be used.
         create: whether the file may be made if it is not there.
+        erase_after_s: seconds until erased words leave the write-ahead log, whether or not anybody calls; where the log
+            is in use then, it is tried again after a quarter of that.
     """
 
-    def __init__(self, path: str | Path, *, create: bool = True) -> None:
+    def __init__(self, path: str | Path, *, create: bool = True, erase_after_s: float = ERASE_AFTER_S) -> None:
         super().__init__(None if str(path) == IN_MEMORY else Spool(Path(f"{path}.spool")))
         self._path = str(path)
         self._create = create
+        self._erase_after_s = erase_after_s
         self._lock = threading.RLock()
         self._jobs: deque[_Job[Any]] = deque()
         self._connection: sqlite3.Connection | None = None
@@ -146,7 +149,7 @@ class SQLiteLedger(Remembering):
             if new.ticket_id is None:  # forgotten
                 self._erase()
             else:
-                self._erase_in(ERASE_AFTER_S)
+                self._erase_in(self._erase_after_s)
         elif written and old.person and not new.person:
             self._erase()
         return written or (standing is not None and read_row(standing) == new)  # its answer was lost: asked again
@@ -227,18 +230,19 @@ class SQLiteLedger(Remembering):
         with self._lock, self._guarded() as db:
             busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            self._erase_in(ERASE_AGAIN_S)
+            self._erase_in(self._erase_after_s / 4)
 
     def _erase_in(self, delay_s: float) -> None:
         """Do so in delay_s seconds, whether or not anybody calls until then."""
         with self._lock:
             if self._path == IN_MEMORY or self._eraser is not None:
                 return
-            self._eraser = threading.Timer(delay_s, self._erase_now)
+            self._eraser = threading.Timer(delay_s, _erase_now, (weakref.ref(self),))
             self._eraser.daemon = True
             self._eraser.start()
 
-    def _erase_now(self) -> None:
+    def erase_now(self) -> None:
+        """Erase what `_erase_in` was asked to, in its thread."""
         with self._lock:
             self._eraser = None
             is_open = self._connection is not None and self._process == os.getpid()
@@ -309,24 +313,38 @@ class SQLiteLedger(Remembering):
         if self._connection is not None and self._process != os.getpid():
             self.close()
         if self._connection is None:
+            was_left = _has_log(self._path)
             self._connection, self._process = connect(self._path, create=self._create), os.getpid()
             if self._path != IN_MEMORY:
                 self._identity = Identity.of(self._path)
-                self._look_over(self._connection)
+            if self._was_lost:
+                self._check_new_file(self._connection)
+            if was_left:  # perhaps by a process that was killed with words in it
+                self._erase_in(self._erase_after_s)
         else:
             self._check_file()
         return self._connection
 
-    def _look_over(self, db: sqlite3.Connection) -> None:
-        """Check a file that stands where another was lost; have what a killed process left in the log erased."""
-        if self._was_lost:
-            (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError("the file is damaged")
-            self._was_lost = False
-        with suppress(FileNotFoundError):
-            if Path(f"{self._path}-wal").stat().st_size:
-                self._erase_in(ERASE_AFTER_S)
+    def _check_new_file(self, db: sqlite3.Connection) -> None:
+        """Raise sqlite3.DatabaseError if the file that stands where another was lost is damaged."""
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError("the file is damaged")
+        self._was_lost = False
+
+
+def _erase_now(ledger: weakref.ref[SQLiteLedger]) -> None:
+    """Erase, unless the ledger is gone: waiting must not keep it."""
+    if (standing := ledger()) is not None:
+        standing.erase_now()
+
+
+def _has_log(path: str) -> bool:
+    """Return True if somebody left a write-ahead log with something in it."""
+    try:
+        return Path(f"{path}-wal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: int) -> _Claimed:
