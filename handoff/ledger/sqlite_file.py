@@ -110,7 +110,7 @@ def connect(path: str, *, create: bool) -> sqlite3.Connection:
         db.execute("PRAGMA secure_delete = ON")  # a person's words go when their row does
         db.execute("PRAGMA synchronous = FULL")  # a claim that a power cut could undo is no claim
         _migrate(db, path)
-    except BaseException:
+    except (sqlite3.Error, LedgerTooNew):
         db.close()
         raise
     return db

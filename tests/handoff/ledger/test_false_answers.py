@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def opened(_aws: None) -> Iterator[tuple[NotDynamoDB, DynamoDBLedger]]:
-    """Return a server that stands where DynamoDB should, and a ledger that asks it: making botocore's client is slow."""
+    """Return a server that stands where DynamoDB should, and a ledger on it: botocore's client is slow to make."""
     with NotDynamoDB() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         store = DynamoDBLedger("handoffs", region=REGION, endpoint=f"http://127.0.0.1:{server.server_address[1]}")
