@@ -185,6 +185,10 @@ class FaultyLedger:
         """See `Ledger.check`."""
         self.ledger.check()
 
+    def migrate(self) -> int:
+        """See `Ledger.migrate`."""
+        return self.ledger.migrate()
+
     def remember(self, entry: Entry, *, now: float) -> None:
         """See `Ledger.remember`."""
         self.ledger.remember(entry, now=now)

@@ -209,6 +209,10 @@ class FaultyLedger:
         """See `ledger.Ledger.check`."""
         self.inner.check()
 
+    def migrate(self) -> int:
+        """See `ledger.Ledger.migrate`."""
+        return self.inner.migrate()
+
     def remember(self, entry: Entry, *, now: float) -> None:
         """See `ledger.Ledger.remember`."""
         self.inner.remember(entry, now=now)

@@ -45,7 +45,7 @@ class MemoryLedger(Remembering):
             return Claim(first, mine=False, same_words=True)
         over_limit = entry.counts and not self._take_slot(entry.person, entry.owner, now, tickets_an_hour)
         self._put(entry)
-        if entry.words and (standing is None or standing.alias_of):
+        if entry.shares_words and (standing is None or standing.alias_of):
             self._words[entry.words] = (_key(entry), entry.created_at + WORDS_WINDOW_S)
         return Claim(entry, mine=True, over_limit=over_limit)
 
@@ -108,6 +108,10 @@ class MemoryLedger(Remembering):
     def tidy(self, now: float) -> None:
         """See `ledger.Ledger.tidy`; a history is too short for anything to expire."""
 
+    def migrate(self) -> int:
+        """See `ledger.Ledger.migrate`."""
+        return 0
+
     def close(self) -> None:
         """See `ledger.Ledger.close`."""
 
@@ -122,8 +126,8 @@ class MemoryLedger(Remembering):
         return None if row is None or row.is_over(now) else row
 
     def _holder_of_words(self, entry: Entry, now: float) -> Key | None:
-        holder, until = self._words.get(entry.words, (_key(entry), 0.0)) if entry.words else (_key(entry), 0.0)
-        return holder if until > now and holder != _key(entry) else None
+        holder, until = self._words.get(entry.words, (_key(entry), 0.0))
+        return holder if entry.shares_words and until > now and holder != _key(entry) else None
 
     def _put(self, entry: Entry) -> None:
         key = _key(entry)

@@ -127,6 +127,11 @@ class Entry:
         return self.state is State.CREATING and not self.is_note
 
     @property
+    def shares_words(self) -> bool:
+        """Return True if another row with the same words is the same handoff; a note belongs to its handoff already."""
+        return self.words != "" and not self.is_note
+
+    @property
     def look_from(self) -> float:
         """The moment after which its ticket was made, if it was."""
         return max(self.created_at, self.clear_until)
@@ -328,9 +333,9 @@ class Ledger(Protocol):
     def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
         """Insert entry in one atomic step unless there is a row already; count it against its person's hour.
 
-        With entry.words, the words are stored in the same step for WORDS_WINDOW_S from entry.created_at. Where another
-        key's row holds the words already, an alias is stored in place of entry, and that row is returned; a later claim
-        of the alias' key returns it too.
+        With entry.shares_words, the words are stored in the same step for WORDS_WINDOW_S from entry.created_at. Where
+        another key's row holds the words already, an alias is stored in place of entry, and that row is returned; a
+        later claim of the alias' key returns it too.
         """
         ...
 
@@ -372,6 +377,13 @@ class Ledger(Protocol):
 
     def tidy(self, now: float) -> None:
         """Remove expired rows, where the store does not do so by itself."""
+        ...
+
+    def migrate(self) -> int:
+        """Bring rows of older versions to how this one stores them; return how many. May read every row.
+
+        For the operator, after an update from 1.0.0 on DynamoDB. SQLite does so when it opens the file.
+        """
         ...
 
     def remember(self, entry: Entry, *, now: float) -> None:

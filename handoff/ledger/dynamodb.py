@@ -174,10 +174,10 @@ class DynamoDBLedger(Remembering):
     def tidy(self, now: float) -> None:
         """Do nothing: the table's TTL removes what is over."""
 
-    def keep_rows_without_ticket(self) -> int:
-        """Take the end that 1.0.0 gave every row from those without a ticket; return how many. Reads the whole table.
+    def migrate(self) -> int:
+        """Take the end that 1.0.0 gave every row from those without a ticket; see `Ledger.migrate`.
 
-        1.0.0 let DynamoDB remove a row 30 days after its last attempt, whether or not it had become a ticket.
+        1.0.0 let DynamoDB remove a row 30 days after it was claimed, whether or not it had become a ticket.
         """
         count = 0
         for item in self._pages("scan", {"TableName": self._table}):
@@ -205,7 +205,7 @@ class DynamoDBLedger(Remembering):
         """Try to insert entry; None where the row in the way has changed meanwhile."""
         mine = {":now": _number(now), ":owner": {"S": entry.owner}}
         condition = f"{_FREE} OR (#owner = :owner AND attribute_not_exists(#alias_of))"
-        if not entry.words:
+        if not entry.shares_words:
             if self._put(_item(entry), condition, mine):
                 return Claim(entry, mine=True)
             return self._claim_of_standing(entry, now)

@@ -211,6 +211,10 @@ class SQLiteLedger(Remembering):
         self._write(lambda db: _tidy(db, now))
         self._erase()
 
+    def migrate(self) -> int:
+        """Do nothing: a file is migrated when it is opened."""
+        return 0
+
     def _store_outage(self, at: float) -> None:
         self._write(lambda db: db.execute(_OUTAGE, (at,)))
 
@@ -358,7 +362,7 @@ def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: in
             _put(db, entry.alias(named))
         return _Claimed(first.row, same_words=True)
     _put(db, entry)
-    if entry.words and (standing is None or standing.alias_of):  # else they were written with the row
+    if entry.shares_words and (standing is None or standing.alias_of):  # else they were written with the row
         until = entry.created_at + WORDS_WINDOW_S
         db.execute(_KEEP_WORDS, (entry.words, entry.reference, entry.entry, until))
     return _Claimed(None, entry.counts and not _take_slot(db, entry.person, entry.owner, now, tickets_an_hour))
@@ -372,8 +376,11 @@ def _standing(db: sqlite3.Connection, reference: str, key: str, now: float) -> _
 
 def _holder_of_words(db: sqlite3.Connection, entry: Entry, now: float) -> str:
     """Return "REFERENCE KEY" of the other row that has held the words of entry for less than WORDS_WINDOW_S, or ""."""
-    query = "SELECT reference, entry FROM words WHERE words = ? AND words <> '' AND until > ?"
-    found = db.execute(query, (entry.words, now)).fetchone()
+    if not entry.shares_words:
+        return ""
+    found = db.execute(
+        "SELECT reference, entry FROM words WHERE words = ? AND until > ?", (entry.words, now)
+    ).fetchone()
     return "" if found in {None, (entry.reference, entry.entry)} else " ".join(found)
 
 

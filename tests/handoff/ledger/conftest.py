@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -79,6 +81,18 @@ def dynalite_ledger(dynalite: str) -> tuple[DynamoDBLedger, str, str]:
     return _on(dynalite)
 
 
+class OneCallAtATime(DynamoDBLedger):
+    """Sends no two calls at once: moto's transactions are not atomic among its threads, and DynamoDB's are."""
+
+    def __init__(self, table: str, **where: Any) -> None:
+        super().__init__(table, **where)
+        self._one = threading.Lock()
+
+    def _call_once(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        with self._one:
+            return super()._call_once(operation, request)
+
+
 def _on(endpoint: str) -> tuple[DynamoDBLedger, str, str]:
     table = dynamodb_table(endpoint)
-    return DynamoDBLedger(table, region=REGION, endpoint=endpoint), endpoint, table
+    return OneCallAtATime(table, region=REGION, endpoint=endpoint), endpoint, table

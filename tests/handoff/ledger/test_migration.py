@@ -121,8 +121,8 @@ def test_rows_without_a_ticket_lose_the_end_that_1_0_0_gave_them(ledger: Ledger)
     """In SQLite when the file is opened, in DynamoDB when the operator says so: TTL goes by the attribute."""
     if isinstance(ledger, DynamoDBLedger):
         waiting = sum(not row.expires for row in ledger.each())
-        assert ledger.keep_rows_without_ticket() == waiting > 0
-        assert ledger.keep_rows_without_ticket() == 0
+        assert ledger.migrate() == waiting > 0
+        assert ledger.migrate() == 0
         ends = [("expires_at" in item, '"ticket_id"' in item["row"]["S"]) for item in rows_on(ledger)]
         assert all(has_end == has_ticket for has_end, has_ticket in ends)
     before = {row.entry for row in ledger.each() if not row.expires}

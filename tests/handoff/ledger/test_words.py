@@ -94,6 +94,14 @@ def test_other_words_are_another_handoff(ledger: Ledger, words: str) -> None:
     assert claim(ledger, other) == Claim(other, mine=True)
 
 
+def test_a_note_shares_its_words_with_nobody(ledger: Ledger) -> None:
+    """It belongs to its handoff already, and nothing can be an alias of it."""
+    note = number(1, words="words", owner="first", entry=f"{FIRST.entry}#A")
+    assert claim(ledger, note).mine
+    assert claim(ledger, SECOND) == Claim(SECOND, mine=True)
+    assert claim(ledger, number(3, words="words", owner="third", entry=f"{FIRST.entry}#B")).mine
+
+
 def test_a_claim_with_words_repeated_by_its_owner_is_still_the_callers(ledger: Ledger) -> None:
     """A claim whose answer was lost may be sent again, also where another key has come meanwhile."""
     assert claim(ledger, FIRST).mine
