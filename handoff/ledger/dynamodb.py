@@ -41,8 +41,7 @@ from handoff.ledger import (
 )
 from handoff.ledger.outage import Remembering
 
-CONNECT_TIMEOUT_S: Final = 1.0
-READ_TIMEOUT_S: Final = 1.0
+TIMEOUT_S: Final = 1.0  # to connect, and again to read
 BUSY_PAUSES_S: Final = (0.05, 0.1, 0.2)
 CLAIM_TRIES: Final = 5
 DUE_LANE: Final = "due"
@@ -76,7 +75,7 @@ Item = dict[str, dict[str, str]]
 class DynamoDBLedger(Remembering):
     """One table. Nothing is sent before the first call."""
 
-    def __init__(self, table: str, *, region: str, endpoint: str | None = None) -> None:
+    def __init__(self, table: str, *, region: str, endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         super().__init__()
         self._table = table
         self._client = botocore.session.get_session().create_client(
@@ -84,8 +83,8 @@ class DynamoDBLedger(Remembering):
             region_name=region,
             endpoint_url=endpoint,
             config=Config(
-                connect_timeout=CONNECT_TIMEOUT_S,
-                read_timeout=READ_TIMEOUT_S,
+                connect_timeout=timeout_s,
+                read_timeout=timeout_s,
                 retries={"mode": "standard", "total_max_attempts": 1},
                 max_pool_connections=64,
                 tcp_keepalive=True,

@@ -286,7 +286,6 @@ class SQLiteLedger(Remembering):
         try:
             for job in jobs:
                 job.result = job.work(db)
-            self._check_file()
             db.execute("COMMIT")
         finally:
             if db.in_transaction:

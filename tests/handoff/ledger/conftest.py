@@ -85,7 +85,7 @@ class OneCallAtATime(DynamoDBLedger):
     """Sends no two calls at once: moto's transactions are not atomic among its threads, and DynamoDB's are."""
 
     def __init__(self, table: str, **where: Any) -> None:
-        super().__init__(table, **where)
+        super().__init__(table, timeout_s=10.0, **where)  # an emulator on a busy machine
         self._one = threading.Lock()
 
     def _call_once(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
