@@ -109,6 +109,16 @@ def test_a_claim_with_words_repeated_by_its_owner_is_still_the_callers(ledger: L
     assert claim(ledger, FIRST) == Claim(FIRST, mine=True)
 
 
+def test_a_late_repeat_by_the_owner_leaves_the_words_to_who_has_them(ledger: Ledger) -> None:
+    """The first row stands, though another key has had its words since they were free again."""
+    over = NOW + WORDS_WINDOW_S
+    third = number(3, words="words", owner="third", created_at=over)
+    claim(ledger, FIRST)
+    claim(ledger, third, now=over)
+    assert claim(ledger, FIRST, now=over) == Claim(FIRST, mine=True)
+    assert claim(ledger, number(4, words="words", created_at=over), now=over).entry == third
+
+
 def test_of_many_keys_at_once_one_has_the_row(ledger: Ledger) -> None:
     """One holds it, all others are told of that one; every key follows it afterwards."""
     rows = copies(6)
