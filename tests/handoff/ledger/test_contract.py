@@ -325,6 +325,8 @@ def test_the_worst_legal_body_is_cut_to_what_every_store_takes(ledger: Ledger, l
     after = next_of(full, attempts=1)
     assert ledger.replace(kept, after)
     assert ledger.replace(kept, after)
+    (written,) = ledger.find(full.reference, now=NOW)
+    assert len(written.to_json().encode()) <= ROW_MAX_BYTES
     assert 300_000 < len(kept.to_json().encode()) <= ROW_MAX_BYTES
     words = Handoff.from_json(kept.handoff)
     assert words.conversation_summary == worst.conversation_summary
