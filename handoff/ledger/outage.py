@@ -64,7 +64,6 @@ class Spool:
     def _locked(self) -> Iterator[int]:
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.fchmod(file, 0o600)
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
         finally:
