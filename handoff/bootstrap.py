@@ -15,7 +15,7 @@ from handoff.deadline import Clock, SystemClock
 from handoff.delivery import Delivery
 from handoff.endpoint import Endpoint
 from handoff.helpdesk import HelpDesk
-from handoff.ledger import Ledger
+from handoff.ledger import Ledger, LedgerUnavailable
 from handoff.log import log_as_json
 from handoff.responses import MESSAGES_FILE, Messages, MessagesError
 from handoff.settings import DeliverySettings, LedgerAddress, Settings, SettingsError
@@ -28,19 +28,24 @@ from handoff.writer import TicketWriter
 logger = logging.getLogger("handoff.bootstrap")
 
 
-def open_ledger(address: LedgerAddress) -> Ledger:
-    """Return the store; botocore is imported only where DynamoDB is chosen."""
+def open_ledger(address: LedgerAddress, *, create: bool = True) -> Ledger:
+    """Return the store; botocore is imported only where DynamoDB is chosen. Opens nothing yet.
+
+    Args:
+        address: where it is.
+        create: whether a SQLite file that is not there may be made; if not, the first call raises LedgerMissing.
+    """
     if address.store == "dynamodb":
         from handoff.ledger.dynamodb import DynamoDBLedger  # noqa: PLC0415 -- costs 200 ms that SQLite does not need
 
         return DynamoDBLedger(address.name, region=address.region, endpoint=address.endpoint)
     from handoff.ledger.sqlite import SQLiteLedger  # noqa: PLC0415 -- as above, the other way round
 
-    return SQLiteLedger(address.name)
+    return SQLiteLedger(address.name, create=create)
 
 
-def open_writer(settings: DeliverySettings, clock: Clock | None = None) -> TicketWriter:
-    """Return the writer that settings describe, by the machine's clock if none is given. Opens no connection yet."""
+def open_writer(settings: DeliverySettings, clock: Clock | None = None, *, create_ledger: bool = True) -> TicketWriter:
+    """Return the writer that settings describe, by the system clock if none is given. Opens no connection yet."""
     clock = clock or SystemClock()
     urls = {"": settings.freshdesk_url, **settings.routing.accounts}
     return TicketWriter(
@@ -48,7 +53,7 @@ def open_writer(settings: DeliverySettings, clock: Clock | None = None) -> Ticke
             name: HelpDesk(url.rstrip("/"), FreshdeskClient(RequestsTransport(url, settings.api_keys[name])), clock)
             for name, url in urls.items()
         },
-        ledger=open_ledger(settings.ledger),
+        ledger=open_ledger(settings.ledger, create=create_ledger),
         routing=settings.routing,
         clock=clock,
         new_owner=lambda: secrets.token_hex(8),
@@ -70,6 +75,11 @@ def open_endpoint(environ: Mapping[str, str], messages_file: Path = MESSAGES_FIL
         try_templates()
     except (MessagesError, TemplateError) as error:
         raise SettingsError(f"- templates: {error}") from error
-    endpoint = Endpoint(Delivery(open_writer(settings)), settings.secrets, messages)
+    writer = open_writer(settings)
+    try:
+        writer.ledger.check()
+    except LedgerUnavailable as error:  # requests still get tickets, without a ledger
+        logger.error("ledger down", extra={"store": settings.ledger.store, "error": str(error)})
+    endpoint = Endpoint(Delivery(writer), settings.secrets, messages)
     logger.info("started", extra={"version": VERSION, "commit": commit()})
     return endpoint

@@ -16,8 +16,9 @@ from handoff.routing import Routing, RoutingError, load_routing
 SECRET_MIN: Final = 32
 DEADLINES_S: Final = (4.0, 50.0)  # below, a POST and a look do not fit; above, Botpress has given up
 WAITS_S: Final = (1.0, 86_400.0)
+PROJECT: Final = Path(__file__).parent.parent
 DEFAULT_LEDGER: Final = "sqlite:///handoffs.db"
-DEFAULT_ROUTING: Final = Path(__file__).parent.parent / "config" / "routing.toml"
+DEFAULT_ROUTING: Final = PROJECT / "config" / "routing.toml"
 T = TypeVar("T")
 _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 # botocore raises its own errors for anything else, and only when the first request is served.
@@ -34,7 +35,7 @@ class LedgerAddress:
     """Where the ledger is: a SQLite file, or a DynamoDB table."""
 
     store: str  # "sqlite" or "dynamodb"
-    name: str  # the file's path, or the table's name
+    name: str  # the file's absolute path, or the table's name
     region: str = ""
     endpoint: str | None = None
 
@@ -168,8 +169,7 @@ class _Reader:
         return secrets
 
     def ledger(self) -> LedgerAddress | None:
-        told = self._environ.get("LEDGER_URL", "").strip() or DEFAULT_LEDGER
-        address = _ledger_address(told)
+        address = _ledger_address(self._environ.get("LEDGER_URL", "").strip() or DEFAULT_LEDGER)
         if address is None:
             self.faults.append("LEDGER_URL must be sqlite:///path/to/file.db or dynamodb://table?region=sa-east-1")
         return address
@@ -201,18 +201,23 @@ class _Reader:
         return seconds
 
 
-def _ledger_address(told: str) -> LedgerAddress | None:
-    """Return the address told, or None where it is not one.
+def _ledger_address(url: str) -> LedgerAddress | None:
+    """Return the address that url names, or None where it names none.
 
-    >>> _ledger_address("sqlite:///handoffs.db").name, _ledger_address("sqlite:////var/handoffs.db").name
-    ('handoffs.db', '/var/handoffs.db')
+    A relative path is relative to the project: a command started in another folder must not make a ledger there.
+
+    >>> _ledger_address("sqlite:///handoffs.db").name == str(PROJECT / "handoffs.db")
+    True
+    >>> _ledger_address("sqlite:////var/handoffs.db").name
+    '/var/handoffs.db'
     """
     try:
-        parts = urlsplit(told)
+        parts = urlsplit(url)
     except ValueError:
         return None
     if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1:
-        return LedgerAddress(store="sqlite", name=parts.path[1:])
+        path = parts.path[1:]
+        return LedgerAddress(store="sqlite", name=path if path == ":memory:" else str(PROJECT / path))
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     region, endpoint = query.get("region", ""), query.get("endpoint")
     named = _TABLE.fullmatch(parts.netloc) and _REGION.fullmatch(region)

@@ -183,8 +183,28 @@ class FaultyLedger:
         """See `Ledger`."""
         self._met("tidy", lambda: self.ledger.tidy(now))
 
+    def check(self) -> None:
+        """See `Ledger.check`."""
+        self.ledger.check()
+
+    def migrate(self) -> int:
+        """See `Ledger.migrate`."""
+        return self.ledger.migrate()
+
+    def remember(self, entry: Entry, *, now: float) -> None:
+        """See `Ledger.remember`."""
+        self.ledger.remember(entry, now=now)
+
+    def recover(self) -> int:
+        """See `Ledger.recover`."""
+        return self.ledger.recover()
+
+    def had_outage(self, now: float) -> bool:
+        """See `Ledger.had_outage`."""
+        return self._met("had_outage", lambda: self.ledger.had_outage(now))
+
     def close(self) -> None:
-        """See `Ledger`."""
+        """See `Ledger.close`."""
         self.ledger.close()
 
     def _met(self, name: str, call: Callable[[], T]) -> T:

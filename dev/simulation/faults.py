@@ -188,7 +188,7 @@ class FaultyLedger:
         return self._call("in_conversation", None, lambda: self.inner.in_conversation(conversation, now=now))
 
     def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
-        """See `ledger.Ledger.take_place`."""
+        """See `ledger.Ledger.take_slot`."""
         return self._call(
             "take_place", None, lambda: self.inner.take_slot(person, now=now, tickets_an_hour=tickets_an_hour)
         )
@@ -204,6 +204,26 @@ class FaultyLedger:
     def tidy(self, now: float) -> None:
         """See `ledger.Ledger.tidy`."""
         self._call("tidy", None, lambda: self.inner.tidy(now))
+
+    def check(self) -> None:
+        """See `ledger.Ledger.check`."""
+        self.inner.check()
+
+    def migrate(self) -> int:
+        """See `ledger.Ledger.migrate`."""
+        return self.inner.migrate()
+
+    def remember(self, entry: Entry, *, now: float) -> None:
+        """See `ledger.Ledger.remember`."""
+        self.inner.remember(entry, now=now)
+
+    def recover(self) -> int:
+        """See `ledger.Ledger.recover`."""
+        return self.inner.recover()
+
+    def had_outage(self, now: float) -> bool:
+        """See `ledger.Ledger.had_outage`."""
+        return self._call("had_outage", None, lambda: self.inner.had_outage(now))
 
     def close(self) -> None:
         """See `ledger.Ledger.close`."""

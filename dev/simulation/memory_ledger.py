@@ -6,32 +6,52 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
-from handoff.ledger import PERSON_WINDOW_S, Claim, Entry
+from handoff.ledger import PERSON_WINDOW_S, WORDS_WINDOW_S, Claim, Entry, bounded, named_by
+from handoff.ledger.outage import Remembering
 
 Key = tuple[str, str]
 
 
-class MemoryLedger:
+class MemoryLedger(Remembering):
     """Rows in dictionaries; what is due in a sorted list. Every call is one atomic step."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._rows: dict[Key, Entry] = {}
         self._due: list[tuple[float, Key]] = []
         self._conversations: dict[str, set[Key]] = defaultdict(set)
         self._references: dict[str, set[Key]] = defaultdict(set)
         self._places: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        self._words: dict[str, tuple[Key, float]] = {}
+        self._last_outage: float | None = None
+
+    def check(self) -> None:
+        """See `ledger.Ledger.check`."""
 
     def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
         """See `ledger.Ledger.claim`."""
-        standing = self._rows.get(_key(entry))
-        if standing and standing.expires_at > now and standing.owner != entry.owner:
+        self.recover()
+        entry = bounded(entry)
+        standing = self._live(_key(entry), now)
+        if standing and not standing.alias_of and standing.owner != entry.owner:
             return Claim(standing, mine=False)
+        holder = named_by(standing.alias_of) if standing and standing.alias_of else None
+        if standing is None:
+            holder = self._holder_of_words(entry, now)
+        first = self._live(holder, now) if holder else None
+        if first is not None:
+            if standing is None:
+                self._put(entry.alias(f"{first.reference} {first.entry}"))
+            return Claim(first, mine=False, same_words=True)
         over_limit = entry.counts and not self._take_slot(entry.person, entry.owner, now, tickets_an_hour)
         self._put(entry)
+        if entry.shares_words and (standing is None or standing.alias_of):
+            self._words[entry.words] = (_key(entry), entry.created_at + WORDS_WINDOW_S)
         return Claim(entry, mine=True, over_limit=over_limit)
 
     def replace(self, old: Entry, new: Entry) -> bool:
         """See `ledger.Ledger.replace`."""
+        new = bounded(new)
         standing = self._rows.get(_key(old))
         if standing == new:
             return True
@@ -42,10 +62,14 @@ class MemoryLedger:
 
     def find(self, reference: str, *, now: float) -> list[Entry]:
         """See `ledger.Ledger.find`."""
-        return [self._rows[key] for key in sorted(self._references[reference]) if self._rows[key].expires_at > now]
+        self.recover()
+        live = [row for key in sorted(self._references[reference]) if (row := self._live(key, now))]
+        firsts = (self._live(named_by(row.alias_of), now) if row.alias_of else row for row in live)
+        return list({_key(row): row for row in firsts if row is not None}.values())
 
     def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
         """See `ledger.Ledger.due`."""
+        self.recover()
         start = 0 if after is None or after.due_at is None else bisect_right(self._due, (after.due_at, _key(after)))
         found: list[Entry] = []
         kept: list[tuple[float, Key]] = []
@@ -62,16 +86,17 @@ class MemoryLedger:
 
     def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
         """See `ledger.Ledger.in_conversation`."""
-        rows = [self._rows[key] for key in sorted(self._conversations[conversation])] if conversation else []
-        return sorted((row for row in rows if row.expires_at > now), key=lambda row: row.created_at)
+        rows = [self._live(key, now) for key in sorted(self._conversations[conversation])] if conversation else []
+        return sorted((row for row in rows if row is not None), key=lambda row: row.created_at)
 
     def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
-        """See `ledger.Ledger.take_place`."""
+        """See `ledger.Ledger.take_slot`."""
         return self._take_slot(person, "", now, tickets_an_hour)
 
     def each(self) -> Iterator[Entry]:
         """See `ledger.Ledger.each`."""
-        yield from list(self._rows.values())
+        self.recover()
+        yield from [row for row in self._rows.values() if not row.alias_of]
 
     def delete(self, entry: Entry) -> None:
         """See `ledger.Ledger.delete`."""
@@ -83,8 +108,26 @@ class MemoryLedger:
     def tidy(self, now: float) -> None:
         """See `ledger.Ledger.tidy`; a history is too short for anything to expire."""
 
+    def migrate(self) -> int:
+        """See `ledger.Ledger.migrate`."""
+        return 0
+
     def close(self) -> None:
-        """See `ledger.Ledger.close`; nothing is held open."""
+        """See `ledger.Ledger.close`."""
+
+    def _store_outage(self, at: float) -> None:
+        self._last_outage = max(at, self._last_outage or at)
+
+    def _stored_outage(self) -> float | None:
+        return self._last_outage
+
+    def _live(self, key: Key, now: float) -> Entry | None:
+        row = self._rows.get(key)
+        return None if row is None or row.is_over(now) else row
+
+    def _holder_of_words(self, entry: Entry, now: float) -> Key | None:
+        holder, until = self._words.get(entry.words, (_key(entry), 0.0))
+        return holder if entry.shares_words and until > now and holder != _key(entry) else None
 
     def _put(self, entry: Entry) -> None:
         key = _key(entry)

@@ -8,6 +8,7 @@ import pytest
 
 from handoff.settings import (
     DEFAULT_ROUTING,
+    PROJECT,
     DeliverySettings,
     LedgerAddress,
     Settings,
@@ -54,7 +55,7 @@ def test_three_settings_are_enough() -> None:
     assert settings.freshdesk_url == "https://betsur.freshdesk.com"
     assert settings.api_keys == {"": API_KEY}
     assert settings.secrets == (SECRET.encode(),)
-    assert settings.ledger == LedgerAddress(store="sqlite", name="handoffs.db")
+    assert settings.ledger == LedgerAddress(store="sqlite", name=str(PROJECT / "handoffs.db"))
     assert (settings.deadline_s, settings.in_doubt_wait_s) == (12.0, 600.0)
     assert settings.routing.default_bot == "betsur"
 
@@ -146,9 +147,10 @@ def test_commas_alone_are_no_secret() -> None:
 @pytest.mark.parametrize(
     ("told", "address"),
     [
-        ("sqlite:///data/handoffs.db", LedgerAddress(store="sqlite", name="data/handoffs.db")),
+        ("sqlite:///data/handoffs.db", LedgerAddress(store="sqlite", name=str(PROJECT / "data" / "handoffs.db"))),
         ("sqlite:////var/handoffs.db", LedgerAddress(store="sqlite", name="/var/handoffs.db")),
-        ("sqlite:///h", LedgerAddress(store="sqlite", name="h")),
+        ("sqlite:///h", LedgerAddress(store="sqlite", name=str(PROJECT / "h"))),
+        ("sqlite:///:memory:", LedgerAddress(store="sqlite", name=":memory:")),
         ("dynamodb://handoffs?region=sa-east-1", LedgerAddress(store="dynamodb", name="handoffs", region="sa-east-1")),
         (
             "dynamodb://handoffs?region=us-east-1&region=sa-east-1",  # whoever added the second one means it

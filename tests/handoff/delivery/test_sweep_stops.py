@@ -234,7 +234,7 @@ def test_rows_taken_by_others_are_counted(clock: VirtualClock, fake: FakeFreshde
 
 def test_a_pass_tidies_up(rule: Delivery) -> None:
     """Rows past their life go."""
-    keep_number(rule, 0, expires_at=NOW - 1, due_at=None, state=State.CREATED)
+    keep_number(rule, 0, expires_at=NOW - 1, due_at=None, state=State.CREATED, ticket_id=7)
     sweep(rule.writer, budget_s=120.0)
     assert list(rule.writer.ledger.each()) == []
 

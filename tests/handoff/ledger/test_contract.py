@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from handoff.ledger import PERSON_WINDOW_S, Cause, Claim, Entry, Ledger, State
+from handoff.inbound import Handoff
+from handoff.ledger import (
+    OUTAGE_WINDOW_S,
+    PERSON_WINDOW_S,
+    ROW_LIFETIME_S,
+    ROW_MAX_BYTES,
+    Cause,
+    Claim,
+    Entry,
+    Ledger,
+    State,
+)
 from tests.factories import handoff
 from tests.ledger_factories import NOW, entry
 
@@ -54,12 +65,16 @@ def test_every_field_comes_back_as_it_was_written(ledger: Ledger) -> None:
         ticket_id=2**53 + 1,
         refused=True,
         over_limit=True,
-        cause=Cause.REFUSED,
-        dropped=("group_id",),
-        refused_field="email",
-        rung=3,
         error="without: group_id",
         lifetime_s=86_400.0,
+        cause=Cause.RATE_LIMIT,
+        dropped=("group_id", "type"),
+        refused_field="email",
+        rung=3,
+        email="e",
+        phone="p",
+        user="u",
+        mailbox="m",
     )
     claim(ledger, full)
     assert ledger.find(full.reference, now=NOW) == [full]
@@ -90,7 +105,7 @@ def test_one_of_twenty_at_once_wins(ledger: Ledger) -> None:
 
 def test_an_expired_row_counts_as_absent(ledger: Ledger) -> None:
     """A row past its life is neither found nor in the way, though the store may not have removed it yet."""
-    claim(ledger, entry(expires_at=NOW + 10))
+    claim(ledger, entry(expires_at=NOW + 10, ticket_id=7))
     assert ledger.find(entry().reference, now=NOW + 10) == []
     assert ledger.in_conversation("conversation", now=NOW + 10) == []
     assert claim(ledger, entry(owner="two"), now=NOW + 10).mine
@@ -98,7 +113,7 @@ def test_an_expired_row_counts_as_absent(ledger: Ledger) -> None:
 
 def test_a_row_lives_to_the_last_moment(ledger: Ledger) -> None:
     """Just before its end a row still stands."""
-    claim(ledger, entry(expires_at=NOW + 10))
+    claim(ledger, entry(expires_at=NOW + 10, ticket_id=7))
     assert len(ledger.find(entry().reference, now=NOW + 9.99)) == 1
     assert len(ledger.in_conversation("conversation", now=NOW + 9.99)) == 1
     assert not claim(ledger, entry(owner="two"), now=NOW + 9.99).mine
@@ -246,7 +261,7 @@ def test_a_place_can_be_taken_later(ledger: Ledger) -> None:
 
 def test_every_row_is_told_and_no_place(ledger: Ledger) -> None:
     """The operator sees every row once, also an expired one, and nothing else."""
-    rows = [number(count, expires_at=NOW + count) for count in range(3)]
+    rows = [number(count, expires_at=NOW + count, ticket_id=7) for count in range(3)]
     for row in rows:
         claim(ledger, row, now=NOW - 1)
     assert sorted(ledger.each(), key=lambda row: row.entry) == rows
@@ -268,6 +283,24 @@ def test_tidying_spares_what_lives(ledger: Ledger) -> None:
     assert ledger.find(entry().reference, now=NOW + 1) == [entry()]
 
 
+def test_a_row_without_a_ticket_never_expires(ledger: Ledger) -> None:
+    """Nobody has been answered: it is found, in the way and kept, however old it is."""
+    late = NOW + 20 * ROW_LIFETIME_S
+    claim(ledger, entry(state=State.FAILED, due_at=None))
+    assert not claim(ledger, entry(owner="two"), now=late).mine
+    ledger.tidy(late)
+    assert len(ledger.find(entry().reference, now=late)) == 1
+    assert len(ledger.in_conversation("conversation", now=late)) == 1
+
+
+def test_a_row_expires_once_it_has_a_ticket(ledger: Ledger) -> None:
+    """From then on its end counts, as it was written with the ticket."""
+    claim(ledger, entry())
+    ledger.replace(entry(), next_of(entry(), state=State.CREATED, due_at=None, ticket_id=7, expires_at=NOW + 10))
+    assert len(ledger.find(entry().reference, now=NOW + 9)) == 1
+    assert ledger.find(entry().reference, now=NOW + 10) == []
+
+
 @pytest.mark.parametrize("letter", ["ñ", "中", "👵", '"', "\\", "\n"])
 def test_the_longest_handoff_fits(ledger: Ledger, letter: str) -> None:
     """What a request can bring in at most is kept, whatever its letters weigh (DynamoDB: 400 KB an item)."""
@@ -275,3 +308,64 @@ def test_the_longest_handoff_fits(ledger: Ledger, letter: str) -> None:
     long = entry(handoff=handoff(conversation_transcript=letter * most, reason=letter * 2000).to_json())
     assert claim(ledger, long).mine
     assert ledger.find(long.reference, now=NOW) == [long]
+
+
+@pytest.mark.parametrize("letter", ['"', "\\"])
+def test_the_worst_legal_body_is_cut_to_what_every_store_takes(ledger: Ledger, letter: str) -> None:
+    """256 KiB of letters that double twice: the transcript's beginning gives way, the person's own words stay."""
+    worst = handoff(
+        conversation_summary="resumen" + letter * 7_900,
+        conversation_transcript=letter * 59_990 + "al final",
+        other=tuple((f"dato_{number}", letter * 2_000) for number in range(30)),
+    )
+    full = entry(handoff=worst.to_json(), error="x" * 9_000, dropped=tuple(f"custom_fields.{n}" for n in range(200)))
+    assert len(full.to_json().encode()) > 400_000
+    assert claim(ledger, full).mine
+    (kept,) = ledger.find(full.reference, now=NOW)
+    after = next_of(full, attempts=1)
+    assert ledger.replace(kept, after)
+    assert ledger.replace(kept, after)
+    (written,) = ledger.find(full.reference, now=NOW)
+    assert len(written.to_json().encode()) <= ROW_MAX_BYTES
+    assert 300_000 < len(kept.to_json().encode()) <= ROW_MAX_BYTES
+    words = Handoff.from_json(kept.handoff)
+    assert words.conversation_summary == worst.conversation_summary
+    assert words.conversation_transcript.endswith("al final")
+    assert words.other == worst.other
+
+
+def test_what_was_done_without_the_store_is_brought_in(ledger: Ledger) -> None:
+    """A ticket that was made while the store was down has its row before anything else is claimed."""
+    made = next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None, words="words", handoff="{}")
+    ledger.remember(made, now=NOW)
+    again = claim(ledger, entry(owner="two"), now=NOW + 60)
+    assert (again.mine, again.entry.ticket_id, again.entry.handoff) == (False, 7, "")
+    assert ledger.recover() == 0
+
+
+@pytest.mark.parametrize("owner", ["one", "another"])
+def test_a_row_that_waits_gets_the_ticket_made_without_the_store(ledger: Ledger, owner: str) -> None:
+    """Where the claim was kept and what became of it was not, the sweep must not make a second ticket."""
+    claim(ledger, entry(owner=owner))
+    ledger.remember(next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None), now=NOW)
+    assert ledger.due(NOW + 9e6, 10) == []
+    (kept,) = ledger.find(entry().reference, now=NOW)
+    assert (kept.state, kept.ticket_id) == (State.CREATED, 7)
+
+
+def test_a_row_with_a_ticket_keeps_it(ledger: Ledger) -> None:
+    """What the store has says more than what was remembered."""
+    standing = entry(state=State.CREATED, owner="another", ticket_id=6, due_at=None)
+    claim(ledger, standing)
+    ledger.remember(next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None), now=NOW)
+    assert ledger.find(entry().reference, now=NOW) == [standing]
+
+
+def test_an_outage_in_which_a_ticket_may_have_been_made_is_marked(ledger: Ledger) -> None:
+    """For a day whoever claims must look first; nobody's row comes of it."""
+    assert not ledger.had_outage(NOW)
+    ledger.remember(entry(state=State.IN_DOUBT), now=NOW)
+    assert ledger.had_outage(NOW)
+    assert ledger.had_outage(NOW + OUTAGE_WINDOW_S - 1)
+    assert not ledger.had_outage(NOW + OUTAGE_WINDOW_S)
+    assert list(ledger.each()) == []

@@ -31,6 +31,7 @@ def test_a_row_begins_with_nothing_done_and_a_month_to_live() -> None:
         "lifetime_s": 2_592_000.0,
         "clear_until": 0.0,
         "attempts": 0,
+        "cause": "",
     }
     assert Entry.from_json(row.to_json()) == row
 

@@ -17,7 +17,8 @@ import pytest
 
 from handoff import transitions
 from handoff.ledger import PERSON_WINDOW_S, LedgerUnavailable
-from handoff.ledger.sqlite import BUSY_TIMEOUT_S, TIDY_EVERY_S, SQLiteLedger
+from handoff.ledger.sqlite import TIDY_EVERY_S, SQLiteLedger
+from handoff.ledger.sqlite_file import BUSY_TIMEOUT_S
 from tests.closing import sqlite_ledger
 from tests.ledger_factories import NOW, entry
 
@@ -164,7 +165,7 @@ def test_an_error_in_the_middle_undoes_the_whole_claim(ledger: SQLiteLedger) -> 
 
 def test_tidying_removes_what_is_over(ledger: SQLiteLedger) -> None:
     """Once an hour, rows past their life and places past their hour are removed."""
-    ledger.claim(entry(expires_at=NOW + 1), now=NOW, tickets_an_hour=5)
+    ledger.claim(entry(expires_at=NOW + 1, ticket_id=7), now=NOW, tickets_an_hour=5)
     ledger.claim(entry(entry="lives", expires_at=NOW + 9e9), now=NOW + 1, tickets_an_hour=5)
     ledger.tidy(NOW)
     ledger.tidy(NOW + TIDY_EVERY_S - 1)
