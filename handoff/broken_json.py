@@ -1,0 +1,149 @@
+"""Pure: text that is not JSON, or is broken JSON → the fields that can be read in it. Never raises; linear in time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
+
+from handoff.strict_json import JSONObject, bounded, finite, refuse_depth
+
+FIELDS_MAX: Final = 1000
+REST_MAX: Final = 20_000  # characters
+# A name and its colon: in double or single quotes, or bare. The lookbehind keeps a long word from being tried at
+# each of its letters.
+_NAME: Final = re.compile(
+    r"""(?:"([^"\\\n]{1,100})"|'([^'\\\n]{1,100})'|(?<![\w"'-])([A-Za-z_]\w{0,99}))[ \t\r\n]{0,20}:[ \t\r\n]{0,20}""",
+)
+# A quote inside a text is often not escaped. This one ends it: a comma and a quote follow, or a brace, or nothing.
+_NEXT_NAME: Final = r"""(?:"[^"\\\n]{1,100}"[ \t]{0,9}:)"""
+_TEXT_END: Final = re.compile(
+    rf"""\"(?=[ \t\r\n]{{0,20}}(?:,[ \t\r\n]{{0,20}}(?:["'}}]|\w{{1,100}}[ \t]{{0,9}}:)|{_NEXT_NAME}|[}}\]]|\Z))""",
+)
+_AFTER_TEXT: Final = re.compile(rf"[ \t\r\n]{{0,100}}(?:[,}}\]]|{_NEXT_NAME}|\Z)")
+_BARE_END: Final = re.compile(r"[,}\n\r]|\Z")
+_SINGLE_END: Final = re.compile(r"'(?=[ \t\r\n]{0,20}[,}\]])|\Z")
+_SAYS_SOMETHING: Final = re.compile(r"\w")
+
+
+def _or_text(read: Any) -> Any:
+    def number(digits: str) -> Any:
+        try:
+            return read(digits)
+        except ValueError:
+            return digits
+
+    return number
+
+
+_TOLERANT: Final = json.JSONDecoder(
+    parse_constant=str, parse_float=_or_text(finite), parse_int=_or_text(bounded), strict=False
+)
+
+
+class Understood(NamedTuple):
+    """What could be read: `fields` by name, and in `rest` the text that belongs to none of them."""
+
+    fields: JSONObject
+    rest: str = ""
+
+
+def understand(text: str, known: Collection[str]) -> Understood:
+    """Return the fields that can be read in text: broken JSON, a form, or lines of `name: value`.
+
+    Of a name given twice the last value counts, as in JavaScript; the other is in the rest.
+
+    Args:
+        text: the body.
+        known: the names of a handoff's fields. Text that names none of them is not understood: no fields, no rest.
+
+    >>> understand('{"category": "retiros", "nota": NaN, "reason": "no llegó el', {"category", "reason"}).fields
+    {'category': 'retiros', 'nota': 'NaN', 'reason': 'no llegó el'}
+    """
+    for read in (_scan, _form):
+        found = read(text, known)
+        if not found.fields.keys().isdisjoint(known):
+            return found
+    return Understood({})
+
+
+def _form(text: str, known: Collection[str]) -> Understood:
+    """Read text as `a=1&b=2`; where a name or a value of it is a JSON object, read that."""
+    try:
+        pairs = parse_qsl(text, errors="windows-1252", max_num_fields=FIELDS_MAX, keep_blank_values=True)
+    except ValueError:
+        return Understood({})
+    inner = next((part for pair in pairs for part in pair if part.lstrip().startswith("{")), None)
+    return Understood(dict(pairs)) if inner is None else _scan(inner, known)
+
+
+def _scan(text: str, known: Collection[str]) -> Understood:
+    fields: JSONObject = {}
+    rest: list[str] = []
+    at = 0
+    while len(fields) < FIELDS_MAX and (found := _NAME.search(text, at)):
+        name = found[1] or found[2] or found[3]
+        if found[3] and name not in known:  # any word before a colon could be one
+            rest.append(text[at : found.end()])
+            at = found.end()
+            continue
+        rest.append(text[at : found.start()])
+        value, at = _value(text, found.end())
+        if name in fields and fields[name] != value:
+            rest.append(f"{name}: {fields[name]}")
+        fields[name] = value
+    rest.append(text[at:])
+    unread = " … ".join(part.strip(' \t\r\n,{}[]"') for part in rest if _SAYS_SOMETHING.search(part))
+    return Understood(_without_halves(fields) if "\\u" in text else fields, unread[:REST_MAX])
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """Return the value that begins at `at`, and where it ends."""
+    first = text[at : at + 1]
+    try:
+        value, end = _TOLERANT.raw_decode(text, at)
+        refuse_depth(value)
+    except (ValueError, RecursionError):
+        if first in {"{", "["}:  # broken inside: what follows could belong to it
+            return text[at:], len(text)
+        end = -1
+    if first == '"':
+        if end < 0 or not _AFTER_TEXT.match(text, end):
+            return _loose_text(text, at + 1, max(end - 1, at + 1))
+        return value, end
+    if end >= 0 and (first in {"{", "["} or _AFTER_TEXT.match(text, end)):
+        return value, end
+    ending = (_SINGLE_END if first == "'" else _BARE_END).search(text, at + 1)
+    stop = ending.start() if ending else len(text)
+    return (text[at + 1 : stop], stop + 1) if first == "'" else (text[at:stop].strip(), stop)
+
+
+def _loose_text(text: str, start: int, at: int) -> tuple[str, int]:
+    """Return a text that is not well quoted or not ended; the quote that ends it does not stand before `at`."""
+    ending = _TEXT_END.search(text, at)
+    stop = ending.start() if ending else len(text)
+    told = text[start:stop]
+    if "\\" in told:
+        told = _ESCAPE.sub(_unescaped, told)
+    return told, stop + 1
+
+
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.)|\Z)", re.DOTALL)
+_PLAIN_ESCAPES: Final = {"n": "\n", "r": "\n", "t": "\t", "b": "", "f": "\n"}
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    if found[1]:
+        return chr(int(found[1], 16))
+    return _PLAIN_ESCAPES.get(found[2], found[2]) if found[2] else ""
+
+
+def _without_halves(fields: JSONObject) -> JSONObject:
+    """Return fields with "?" for every lone surrogate, and with pairs of them joined."""
+    dumped = json.dumps(fields, ensure_ascii=True)
+    paired: JSONObject = json.loads(dumped)
+    sound = json.dumps(paired, ensure_ascii=False).encode("utf-8", "replace")
+    again: JSONObject = json.loads(sound)
+    return again
