@@ -25,6 +25,7 @@ _TEXT_END: Final = re.compile(
 _AFTER_TEXT: Final = re.compile(rf"[ \t\r\n]{{0,100}}(?:[,}}\]]|{_NEXT_NAME}|\Z)")
 _BARE_END: Final = re.compile(r"[,}\n\r]|\Z")
 _SINGLE_END: Final = re.compile(r"'(?=[ \t\r\n]{0,20}[,}\]])|\Z")
+_PART_NAME: Final = re.compile(r'[; ]name="([^"]{1,100})"')
 _SAYS_SOMETHING: Final = re.compile(r"\w")
 
 
@@ -51,7 +52,7 @@ class Understood(NamedTuple):
 
 
 def understand(text: str, known: Collection[str]) -> Understood:
-    """Return the fields that can be read in text: broken JSON, a form, or lines of `name: value`.
+    """Return the fields that can be read in text: broken JSON, a form of either kind, or lines of `name: value`.
 
     Of a name given twice the last value counts, as in JavaScript; the other is in the rest.
 
@@ -62,11 +63,22 @@ def understand(text: str, known: Collection[str]) -> Understood:
     >>> understand('{"category": "retiros", "nota": NaN, "reason": "no llegó el', {"category", "reason"}).fields
     {'category': 'retiros', 'nota': 'NaN', 'reason': 'no llegó el'}
     """
-    for read in (_scan, _form):
+    for read in (_multipart, _scan, _form):
         found = read(text, known)
         if not found.fields.keys().isdisjoint(known):
             return found
     return Understood({})
+
+
+def _multipart(text: str, _known: Collection[str]) -> Understood:
+    """Read text as multipart/form-data: its first line is the boundary. Files in it are left out."""
+    boundary = text.partition("\n")[0].rstrip("\r") if text.startswith("--") else ""
+    fields: JSONObject = {}
+    for part in text.split(boundary)[:FIELDS_MAX] if boundary else ():
+        head, _, value = part.partition("\r\n\r\n")
+        if (named := _PART_NAME.search(head)) and "filename" not in head:
+            fields[named[1]] = value.removesuffix("\r\n")
+    return Understood(fields)
 
 
 def _form(text: str, known: Collection[str]) -> Understood:

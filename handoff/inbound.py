@@ -250,7 +250,7 @@ def read_handoff(body: JSONObject, idempotency_key: str = "") -> Handoff:
     sent = _cleaned(body)
     key, lifetime_s = _key(sent, idempotency_key)
     given = _given(sent)
-    if is_email(given.get("user_email", "")) and not _is_phone(given.get("user_phone", "")):
+    if _is_address(given.get("user_email")) and "user_phone" in given and not _is_phone(given["user_phone"]):
         given = _moved_aside(given, {"user_phone"})
     faults = _faults(given)
     if faults:
@@ -365,6 +365,10 @@ def _given(sent: JSONObject) -> JSONObject:
     }
 
 
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and is_email(value)
+
+
 def _is_phone(value: Any) -> bool:
     return isinstance(value, str) and _PHONE.fullmatch(value) is not None
 
@@ -377,8 +381,9 @@ def _moved_aside(given: JSONObject, names: Collection[str]) -> JSONObject:
 def _faults(given: JSONObject) -> tuple[Fault, ...]:
     errors = _validator().iter_errors(given)
     found = dict.fromkeys(fault for error in errors for fault in _read_error(error))
-    address = given.get("user_email")
-    if isinstance(address, str) and not is_email(address):  # the schema's format is a hint; this is the check
+    if "user_email" in given and not _is_address(
+        given["user_email"]
+    ):  # the schema's format is a hint; this is the check
         found[Fault("user_email", "invalid")] = None
     if "user_phone" in given and not _is_phone(given["user_phone"]):
         found[Fault("user_phone", "invalid")] = None
@@ -394,7 +399,7 @@ def _read_error(error: ValidationError) -> list[Fault]:
         return [Fault(name, "required") for name in names if name not in given]
     if error.validator == "maxProperties":
         return [Fault("*", "too-many")]
-    # what is left is the rule that one address must be there; a faulty one is told by its own field
+    # what is left is the rule that one address must be there; a faulty one is named by its own field
     return [] if {"user_email", "user_phone"} & given.keys() else [Fault("user_email", "required")]
 
 
@@ -456,7 +461,7 @@ def _salvage(given: JSONObject, key: str) -> Handoff:
     """Return what there is of a refused handoff: what cannot stand in its field moves to the other data."""
     unfit = {name for name in given if name in _properties() and not isinstance(given[name], str)}
     unfit |= {"user_phone"} if not _is_phone(given.get("user_phone")) else set()
-    unfit |= {"user_email"} if not is_email(str(given.get("user_email"))) else set()
+    unfit |= {"user_email"} if not _is_address(given.get("user_email")) else set()
     return _handoff(_moved_aside(given, unfit), key=key, lifetime_s=KEY_LIFETIME_S)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from handoff.deadline import Deadline
@@ -16,6 +18,8 @@ logger: Final = logging.getLogger("handoff.delivery")
 # What every record has; the rest came in by extra=.
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
+_ROOT: Final = f"{Path(__file__).parent.parent}/"
+_OURS: Final = tuple(f"{_ROOT}{name}" for name in ("handoff/", "operate/", "main.py", "freshdesk_client.py"))
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=True, default=str).encode
 
 
@@ -71,3 +75,16 @@ def log_entry(entry: Entry, outcome: str, deadline: Deadline) -> None:
             "total_ms": round(deadline.spent_s * 1000, 1),
         },
     )
+
+
+def place_of(error: BaseException) -> str:
+    """Return where in this project an error came up: file, line and function of the innermost frame of ours.
+
+    "" where no frame is ours. It never holds a value, so it may stand in the log, where a traceback may not.
+    """
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if file.startswith(_OURS):
+            place = f"{file.removeprefix(_ROOT)}:{line} {frame.f_code.co_name}"
+    return place

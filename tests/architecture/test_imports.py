@@ -23,6 +23,7 @@ FLOORS = (
     "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport",
     "handoff.pagination",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
+    "handoff.broken_json",
     "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors handoff.version",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
@@ -31,7 +32,7 @@ PURE = (
     *(
         f"handoff.{name}"
         for name in (
-            *("sanitize", "strict_json", "inbound", "routing", "routing_errors", "ticket", "transitions"),
+            *("sanitize", "strict_json", "broken_json", "inbound", "routing", "routing_errors", "ticket", "transitions"),
             *("responses", "pagination"),
         )
     ),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from handoff import inbound, responses, routing, routing_errors, sanitize, settings, ticket
+from handoff import broken_json, inbound, responses, routing, routing_errors, sanitize, settings, strict_json, ticket
 from handoff.inbound import SCHEMA_FILE
 
 sre: Any = importlib.import_module("re._constants")  # the parser's own names; there is no public one
@@ -48,7 +48,7 @@ def schema_nodes() -> Iterator[tuple[str, dict[str, Any]]]:
 PATTERNS = {path: node["pattern"] for path, node in schema_nodes() if isinstance(node.get("pattern"), str)}
 PATTERNS |= {
     f"{module.__name__}.{name}": value.pattern
-    for module in (responses, inbound, routing, routing_errors, settings, sanitize, ticket)
+    for module in (responses, inbound, routing, routing_errors, settings, sanitize, ticket, strict_json, broken_json)
     for name, value in vars(module).items()
     if isinstance(value, re.Pattern)
 }
