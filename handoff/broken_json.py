@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -22,9 +23,11 @@ _NEXT_NAME: Final = r"""(?:"[^"\\\n]{1,100}"[ \t]{0,9}:)"""
 _TEXT_END: Final = re.compile(
     rf"""\"(?=[ \t\r\n]{{0,20}}(?:,[ \t\r\n]{{0,20}}(?:["'}}]|\w{{1,100}}[ \t]{{0,9}}:)|{_NEXT_NAME}|[}}\]]|\Z))""",
 )
-_AFTER_TEXT: Final = re.compile(rf"[ \t\r\n]{{0,100}}(?:[,}}\]]|{_NEXT_NAME}|\Z)")
-_BARE_END: Final = re.compile(r"[,}\n\r]|\Z")
-_SINGLE_END: Final = re.compile(r"'(?=[ \t\r\n]{0,20}[,}\]])|\Z")
+_AFTER_VALUE: Final = re.compile(rf"[ \t\r\n]{{0,100}}(?:[,}}\]]|{_NEXT_NAME}|\Z)")
+_BARE_END: Final = re.compile(r"[,}\n\r]")
+_LINE_END: Final = re.compile(r"[\n\r]")
+_BRACKETS: Final = re.compile(r""""(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z)|[{}\[\]]""", re.DOTALL)
+_SINGLE_END: Final = re.compile(r"'(?=[ \t\r\n]{0,20}[,}\]])")
 _PART_NAME: Final = re.compile(r'[; ]name="([^"]{1,100})"')
 _SAYS_SOMETHING: Final = re.compile(r"\w")
 
@@ -94,6 +97,7 @@ def _form(text: str, known: Collection[str]) -> Understood:
 def _scan(text: str, known: Collection[str]) -> Understood:
     fields: JSONObject = {}
     rest: list[str] = []
+    bare_end = _BARE_END if "{" in text else _LINE_END
     at = 0
     while len(fields) < FIELDS_MAX and (found := _NAME.search(text, at)):
         name = found[1] or found[2] or found[3]
@@ -102,7 +106,7 @@ def _scan(text: str, known: Collection[str]) -> Understood:
             at = found.end()
             continue
         rest.append(text[at : found.start()])
-        value, at = _value(text, found.end())
+        value, at = _value(text, found.end(), bare_end)
         if name in fields and fields[name] != value:
             rest.append(f"{name}: {fields[name]}")
         fields[name] = value
@@ -111,35 +115,45 @@ def _scan(text: str, known: Collection[str]) -> Understood:
     return Understood(_without_halves(fields) if "\\u" in text else fields, unread[:REST_MAX])
 
 
-def _value(text: str, at: int) -> tuple[Any, int]:
+def _value(text: str, at: int, bare_end: re.Pattern[str]) -> tuple[Any, int]:
     """Return the value that begins at `at`, and where it ends."""
-    first = text[at : at + 1]
-    try:
+    first, value, end = text[at : at + 1], None, -1
+    with suppress(ValueError, RecursionError):
         value, end = _TOLERANT.raw_decode(text, at)
         refuse_depth(value)
-    except (ValueError, RecursionError):
-        if first in {"{", "["}:  # broken inside: what follows could belong to it
-            return text[at:], len(text)
-        end = -1
+        if first in {"{", "["} or _AFTER_VALUE.match(text, end):
+            return value, end
+    if first in {"{", "["}:  # broken inside, or too deep
+        end = _closing(text, at)
+        return text[at:end], end
     if first == '"':
-        if end < 0 or not _AFTER_TEXT.match(text, end):
-            return _loose_text(text, at + 1, max(end - 1, at + 1))
-        return value, end
-    if end >= 0 and (first in {"{", "["} or _AFTER_TEXT.match(text, end)):
-        return value, end
-    ending = (_SINGLE_END if first == "'" else _BARE_END).search(text, at + 1)
-    stop = ending.start() if ending else len(text)
-    return (text[at + 1 : stop], stop + 1) if first == "'" else (text[at:stop].strip(), stop)
+        return _loose_text(text, at + 1, max(end - 1, at + 1))
+    if first == "'":
+        stop = _end(_SINGLE_END, text, at + 1)
+        return text[at + 1 : stop], stop + 1
+    stop = _end(bare_end, text, at)
+    return text[at:stop].strip(), stop
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.search(text, at)
+    return found.start() if found else len(text)
+
+
+def _closing(text: str, at: int) -> int:
+    """Return where the bracket that opens at `at` is closed; the text's end where it is not."""
+    depth = 0
+    for found in _BRACKETS.finditer(text, at):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(found[0], 0)
+        if depth == 0:
+            return found.end()
+    return len(text)
 
 
 def _loose_text(text: str, start: int, at: int) -> tuple[str, int]:
     """Return a text that is not well quoted or not ended; the quote that ends it does not stand before `at`."""
-    ending = _TEXT_END.search(text, at)
-    stop = ending.start() if ending else len(text)
-    told = text[start:stop]
-    if "\\" in told:
-        told = _ESCAPE.sub(_unescaped, told)
-    return told, stop + 1
+    stop = _end(_TEXT_END, text, at)
+    return _ESCAPE.sub(_unescaped, text[start:stop]), stop + 1
 
 
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.)|\Z)", re.DOTALL)

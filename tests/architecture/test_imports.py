@@ -32,7 +32,16 @@ PURE = (
     *(
         f"handoff.{name}"
         for name in (
-            *("sanitize", "strict_json", "broken_json", "inbound", "routing", "routing_errors", "ticket", "transitions"),
+            *(
+                "sanitize",
+                "strict_json",
+                "broken_json",
+                "inbound",
+                "routing",
+                "routing_errors",
+                "ticket",
+                "transitions",
+            ),
             *("responses", "pagination"),
         )
     ),

@@ -1,4 +1,4 @@
-"""Atheris on the way from bytes to a handoff: `python -m tests.security.fuzz.parser [seconds]`; ends non-zero at a crash."""
+"""Atheris on the way from bytes to a handoff: `python -m tests.security.fuzz.parser [seconds]`."""
 
 from __future__ import annotations
 
