@@ -17,6 +17,9 @@ DEPTH_MAX: Final = 100  # later steps walk the value with less stack left than t
 _CHUNK: Final = 1024
 _GZIP: Final = b"\x1f\x8b"
 _ZLIB: Final = b"\x78"
+_WIDE: Final = frozenset({"utf-16-be", "utf-16-le", "utf-32-be", "utf-32-le"})  # without a byte-order mark
+_HEAD: Final = 400  # bytes
+_ZEROS_SHARE: Final = 3  # in text of Western languages every second byte of UTF-16 is zero
 _CHARSET: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")  # nothing else reaches Python's search for codecs
 _ONE_BYTE: Final = re.compile(r"iso8859-\d{1,2}|cp125\d|cp437|cp85\d|koi8-[ru]|mac-roman")
 
@@ -80,6 +83,9 @@ def decode(raw: bytes, charset: str = "") -> str:
     ('ñ', 'ñ', 'ñ')
     """
     encoding: str = json.detect_encoding(raw)
+    head = raw[:_HEAD]
+    if encoding in _WIDE and head.count(0) * _ZEROS_SHARE < len(head):  # Python looks at the first four bytes only
+        encoding = "utf-8"
     if encoding == "utf-8":
         encoding = _one_byte(charset) or encoding
     return raw.decode(encoding, "windows-1252")

@@ -8,8 +8,8 @@ from types import FrameType, ModuleType
 from typing import Any
 
 
-def steps_of(module: ModuleType, call: Callable[[], object]) -> int:
-    """Return how many lines of module run while call does."""
+def steps_of(module: ModuleType, call: Callable[..., object], *given: object) -> int:
+    """Return how many lines of module run in call(*given)."""
     count = 0
 
     def tracer(frame: FrameType, event: str, _: Any) -> Any:
@@ -20,7 +20,7 @@ def steps_of(module: ModuleType, call: Callable[[], object]) -> int:
     before = sys.gettrace()
     sys.settrace(tracer)
     try:
-        call()
+        call(*given)
     finally:
         sys.settrace(before)
     return count

@@ -132,7 +132,5 @@ PIECES = (
 def test_twice_the_text_takes_twice_the_steps(piece: str) -> None:
     """However often a piece is repeated."""
     text = '"category":"a",' + piece * 400
-    half, whole = (
-        steps_of(broken_json, lambda given=given: understand(given, KNOWN)) for given in (text, text + piece * 400)
-    )
+    half, whole = (steps_of(broken_json, understand, given, KNOWN) for given in (text, text + piece * 400))
     assert whole <= 2 * half + 50
