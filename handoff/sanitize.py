@@ -39,7 +39,7 @@ _DIGITS: Final = re.compile(r"\d+")
 # not count, neither there nor inside a group.
 _NO_WIDTH: Final = re.compile("[\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]+")
 _SEPARATORS: Final = re.compile(r"""(?:[\s,.;/|_\-"'\u00b7\u2010-\u2015\u2212\uff0c-\uff0f]|\\[nrt]){1,4}""")
-_BETWEEN_MAX: Final = 24
+_GAP_MAX: Final = 24  # characters that are worth remembering
 _WITHIN, _BETWEEN, _APART = range(3)
 _LEAST_GROUP: Final = 3
 _CARD_DIGITS: Final = range(13, 20)
@@ -159,7 +159,8 @@ def _runs(text: str) -> Iterator[list[tuple[int, int]]]:
     run: list[tuple[int, int]] = []
     for found in _DIGITS.finditer(text):
         start, end = found.span()
-        between = _between(text[run[-1][1] : start]) if run and start - run[-1][1] <= _BETWEEN_MAX else _APART
+        gap = text[run[-1][1] : start] if run else "-"
+        between = _between(gap if len(gap) <= _GAP_MAX else _NO_WIDTH.sub("", gap)[:_GAP_MAX])
         if between == _WITHIN:
             start = run.pop()[0]
         elif between == _APART:

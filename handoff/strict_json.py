@@ -68,8 +68,6 @@ def unpacked(raw: bytes, encoding: str = "") -> bytes:
             break
         if len(out) > BODY_MAX:
             raise BodyTooLarge(out[:BODY_MAX])
-        if unpacker.eof:
-            break
     return out or raw
 
 
