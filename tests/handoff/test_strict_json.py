@@ -131,3 +131,4 @@ def test_damaged_gzip_is_unpacked_up_to_the_damage() -> None:
     assert unpacked(bytes(packed))[:20_000] == raw[:20_000]
     assert unpacked(bytes(gzip.compress(raw)) + b"more") == raw
     assert unpacked(b"\x1f\x8bno", "gzip") == b"\x1f\x8bno"
+    assert unpacked(b'{"k11": 11}', "deflate") == b'{"k11": 11}'  # a few of its bytes could be unpacked

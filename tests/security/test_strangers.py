@@ -141,7 +141,7 @@ REACHES_US = (
         b"CONNECT x:1 HTTP/1.1",
         b"GET /" + b"a" * 9_000 + b" HTTP/1.1",
     ),
-    *(b"GET / HTTP/1.1\r\nHost: a b@c"),
+    b"GET / HTTP/1.1\r\nHost: a b@c",
     b'POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Type: "\xff;;;=x',
 )
 SERVERS_OWN = (b"hola", b"F{O / HTTP/1.1", b"GET / HTTP/9.9", b"POST / HTTP/1.1\r\nContent-Length: -1")
