@@ -58,10 +58,12 @@ class Endpoint:
         headers, idempotency_key = request.headers, request.headers.get("Idempotency-Key", "")
         media_type, parameters = parse_options_header(headers.get("Content-Type"))
         charset = parameters.get("charset", "")
+        encoding = headers.get("Content-Encoding", "").strip().casefold()
         try:
-            raw = unpacked(read_body(request), headers.get("Content-Encoding", "").strip().casefold())
+            raw = unpacked(read_body(request), encoding)
         except BodyTooLarge as error:
-            return self._keep("payload-too-large", salvage_text(error.head, idempotency_key, charset))
+            beginning = _beginning(error.head, encoding)
+            return self._keep("payload-too-large", salvage_text(beginning, idempotency_key, charset))
         except RequestEntityTooLarge:  # past the framework's own bound: nothing was read
             logger.error("too large to keep")
             return self._refuse("payload-too-large")
@@ -148,6 +150,14 @@ def _read(request: Request, most: int) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
     return b"".join(chunks)
+
+
+def _beginning(head: bytes, encoding: str) -> bytes:
+    """Return what can be read of a body that is too long: its beginning, unpacked if it was not yet."""
+    try:
+        return unpacked(head, encoding)
+    except BodyTooLarge as error:
+        return error.head
 
 
 def is_meant_as_json(media_type: str, raw: bytes) -> bool:

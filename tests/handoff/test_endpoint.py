@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import random
 import re
 import runpy
 import shutil
@@ -271,6 +272,10 @@ REFUSED_SPELLINGS: dict[str, tuple[bytes, str]] = {
     "list": (f"[{TEXT}]".encode(), "application/json"),
     "too large": (TEXT.replace("}", f', "conversation_transcript": "{"x" * BODY_MAX}"}}').encode(), "application/json"),
     "gzip, too large": (gzip.compress(TEXT.encode() + b" " * BODY_MAX), "application/json"),
+    "gzip that is too large itself": (
+        gzip.compress(TEXT.encode() + random.Random(1).randbytes(2 * BODY_MAX)),
+        "application/json",
+    ),
     "form": (urlencode(GOOD).encode(), "application/x-www-form-urlencoded"),
     "form in latin-1": (urlencode(GOOD, encoding="latin-1").encode(), "application/x-www-form-urlencoded"),
     "JSON in a form": (urlencode({"payload": TEXT}).encode(), "application/x-www-form-urlencoded"),
