@@ -7,27 +7,19 @@ from hmac import compare_digest
 from typing import Final
 
 from flask import Request
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
 from handoff.delivery import Delivery, NothingKept
 from handoff.inbound import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
+from handoff.log import place_of
 from handoff.responses import Messages, Reply, Status, problem, tell
-from handoff.strict_json import BODY_MAX, MalformedJSON, parse_body
+from handoff.strict_json import BODY_MAX, BodyTooLarge, JSONObject, MalformedJSON, parse_body, unpacked
 
 logger = logging.getLogger("handoff.endpoint")
 
 DRAIN_MAX: Final = 8 * 1024 * 1024  # read and thrown away, so that the caller hears the 413 instead of a reset
 _CHUNK: Final = 64 * 1024
-
-
-class BodyTooLarge(Exception):
-    """The body is longer than BODY_MAX; its beginning is in `head`."""
-
-    def __init__(self, head: bytes) -> None:
-        super().__init__(f"more than {BODY_MAX} bytes")
-        self.head = head
 
 
 class Endpoint:
@@ -45,14 +37,14 @@ class Endpoint:
         except NothingKept:
             logger.error("nothing kept")
         except Exception as error:  # noqa: BLE001 -- the one place where everything must end in an answer
-            logger.error("unforeseen", extra={"error": type(error).__name__})
+            logger.error("unforeseen", extra={"error": type(error).__name__, "place": place_of(error)})
         return problem("unavailable", self._messages)
 
     def _answer(self, request: Request) -> Reply:
         if request.method not in {"GET", "POST"}:
             return self._refuse("method-not-allowed")
-        if not self._authorised(request.headers.get("Authorization", "")):
-            return self._refuse("unauthorized")
+        if fault := self._stranger(request.headers.get("Authorization", "")):
+            return self._refuse("unauthorized", logged_as=fault)
         return self._status(request) if request.method == "GET" else self._handoff(request)
 
     def _status(self, request: Request) -> Reply:
@@ -63,25 +55,30 @@ class Endpoint:
         return tell(outcome, self._messages, status=200) if outcome else self._refuse("unknown-reference")
 
     def _handoff(self, request: Request) -> Reply:
-        idempotency_key = request.headers.get("Idempotency-Key", "")
+        headers, idempotency_key = request.headers, request.headers.get("Idempotency-Key", "")
+        media_type, parameters = parse_options_header(headers.get("Content-Type"))
+        charset = parameters.get("charset", "")
+        encoding = headers.get("Content-Encoding", "").strip().casefold()
         try:
-            raw = read_body(request)
+            raw = unpacked(read_body(request), encoding)
         except BodyTooLarge as error:
-            return self._keep("payload-too-large", salvage_text(error.head, idempotency_key))
+            beginning = _beginning(error.head, encoding)
+            return self._keep("payload-too-large", salvage_text(beginning, idempotency_key, charset))
         except RequestEntityTooLarge:  # past the framework's own bound: nothing was read
             logger.error("too large to keep")
             return self._refuse("payload-too-large")
         except (ClientDisconnected, OSError):  # the caller hung up half-way: whoever it was will send it again
             return self._refuse("unavailable")
-        if not is_json(request.headers):
-            return self._keep("unsupported-media-type", salvage_text(raw, idempotency_key))
-        return self._delivered(raw, idempotency_key)
-
-    def _delivered(self, raw: bytes, idempotency_key: str) -> Reply:
         try:
-            handoff = read_handoff(parse_body(raw), idempotency_key)
+            body = parse_body(raw, charset)
         except MalformedJSON:
-            return self._keep("malformed-json", salvage_text(raw, idempotency_key))
+            code = "malformed-json" if is_meant_as_json(media_type, raw) else "unsupported-media-type"
+            return self._keep(code, salvage_text(raw, idempotency_key, charset))
+        return self._delivered(body, idempotency_key)
+
+    def _delivered(self, body: JSONObject, idempotency_key: str) -> Reply:
+        try:
+            handoff = read_handoff(body, idempotency_key)
         except InvalidHandoff as error:
             return self._keep("invalid-handoff", error.salvaged, error.faults)
         outcome = self.delivery.deliver(handoff)
@@ -95,24 +92,37 @@ class Endpoint:
         reference = self.delivery.keep_refused(salvaged)
         return self._problem(code, salvaged.language, faults, reference)
 
-    def _refuse(self, code: str) -> Reply:
-        return self._problem(code, "")
+    def _refuse(self, code: str, *, logged_as: str = "") -> Reply:
+        return self._problem(code, "", logged_as=logged_as)
 
-    def _problem(self, code: str, language: str, faults: tuple[Fault, ...] = (), reference: str = "") -> Reply:
-        told = {
-            "code": code,
+    def _problem(
+        self,
+        code: str,
+        language: str,
+        faults: tuple[Fault, ...] = (),
+        reference: str = "",
+        *,
+        logged_as: str = "",
+    ) -> Reply:
+        logged = {
+            "code": logged_as or code,
             "reference": reference,
             "faults": [f"{fault.field}: {fault.code}" for fault in faults],
         }
-        logger.warning("refused", extra=told)
+        logger.warning("refused", extra=logged)
         return problem(code, self._messages, language=language, faults=faults, reference=reference)
 
-    def _authorised(self, header: str) -> bool:
-        """Compare bytes in constant time, with every secret: the time taken must not tell which came close."""
-        scheme, _, told = header.partition(" ")
-        given = told.strip().encode("latin-1", "replace")
+    def _stranger(self, header: str) -> str:
+        """Return "" for a header with one of the secrets, else what the log calls it; the answer is the same.
+
+        Bytes are compared in constant time, with every secret: the time taken must not tell which came close.
+        """
+        scheme, _, value = header.partition(" ")
+        given = value.strip().encode("latin-1", "replace")
         matches = [compare_digest(given, secret) for secret in self._secrets]
-        return scheme.casefold() == "bearer" and any(matches)
+        if scheme.casefold() != "bearer" or not given:
+            return "unauthorized"
+        return "" if any(matches) else "wrong-secret"
 
 
 def read_body(request: Request) -> bytes:
@@ -142,9 +152,18 @@ def _read(request: Request, most: int) -> bytes:
     return b"".join(chunks)
 
 
-def is_json(headers: Headers) -> bool:
-    """Tell whether headers announce plain JSON in UTF-8."""
-    media_type, parameters = parse_options_header(headers.get("Content-Type"))
-    charset = parameters.get("charset", "utf-8").casefold()
-    encoding = headers.get("Content-Encoding", "identity").strip().casefold()
-    return media_type.casefold() == "application/json" and charset in {"utf-8", "utf8"} and encoding in {"", "identity"}
+def _beginning(head: bytes, encoding: str) -> bytes:
+    """Return what can be read of a body that is too long: its beginning, unpacked if it was not yet."""
+    try:
+        return unpacked(head, encoding)
+    except BodyTooLarge as error:
+        return error.head
+
+
+def is_meant_as_json(media_type: str, raw: bytes) -> bool:
+    """Return True if a body that is not JSON was meant to be: by its media type, or because it begins like an object.
+
+    >>> is_meant_as_json("application/problem+json", b""), is_meant_as_json("text/plain", b"hola")
+    (True, False)
+    """
+    return media_type.casefold().endswith("json") or raw.lstrip().startswith(b"{")

@@ -6,26 +6,35 @@ import base64
 import hashlib
 import json
 import re
+import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from handoff.sanitize import Keep, clean, cut, is_email, mask_cards
-from handoff.strict_json import JSONObject
+from handoff.broken_json import understand
+from handoff.sanitize import Keep, clean, cut, is_email, is_placeholder, mask_cards, plain_email, plain_phone
+from handoff.strict_json import JSONObject, decode
 
 SCHEMA_FILE: Final = Path(__file__).parent.parent / "schemas" / "handoff.schema.json"
 OTHER_FIELDS_SHOWN: Final = 100
 OTHER_TEXT_KEPT: Final = 20_000
 OTHER_NAME_KEPT: Final = 80
 RAW_TEXT_KEPT: Final = 60_000
+KEPT_BYTES_MAX: Final = 200_000  # of a handoff as JSON; a DynamoDB item may have 400 kB with all that is beside it
+REST_NAME: Final = "sin leer (?)"
 KEY_LIFETIME_S: Final = 30 * 86_400.0
 BODY_KEY_LIFETIME_S: Final = 86_400.0
 # Cards are typed into free text. Ids and telephones are left alone: one in ten long numbers passes the Luhn check.
 _FREE_TEXT: Final = frozenset({"conversation_summary", "conversation_transcript", "reason", "user_name"})
+_GIVES_WAY: Final = ("conversation_transcript", "conversation_summary")
+_NO_TEXT_SHARE: Final = 20  # one character in so many that no text has, and the bytes are none
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
+_PHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()./+-]{3,61}[0-9()./+-]")
 _NO_WORDS: Final = frozenset({"conversation_id", "message_id", "user_id", "bot_id", "key", "lifetime_s"})
 
 
@@ -46,6 +55,49 @@ class InvalidHandoff(Exception):
 
 
 _REFERENCE: Final = re.compile(r"BF-[A-Z2-7]{8}")
+
+
+class Identity(NamedTuple):
+    """Who a handoff is from, and where: hashes, "" for what was not given. The ledger's row outlives the data."""
+
+    bot: str = ""
+    conversation: str = ""
+    user: str = ""
+    email: str = ""
+    phone: str = ""
+
+    def to_text(self) -> str:
+        """Return it as one text for the ledger."""
+        return ".".join(self)
+
+    @staticmethod
+    def from_text(text: str) -> Identity:
+        """Read what `to_text` wrote; "" is an identity of which nothing is known."""
+        return Identity(*text.split(".")) if text else Identity()
+
+    def without_addresses(self) -> Identity:
+        """Return it without the person's addresses."""
+        return self._replace(email="", phone="")
+
+
+def is_other_handoff(first: Identity, second: Identity) -> bool:
+    """Return True if two handoffs under one key are not the same one. What was not given never differs.
+
+    They are two where both give a bot, a conversation or a user and these differ. The address decides only where
+    neither has a conversation or a user: a corrected address comes under the same key. There, one address that is
+    the same makes them one.
+    """
+    if any(_differ(first[at], second[at]) for at in range(3)):
+        return True
+    if first.conversation or second.conversation or first.user or second.user:
+        return False
+    addresses = [(first.email, second.email), (first.phone, second.phone)]
+    same = any(one and one == other for one, other in addresses)
+    return not same and any(_differ(one, other) for one, other in addresses)
+
+
+def _differ(one: str, other: str) -> bool:
+    return bool(one and other and one != other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +130,7 @@ class Handoff:
 
     @property
     def fingerprint(self) -> str:
-        """Tell one wording of the same handoff from another; ids do not count."""
+        """A hash of everything the handoff says; ids do not count. Two wordings of one handoff differ in it."""
         words = {name: getattr(self, name) for name in _NAMES if name not in _NO_WORDS}
         return _digest("words", json.dumps(words, sort_keys=True))[:16]
 
@@ -88,10 +140,59 @@ class Handoff:
         return person_of(self.user_email or self.user_phone)
 
     @property
+    def mailbox(self) -> str:
+        """A hash that stands for the mailbox behind the address, for the hourly bound: `+tag` does not count."""
+        return mailbox_of(self.user_email or self.user_phone)
+
+    @property
     def conversation(self) -> str:
         """A hash that stands for the conversation, or for the Botpress user where there is no conversation id."""
-        told = self.conversation_id or self.user_id
-        return _digest("conversation", told)[:26] if told else ""
+        known = self.conversation_id or self.user_id
+        return _digest("conversation", known)[:26] if known else ""
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is from, and where, for `is_other_handoff`."""
+        return Identity(
+            bot=_hash_of("bot", _letters(self.bot)),
+            conversation=_hash_of("conversation", self.conversation_id),
+            user=_hash_of("user", self.user_id),
+            email=person_of(self.user_email),
+            phone=person_of(self.user_phone),
+        )
+
+    @property
+    def matter(self) -> str:
+        """A hash of summary, reason and category; "" where there is no summary.
+
+        A good handoff settles a refused one with the same matter, see design of the request's key.
+        """
+        said = [self.conversation_summary, self.reason, self.category]
+        return _hash_of("matter", json.dumps(said)) if self.conversation_summary else ""
+
+    @property
+    def named(self) -> str:
+        """A hash of the conversation and the person's name; "" where one is missing."""
+        name = _letters(self.user_name)
+        return _hash_of("named", json.dumps([self.conversation, name])) if self.conversation and name else ""
+
+    @property
+    def words(self) -> str:
+        """A hash that two handoffs share if they say the same: matter, bot, person and conversation.
+
+        "" where there is no summary, or neither a person nor a conversation: then nobody can say whose words they are.
+        """
+        if not self.matter or not (self.person or self.conversation):
+            return ""
+        return _hash_of("same", json.dumps([self.matter, _letters(self.bot), self.person, self.conversation]))
+
+    def key_for_other(self) -> str:
+        """Return the key of this handoff where its own key is taken by another one (`is_other_handoff`).
+
+        The address is part of it only where there is neither a conversation nor a user: corrected, it is the same key.
+        """
+        address = "" if self.conversation_id or self.user_id else self.person
+        return _digest("other", self.key, json.dumps([_letters(self.bot), self.conversation_id, self.user_id, address]))
 
     def without_address(self, which: str) -> Handoff:
         """Return the handoff with its `email` or `phone` moved to the other data, where the agent can read it."""
@@ -107,8 +208,8 @@ class Handoff:
 
     @staticmethod
     def from_json(text: str) -> Handoff:
-        """Read what `to_json` wrote."""
-        values = json.loads(text)
+        """Read what `to_json` wrote; fields of a newer version are passed over."""
+        values = {name: value for name, value in json.loads(text).items() if name in _NAMES}
         other = tuple((str(name), str(value)) for name, value in values.pop("other", ()))
         return Handoff(other=other, **values)
 
@@ -146,19 +247,34 @@ def read_handoff(body: JSONObject, idempotency_key: str = "") -> Handoff:
     Raises:
         InvalidHandoff: with every fault, and with what could be saved of the handoff.
     """
-    given = {name: kept for name, value in body.items() if (kept := _cleaned(name, value)) not in (None, "")}
+    sent = _cleaned(body)
+    key, lifetime_s = _key(sent, idempotency_key)
+    given = _given(sent)
+    if _is_address(given.get("user_email")) and "user_phone" in given and not _is_phone(given["user_phone"]):
+        given = _moved_aside(given, {"user_phone"})
     faults = _faults(given)
-    key, lifetime_s = _key(given, idempotency_key)
     if faults:
         raise InvalidHandoff(faults, _salvage(given, key))
     return _handoff(given, key=key, lifetime_s=lifetime_s)
 
 
-def salvage_text(raw: bytes, idempotency_key: str = "") -> Handoff:
-    """Make what there is of an unreadable body a handoff for quarantine: its text is the summary. Never raises."""
-    text = mask_cards(clean(raw.decode("utf-8", errors="replace")))
-    key, _ = _key({"raw": hashlib.sha256(raw).hexdigest()}, idempotency_key)
-    return Handoff(key=key, conversation_summary=cut(text, RAW_TEXT_KEPT))
+def salvage_text(raw: bytes, idempotency_key: str = "", charset: str = "") -> Handoff:
+    """Make what there is of an unreadable body a handoff for quarantine. Never raises.
+
+    The fields that can be read in it stand where they belong; what is left over is among the other data. Where no
+    field can be read, the text is the summary.
+    """
+    text = decode(raw, charset)
+    fields, rest = understand(text, schema()["properties"])
+    sent = _cleaned(fields)
+    whole = {} if sent and not rest else {"raw": hashlib.sha256(raw).hexdigest()}
+    key, _ = _key({**sent, **whole}, idempotency_key)
+    if sent:
+        return _salvage(_given({**sent, REST_NAME: clean(rest)}), key)
+    if len(_NO_TEXT.findall(text)) * _NO_TEXT_SHARE > len(text):
+        text = f"[{len(raw)} bytes que no son texto]"
+    shown = {"conversation_summary": mask_cards(clean(text))}
+    return _handoff(shown, key=key, lifetime_s=KEY_LIFETIME_S, cuts={"conversation_summary": RAW_TEXT_KEPT})
 
 
 def reference_of(key: str) -> str:
@@ -170,30 +286,107 @@ def reference_of(key: str) -> str:
     return f"BF-{key[:8]}"
 
 
-def is_reference(told: str) -> bool:
-    """Tell whether told has the form of a reference."""
-    return _REFERENCE.fullmatch(told) is not None
+def is_reference(text: str) -> bool:
+    """Return True if text has the form of a reference."""
+    return _REFERENCE.fullmatch(text) is not None
 
 
 def person_of(address: str) -> str:
-    """Return the hash that stands for an e-mail address (whatever its case) or a telephone's digits; "" for none."""
-    digits = "" if "@" in address else "".join(filter(str.isdigit, address))
-    return _digest("person", digits or address.casefold())[:26] if address else ""
+    """Return the hash that stands for an e-mail address in any spelling, or for a telephone's digits; "" for none.
+
+    Case does not count, nor how an accent is composed, nor whether the domain is written in Unicode or in ASCII.
+    """
+    return _hash_of("person", _canonical(address))
 
 
-def _cleaned(name: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    tidy = clean(value)
-    return mask_cards(tidy) if name in _FREE_TEXT else tidy
+def persons_of(address: str) -> tuple[str, ...]:
+    """Return every hash under which rows of this address may be found, `person_of` first.
+
+    Version 1.0.0 hashed the spelling that the person used.
+    """
+    local, _, domain = address.rpartition("@")
+    if not local:
+        return (person_of(address),) if address else ()
+    spellings = [f"{local}@{name}" for name in (domain, _domain(domain, "encode"), _domain(domain, "decode"))]
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    old = [unicodedata.normalize(form, one) for one in spellings for form in forms]
+    return tuple(dict.fromkeys([person_of(address), *(_hash_of("person", one.casefold()) for one in (address, *old))]))
+
+
+def mailbox_of(address: str) -> str:
+    """Return the hash that stands for the mailbox of an address: `ana+1@…` and `ana@…` are one; "" for no address."""
+    local, at, domain = _canonical(address).rpartition("@")
+    return _hash_of("mailbox", f"{local.partition('+')[0] or local}{at}{domain}")
+
+
+def _canonical(address: str) -> str:
+    if "@" not in address:
+        return "".join(filter(str.isdigit, str(plain_phone(address)))) or address.casefold()
+    local, _, domain = plain_email(unicodedata.normalize("NFC", address)).casefold().rpartition("@")
+    return f"{local}@{_domain(domain, 'encode')}"
+
+
+def _domain(domain: str, way: Literal["encode", "decode"]) -> str:
+    """Return domain in ASCII ("encode") or in Unicode; as it is where that cannot be done."""
+    if domain.isascii() and (way == "encode" or "xn--" not in domain):
+        return domain
+    import idna  # noqa: PLC0415 -- few domains need it
+
+    try:
+        return idna.encode(domain, uts46=True).decode() if way == "encode" else idna.decode(domain)
+    except idna.IDNAError:
+        return domain
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _cleaned(body: JSONObject) -> JSONObject:
+    """Return what body says: every text clean, without card numbers where people type, and no empty field."""
+    sent: JSONObject = {}
+    for name, value in body.items():
+        tidy = plain_phone(value) if name == "user_phone" else value
+        if isinstance(tidy, str):
+            tidy = clean(plain_email(tidy) if name == "user_email" else tidy)
+            tidy = mask_cards(tidy) if name in _FREE_TEXT else tidy
+        if tidy is not None and tidy != "":
+            sent[name] = tidy
+    return sent
+
+
+def _given(sent: JSONObject) -> JSONObject:
+    """Return sent without the optional fields that only hold what a template leaves where nothing was filled in."""
+    required = schema()["required"]
+    return {
+        name: value
+        for name, value in sent.items()
+        if value != "" and (name in required or not isinstance(value, str) or not is_placeholder(value))
+    }
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and is_email(value)
+
+
+def _is_phone(value: Any) -> bool:
+    return isinstance(value, str) and _PHONE.fullmatch(value) is not None
+
+
+def _moved_aside(given: JSONObject, names: Collection[str]) -> JSONObject:
+    """Return given with these fields under names that the ticket shows among the other data."""
+    return {f"{name} (?)" if name in names else name: value for name, value in given.items()}
 
 
 def _faults(given: JSONObject) -> tuple[Fault, ...]:
     errors = _validator().iter_errors(given)
     found = dict.fromkeys(fault for error in errors for fault in _read_error(error))
-    address = given.get("user_email")
-    if isinstance(address, str) and not is_email(address):  # the schema's format is a hint; this is the check
+    if "user_email" in given and not _is_address(
+        given["user_email"]
+    ):  # the schema's format is a hint; this is the check
         found[Fault("user_email", "invalid")] = None
+    if "user_phone" in given and not _is_phone(given["user_phone"]):
+        found[Fault("user_phone", "invalid")] = None
     return tuple(found)
 
 
@@ -206,19 +399,44 @@ def _read_error(error: ValidationError) -> list[Fault]:
         return [Fault(name, "required") for name in names if name not in given]
     if error.validator == "maxProperties":
         return [Fault("*", "too-many")]
-    # what is left is the rule that one address must be there; a faulty one is told by its own field
+    # what is left is the rule that one address must be there; a faulty one is named by its own field
     return [] if {"user_email", "user_phone"} & given.keys() else [Fault("user_email", "required")]
 
 
 _CODES: Final = {"type": "type", "maxLength": "too-long"}
 
 
-def _handoff(given: JSONObject, *, key: str, lifetime_s: float) -> Handoff:
-    named: dict[str, Any] = {}
-    for name, rule in _properties().items():
-        if name in given:
-            named[name] = cut(given[name], rule.cut_at, rule.keep) if rule.cut_at else given[name]
-    return Handoff(key=key, lifetime_s=lifetime_s, other=_other(given), **named)
+def _handoff(given: JSONObject, *, key: str, lifetime_s: float, cuts: dict[str, int] | None = None) -> Handoff:
+    """Return the handoff, each text cut to its bound, and the longest once more where all together are too long."""
+    limits = {name: rule.cut_at for name, rule in _properties().items() if rule.cut_at} | (cuts or {})
+    named: dict[str, Any] = {
+        name: cut(given[name], limits[name], rule.keep) if name in limits else given[name]
+        for name, rule in _properties().items()
+        if name in given
+    }
+    handoff = Handoff(key=key, lifetime_s=lifetime_s, other=_other(given), **named)
+    for name in _GIVES_WAY:
+        excess = _json_bytes(handoff.to_json()) - KEPT_BYTES_MAX
+        if excess <= 0:
+            break
+        room = max(_json_bytes(json.dumps(named.get(name, ""), ensure_ascii=False)) - excess, 0)
+        shorter: dict[str, Any] = {name: _fitted(given.get(name, ""), limits[name], _properties()[name].keep, room)}
+        handoff = replace(handoff, **shorter)
+    return handoff
+
+
+def _fitted(text: str, limit: int, keep: Keep, room: int) -> str:
+    """Return text cut to the largest limit at which it takes no more than room bytes as JSON; "" where none does."""
+    low, high = 0, min(limit, len(text))
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = _json_bytes(json.dumps(cut(text, middle, keep), ensure_ascii=False)) <= room
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return cut(text, low, keep) if low else ""
+
+
+def _json_bytes(text: str) -> int:
+    return len(text.encode())
 
 
 def _other(given: JSONObject) -> tuple[tuple[str, str], ...]:
@@ -241,26 +459,26 @@ def _as_text(value: Any) -> str:
 
 def _salvage(given: JSONObject, key: str) -> Handoff:
     """Return what there is of a refused handoff: what cannot stand in its field moves to the other data."""
-    sound = {name: value for name, value in given.items() if name in _properties() and isinstance(value, str)}
-    if not is_email(sound.get("user_email", "")):
-        sound.pop("user_email", None)
-    for fault in _faults(given):
-        if fault.field in {"user_phone", "category"}:
-            sound.pop(fault.field, None)
-    rest = {name: value for name, value in given.items() if name not in sound}
-    renamed = {f"{name} (?)" if name in _properties() else name: value for name, value in rest.items()}
-    return _handoff({**sound, **renamed}, key=key, lifetime_s=KEY_LIFETIME_S)
+    unfit = {name for name in given if name in _properties() and not isinstance(given[name], str)}
+    unfit |= {"user_phone"} if not _is_phone(given.get("user_phone")) else set()
+    unfit |= {"user_email"} if not _is_address(given.get("user_email")) else set()
+    return _handoff(_moved_aside(given, unfit), key=key, lifetime_s=KEY_LIFETIME_S)
 
 
-def _key(given: JSONObject, idempotency_key: str) -> tuple[str, float]:
+def _key(sent: JSONObject, idempotency_key: str) -> tuple[str, float]:
     """Return the handoff's key and how long it holds, in seconds (RFC draft Idempotency-Key allows quotes)."""
-    told = idempotency_key.strip().strip('"')
-    if told:
-        return _digest("key", told), KEY_LIFETIME_S
-    ids = [given.get(name) for name in ("conversation_id", "message_id")]
-    if all(isinstance(value, str) for value in ids):
+    header = idempotency_key.strip().strip('"')
+    if header and not is_placeholder(header):
+        return _digest("key", header), KEY_LIFETIME_S
+    ids = [sent.get(name) for name in ("conversation_id", "message_id")]
+    if all(isinstance(value, str) and not is_placeholder(value) for value in ids):
         return _digest("message", json.dumps(ids)), KEY_LIFETIME_S
-    return _digest("body", json.dumps(given, sort_keys=True)), BODY_KEY_LIFETIME_S
+    return _digest("body", json.dumps(sent, sort_keys=True)), BODY_KEY_LIFETIME_S
+
+
+def _hash_of(kind: str, text: str) -> str:
+    """Return 26 characters that stand for text, "" for none."""
+    return _digest(kind, text)[:26] if text else ""
 
 
 def _digest(*parts: str) -> str:

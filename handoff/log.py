@@ -18,6 +18,8 @@ logger: Final = logging.getLogger("handoff.delivery")
 # What every record has; the rest came in by extra=.
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
+_ROOT: Final = f"{Path(__file__).parent.parent}/"
+_OURS: Final = tuple(f"{_ROOT}{name}" for name in ("handoff/", "operate/", "main.py", "freshdesk_client.py"))
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=True, default=str).encode
 
 
@@ -77,8 +79,13 @@ def log_entry(entry: Entry, outcome: str, deadline: Deadline) -> None:
 
 
 def place_of(error: BaseException) -> str:
-    """Return `file:line function` of the innermost frame of this project in error's traceback; never a value."""
-    root = str(Path(__file__).parent.parent)
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(root)]
-    ours = [one for one in frames if "/vendor/" not in one.filename and "/site-packages/" not in one.filename]
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}" if ours else ""
+    """Return where in this project an error came up: file, line and function of the innermost frame of ours.
+
+    "" where no frame is ours. It never holds a value, so it may stand in the log, where a traceback may not.
+    """
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if file.startswith(_OURS):
+            place = f"{file.removeprefix(_ROOT)}:{line} {frame.f_code.co_name}"
+    return place

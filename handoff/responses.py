@@ -118,7 +118,7 @@ def _faults_in(tables: dict[str, Any]) -> Iterator[str]:
             yield f"{language} must be a table named by two letters, such as [es]"
             continue
         for name, sentence in sentences.items():
-            yield from (f"[{language}] {name}: {told}" for told in _faults_of(name, sentence))
+            yield from (f"[{language}] {name}: {fault}" for fault in _faults_of(name, sentence))
         if language == DEFAULT_LANGUAGE and (missing := NAMES - sentences.keys()):
             yield f"[{language}] lacks {', '.join(sorted(missing))}"
 
@@ -145,11 +145,12 @@ class Problem(NamedTuple):
 
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
-    "malformed-json": Problem(
-        400, "Malformed JSON", "The body must be one JSON object in UTF-8, without duplicate names."
-    ),
+    "malformed-json": Problem(400, "Malformed JSON", "The body must be one JSON object, without duplicate names."),
     "missing-reference": Problem(
-        400, "Missing reference", "Ask with ?reference=BF-7K3QX2AB, as the answer told it.", "unknown-reference"
+        400,
+        "Missing reference",
+        "Ask with ?reference=BF-7K3QX2AB, as the answer to the POST gave it.",
+        "unknown-reference",
     ),
     "unauthorized": Problem(
         401,
@@ -170,7 +171,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "unsupported-media-type": Problem(
         415,
         "Unsupported media type",
-        "Send Content-Type: application/json, in UTF-8, not compressed.",
+        "Send a JSON object with Content-Type: application/json; gzip and deflate are understood.",
     ),
     "invalid-handoff": Problem(
         422,
@@ -216,7 +217,8 @@ def tell(outcome: Outcome, messages: Messages, *, other: Iterable[str] = (), sta
     Args:
         outcome: what became of it.
         messages: the sentences.
-        other: names of fields the schema does not know; the caller is told that they are only shown.
+        other: names of fields that are only shown in the ticket, for the warnings; the schema does not know them, or
+            their value cannot be used (`user_phone (?)`).
         status: the HTTP status, where it is not the outcome's own.
     """
     said = messages.say(str(outcome.status), outcome.language, ticket_id=outcome.ticket_id, reference=outcome.reference)
@@ -274,6 +276,8 @@ def _warnings(outcome: Outcome, other: Iterable[str]) -> Iterable[str]:
     if outcome.new_words:
         yield "This handoff was known already; its new words join the ticket as a private note."
     for field in outcome.dropped:
-        yield f"Freshdesk refused {field}; the ticket was made without it. Mend routing.toml."
+        yield f"Freshdesk refused {field}; the ticket was made without it. Correct routing.toml."
     for name in other:
-        yield f"The field {name} is not known; it is shown in the ticket under Otros datos."
+        known = name.removesuffix(" (?)")
+        what = f"The field {name} is not known" if known == name else f"The value of {known} cannot be used"
+        yield f"{what}; it is shown in the ticket under Otros datos."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -29,8 +28,8 @@ Found = tuple[tuple[str, ...], str]  # the path of a key, and what is wrong ther
 _ACCOUNT_FIELDS: Final = frozenset(
     {"group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "custom_fields"},
 )
-_UNSEEN: Final = frozenset({"Mn", "Cf"})  # accents, and characters of no width
-_SEPARATORS: Final = re.compile(r"[\s_-]+")
+# Letters and digits. Mc: vowels that some scripts write beside a letter; accents are Mn.
+_SPELLED: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mc", "Nd", "Nl", "No"})
 
 
 class RoutingFault(NamedTuple):
@@ -118,14 +117,13 @@ class Routing:
 
 
 def plain(name: str) -> str:
-    """Return name without case, accents, underscores, hyphens and spaces, so that two spellings compare equal.
+    """Return the letters and digits of name without case and accents, so that two spellings compare equal.
 
-    >>> plain("Cuenta y  Verificación") == plain("cuenta_y-verificacion")
+    >>> plain("🛑 Cuenta y  Verificación!") == plain("cuenta_y-verificacion")
     True
     """
     letters = unicodedata.normalize("NFKD", name)
-    seen = "".join(letter for letter in letters if unicodedata.category(letter) not in _UNSEEN)
-    return _SEPARATORS.sub("", seen.casefold())
+    return "".join(letter for letter in letters if unicodedata.category(letter) in _SPELLED).casefold()
 
 
 def load_routing(content: bytes | str) -> Routing:

@@ -12,8 +12,9 @@ from flask import Request
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
-from handoff.inbound import Handoff
+from handoff.inbound import OTHER_FIELDS_SHOWN, OTHER_NAME_KEPT, Handoff, schema
 from handoff.routing import Route
+from handoff.strict_json import BODY_MAX
 
 SECRET: Final = "canary-secret-5f0c1d9b7e3a42868c55"
 API_KEY: Final = "canary-key-Zq81LmT0"
@@ -50,6 +51,21 @@ def body(**overrides: Any) -> dict[str, Any]:
         "message_id": "msg_1",
         **overrides,
     }
+
+
+def worst_body(character: str = "😀", bytes_each: int = 4) -> dict[str, Any]:
+    r"""Return a legal body that leaves as much as any in the ledger: every field full of one character.
+
+    Args:
+        character: what fills the fields; a quote, or a newline between letters, takes more room as JSON.
+        bytes_each: how many bytes the character takes as it is sent, with its escape.
+    """
+    rules = schema()["properties"]
+    texts = {name: character * rule["x-cut-at"] for name, rule in rules.items() if "x-cut-at" in rule}
+    more = {f"{number:02}{character * (OTHER_NAME_KEPT - 2)}": character * 200 for number in range(OTHER_FIELDS_SHOWN)}
+    full = {**texts, **more, "user_email": EMAIL, "user_phone": PHONE, "conversation_transcript": ""}
+    used = sum(len(name) + len(value) for name, value in full.items()) * bytes_each + 16 * len(full)
+    return {**full, "conversation_transcript": character * ((BODY_MAX - used) // bytes_each)}
 
 
 def handoff(**overrides: Any) -> Handoff:

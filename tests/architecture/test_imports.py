@@ -24,6 +24,7 @@ FLOORS = (
     "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport",
     "handoff.pagination handoff.ledger.outage handoff.ledger.sqlite_file",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
+    "handoff.broken_json",
     "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors handoff.version",
 )
 FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
@@ -32,7 +33,16 @@ PURE = (
     *(
         f"handoff.{name}"
         for name in (
-            *("sanitize", "strict_json", "inbound", "routing", "routing_errors", "ticket", "transitions"),
+            *(
+                "sanitize",
+                "strict_json",
+                "broken_json",
+                "inbound",
+                "routing",
+                "routing_errors",
+                "ticket",
+                "transitions",
+            ),
             *("responses", "pagination"),
         )
     ),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import logging
 import os
+import random
+import re
 import runpy
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from flask import Request
@@ -22,9 +27,10 @@ from werkzeug.test import EnvironBuilder
 from dev.local_freshdesk import LocalFreshdesk
 from handoff import bootstrap
 from handoff import endpoint as endpoint_module
+from handoff.inbound import Handoff
 from handoff.responses import Reply
 from handoff.settings import SettingsError
-from handoff.strict_json import BODY_MAX
+from handoff.strict_json import BODY_MAX, BodyTooLarge
 from handoff.sweep import BUDGET_S
 from handoff.version import VERSION, commit
 from tests.endpoints import NOWHERE, ROOT, Endpoint, environ, open_endpoint
@@ -110,9 +116,12 @@ REFUSALS: list[tuple[dict[str, Any], int, str]] = [
     ({"raw": b"{"}, 400, "malformed-json"),
     ({"raw": b""}, 400, "malformed-json"),
     ({"raw": b"x" * (BODY_MAX + 1)}, 413, "payload-too-large"),
-    ({"content_type": "text/plain"}, 415, "unsupported-media-type"),
-    ({"content_type": None}, 415, "unsupported-media-type"),
-    ({"headers": {"Content-Encoding": "gzip"}}, 415, "unsupported-media-type"),
+    ({"raw": b'{"a": 1', "content_type": "text/plain"}, 400, "malformed-json"),
+    ({"raw": b"\x1f\x8b\x08 no"}, 400, "malformed-json"),
+    ({"raw": b"hola", "content_type": "text/plain"}, 415, "unsupported-media-type"),
+    ({"raw": b"a=b&c=d", "content_type": "application/x-www-form-urlencoded"}, 415, "unsupported-media-type"),
+    ({"raw": b"hola", "content_type": None}, 415, "unsupported-media-type"),
+    ({"raw": gzip.compress(b" " * (BODY_MAX + 1)), "headers": {"Content-Encoding": "gzip"}}, 413, "payload-too-large"),
     ({"user_email": "ana@"}, 422, "invalid-handoff"),
 ]
 
@@ -203,30 +212,102 @@ def test_past_the_frameworks_own_bound_nothing_is_read(endpoint: Endpoint, caplo
     assert "too large to keep" in caplog.messages
 
 
-@pytest.mark.parametrize(
-    ("told", "plain"),
-    [
-        ("application/json", True),
-        ("Application/JSON; charset=UTF-8", True),
-        ('application/json; charset="utf-8"; x=y', True),
-        ("application/json;", True),
-        ("application/json; charset=utf8", True),
-        ("application/json; charset=latin-1", False),
-        ("application/json; charset=rot13", False),
-        ("application/problem+json", False),
-        ("text/json", False),
-        ("", False),
-    ],
+MEDIA_TYPES = (
+    *("application/json", "Application/JSON; charset=UTF-8", "application/problem+json", "text/json", "text/plain"),
+    *("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", None, "application/octet-stream"),
+    *("application/json; charset=rot13", "application/json; charset=undefined", "application/json; charset=../x"),
+    "application/json; charset=utf-16",
 )
-def test_plain_json_is_known_by_its_headers(told: str, plain: bool) -> None:  # noqa: FBT001 -- a table's column
-    """Media type and charset in any case, and nothing that a charset could do to the reader."""
-    assert endpoint_module.is_json(request(content_type=told).headers) is plain
 
 
-@pytest.mark.parametrize(("encoding", "plain"), [("", True), ("Identity", True), ("gzip", False), ("br", False)])
-def test_a_compressed_body_is_not_plain(encoding: str, plain: bool) -> None:  # noqa: FBT001 -- a table's column
-    """What is never unpacked cannot be a bomb."""
-    assert endpoint_module.is_json(request(headers={"Content-Encoding": encoding}).headers) is plain
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_json_is_read_whatever_it_is_called(endpoint: Endpoint, media_type: str | None) -> None:
+    """Media type and charset do not hide an object in UTF-8."""
+    assert endpoint(request(content_type=media_type, reason="Débito")).status == 201
+
+
+UTF_8 = json.dumps(body(reason="Pagué 500 €", message_id=None), ensure_ascii=False).encode()
+PACKED: dict[str, tuple[bytes, dict[str, str]]] = {
+    "gzip": (gzip.compress(UTF_8), {"Content-Encoding": "gzip"}),
+    "gzip unannounced": (gzip.compress(UTF_8), {}),
+    "deflate": (zlib.compress(UTF_8), {"Content-Encoding": "Deflate"}),
+    "deflate without its header": (zlib.compress(UTF_8, wbits=-15), {"Content-Encoding": "deflate"}),
+    "said to be gzip": (UTF_8, {"Content-Encoding": "gzip"}),
+    "said to be deflate": (UTF_8, {"Content-Encoding": "deflate"}),
+    "said to be br": (UTF_8, {"Content-Encoding": "br"}),
+    "mark": (b"\xef\xbb\xbf" + UTF_8, {}),
+    "utf-16": (UTF_8.decode().encode("utf-16"), {}),
+    "utf-16-le": (UTF_8.decode().encode("utf-16-le"), {}),
+    "windows-1252": (UTF_8.decode().encode("cp1252"), {}),
+    "windows-1252 as latin-1": (UTF_8.decode().encode("cp1252"), {"Content-Type": "text/plain; charset=iso-8859-1"}),
+    "iso-8859-15": (UTF_8.decode().encode("iso-8859-15"), {"Content-Type": "application/json; charset=ISO-8859-15"}),
+    "made JSON twice": (json.dumps(UTF_8.decode()).encode(), {}),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_json_is_read_however_it_is_packed(endpoint: Endpoint, freshdesk: LocalFreshdesk, name: str) -> None:
+    """201 with its accents; sent again in UTF-8 and without an Idempotency-Key it is the same handoff."""
+    raw, headers = PACKED[name]
+    first = endpoint(request(raw=raw, headers=headers, content_type=None))
+    assert first.status == 201
+    assert "Pagué 500 €" in freshdesk.tickets()[0]["subject"]
+    assert said(endpoint(request(raw=UTF_8)))["ticket_id"] == said(first)["ticket_id"]
+    assert len(freshdesk.tickets()) == 1
+
+
+GOOD = body(reason="Débito", message_id="msg_1", user_phone=PHONE)
+TEXT = json.dumps(GOOD, ensure_ascii=False)
+REFUSED_SPELLINGS: dict[str, tuple[bytes, str]] = {
+    "cut": (TEXT[:-20].encode(), "application/json"),
+    "comma": (TEXT.replace("}", ",}").encode(), "application/json"),
+    "no comma": (TEXT.replace(", ", " ").encode(), "application/json"),
+    "twice": (TEXT.replace("}", ', "category": "retiros"}').encode(), "application/json"),
+    "nan": (TEXT.replace("}", ', "score": NaN}').encode(), "application/json"),
+    "latin-1": (TEXT.replace("}", ",}").encode("latin-1"), "text/plain"),
+    "quotes": (TEXT.replace("el retiro", 'el "retiro"').encode(), "application/json"),
+    "newline": (TEXT.replace("el retiro", "el\nretiro").encode(), "application/json"),
+    "half a character": (TEXT.replace("}", ', "x": "\\ud83d"}').encode(), "application/json"),
+    "python": (repr(GOOD).encode(), "text/plain"),
+    "list": (f"[{TEXT}]".encode(), "application/json"),
+    "too large": (TEXT.replace("}", f', "conversation_transcript": "{"x" * BODY_MAX}"}}').encode(), "application/json"),
+    "gzip, too large": (gzip.compress(TEXT.encode() + b" " * BODY_MAX), "application/json"),
+    "gzip that is too large itself": (
+        gzip.compress(TEXT.encode() + random.Random(1).randbytes(2 * BODY_MAX)),
+        "application/json",
+    ),
+    "form": (urlencode(GOOD).encode(), "application/x-www-form-urlencoded"),
+    "form in latin-1": (urlencode(GOOD, encoding="latin-1").encode(), "application/x-www-form-urlencoded"),
+    "JSON in a form": (urlencode({"payload": TEXT}).encode(), "application/x-www-form-urlencoded"),
+    "JSON as a form": (urlencode({TEXT: ""}).encode(), "application/x-www-form-urlencoded"),
+    "multipart": (
+        "".join(f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in GOOD.items()).encode(),
+        "multipart/form-data; boundary=x",
+    ),
+    "lines": ("\n".join(f"{name}: {value}" for name, value in GOOD.items()).encode(), "text/plain"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_SPELLINGS)
+def test_what_is_refused_is_understood(endpoint: Endpoint, freshdesk: LocalFreshdesk, name: str) -> None:
+    """Corrected and sent again without an Idempotency-Key, it is one ticket: the ids were read in the broken one."""
+    raw, media_type = REFUSED_SPELLINGS[name]
+    assert endpoint(request(raw=raw, content_type=media_type)).status in {400, 413, 415}
+    kept_now = [Handoff.from_json(entry.handoff) for entry in endpoint.delivery.writer.ledger.each()]
+    assert [(one.user_email, one.category, one.bot, one.reason) for one in kept_now] == [
+        (EMAIL, "retiros", "betsur", "Débito"),
+    ]
+    assert endpoint(request(raw=TEXT.encode())).status == 201
+    assert (len(freshdesk.tickets()), kept(endpoint)) == (1, [("created", False)])
+
+
+def test_a_phone_beside_a_good_email_is_no_fault(endpoint: Endpoint) -> None:
+    """201; the agent sees what was written, and the answer names the field."""
+    reply = endpoint(request(user_phone="no tengo"))
+    assert (reply.status, said(reply)["warnings"]) == (
+        201,
+        ["The value of user_phone cannot be used; it is shown in the ticket under Otros datos."],
+    )
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "FOO"])
@@ -234,6 +315,24 @@ def test_other_methods_are_not_allowed(endpoint: Endpoint, method: str) -> None:
     """405 with what is."""
     reply = endpoint(request(method=method))
     assert (reply.status, reply.headers["Allow"]) == (405, "GET, POST")
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (None, "unauthorized"),
+        ("Bearer ", "unauthorized"),
+        (f"Basic {SECRET}", "unauthorized"),
+        ("Bearer wrong", "wrong-secret"),
+    ],
+)
+def test_a_wrong_secret_is_told_from_a_missing_one_in_the_log_only(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, header: str | None, code: str
+) -> None:
+    """Whoever set up the bot sees which it is; a stranger does not."""
+    told = endpoint(request(authorization=header))
+    assert told == endpoint(request(authorization=None))
+    assert [vars(record)["code"] for record in caplog.records] == [code, "unauthorized"]
 
 
 def test_a_stranger_gets_nothing(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
@@ -322,12 +421,14 @@ def test_with_everything_down_the_caller_must_send_again(tmp_path: Path) -> None
 
 
 def test_what_nobody_foresaw_is_answered(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
-    """503 and an error in the log with the class's name; nothing internal in the answer."""
+    """503 and an error in the log with the class's name and the place; nothing internal in the answer."""
     unforeseen = Endpoint(None, (SECRET.encode(),), endpoint._messages)  # type: ignore[arg-type]  # noqa: SLF001 -- a part that breaks
     reply = unforeseen(request())
     assert (reply.status, said(reply)["code"]) == (503, "unavailable")
     assert "AttributeError" not in reply.body
-    assert [vars(one)["error"] for one in caplog.records if one.message == "unforeseen"] == ["AttributeError"]
+    [logged] = [vars(one) for one in caplog.records if one.message == "unforeseen"]
+    assert logged["error"] == "AttributeError"
+    assert re.fullmatch(r"handoff/endpoint\.py:\d+ _delivered", logged["place"])
 
 
 def test_the_entry_points_serve_the_function_of_the_environment(
@@ -438,7 +539,7 @@ def test_a_body_is_read_to_the_byte() -> None:
     """262,144 bytes are taken, not one more is read; a longer one keeps that much of its beginning."""
     whole = flowing(262_144)
     assert len(endpoint_module.read_body(whole)) == 262_144
-    with pytest.raises(endpoint_module.BodyTooLarge) as caught:
+    with pytest.raises(BodyTooLarge) as caught:
         endpoint_module.read_body(flowing(262_145, announced=262_145))
     assert len(caught.value.head) == 262_144
 
@@ -446,7 +547,7 @@ def test_a_body_is_read_to_the_byte() -> None:
 def test_what_is_too_long_is_drained_within_bounds() -> None:
     """So that the caller hears the answer; whoever never stops is not listened to for ever."""
     endless = flowing(10**9)
-    with pytest.raises(endpoint_module.BodyTooLarge):
+    with pytest.raises(BodyTooLarge):
         endpoint_module.read_body(endless)
     first, chunk = 262_145, 65_536
     assert endless.stream.taken == first + -(-(8_388_608 - first) // chunk) * chunk
@@ -455,7 +556,7 @@ def test_what_is_too_long_is_drained_within_bounds() -> None:
 def test_eight_megabytes_are_drained_and_no_more() -> None:
     """However small the pieces are that it comes in."""
     endless = flowing(10**9, at_once=1_000)
-    with pytest.raises(endpoint_module.BodyTooLarge):
+    with pytest.raises(BodyTooLarge):
         endpoint_module.read_body(endless)
     assert 8_388_608 <= endless.stream.taken < 8_388_608 + 1_000
 

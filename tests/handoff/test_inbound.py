@@ -12,23 +12,30 @@ from hypothesis import strategies as st
 
 from handoff.inbound import (
     BODY_KEY_LIFETIME_S,
+    KEPT_BYTES_MAX,
     KEY_LIFETIME_S,
     OTHER_FIELDS_SHOWN,
     OTHER_NAME_KEPT,
     OTHER_TEXT_KEPT,
     RAW_TEXT_KEPT,
+    REST_NAME,
     Fault,
     Handoff,
+    Identity,
     InvalidHandoff,
+    is_other_handoff,
     is_reference,
+    mailbox_of,
     person_of,
+    persons_of,
     read_handoff,
     reference_of,
     salvage_text,
     schema,
 )
-from handoff.strict_json import MalformedJSON, parse_body
-from tests.factories import EMAIL, KEY, PHONE, REASON, REFERENCE, SUMMARY, body, handoff
+from handoff.sanitize import plain_phone
+from handoff.strict_json import BODY_MAX, MalformedJSON, parse_body
+from tests.factories import EMAIL, KEY, NAME, PHONE, REASON, REFERENCE, SUMMARY, body, handoff, worst_body
 
 CUT_AT = {name: rule["x-cut-at"] for name, rule in schema()["properties"].items() if "x-cut-at" in rule}
 OPTIONAL = sorted(schema()["properties"].keys() - {"user_email", "user_phone", "conversation_summary", "category"})
@@ -72,9 +79,9 @@ def test_every_field_of_the_schema_is_a_field_of_the_handoff() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONAL)
-@pytest.mark.parametrize("nothing", [None, "", " \u200b"])
+@pytest.mark.parametrize("nothing", [None, "", " \u200b", "undefined", "null", "None", "{{user.x}}", "[object Object]"])
 def test_nothing_in_an_optional_field_means_absent(name: str, nothing: str | None) -> None:
-    """null, "" and what cannot be seen are the same as leaving the field out."""
+    """null, "", what cannot be seen and what a template leaves are the same as leaving the field out."""
     assert getattr(read_handoff(body(**{name: nothing})), name) == ""
 
 
@@ -134,7 +141,7 @@ def test_a_bad_telephone_is_told_once(phone: Any) -> None:
 @given(st.from_regex(schema()["$defs"]["phone"]["pattern"]))
 def test_any_telephone_the_schema_takes_is_taken(phone: str) -> None:
     """Trimming must not make of a telephone that fits one that does not."""
-    assert read_handoff(body(user_email=None, user_phone=phone)).user_phone == phone.strip()
+    assert read_handoff(body(user_email=None, user_phone=phone)).user_phone == str(plain_phone(phone)).strip()
 
 
 @pytest.mark.parametrize("phone", [PHONE, "(011) 4555-0000", "12345", "011.4555.0000/1"])
@@ -322,9 +329,9 @@ def test_any_bytes_can_be_salvaged(raw: bytes) -> None:
 
 
 def test_an_unreadable_body_is_kept_as_text() -> None:
-    """The raw text is the summary: masked, cut, and read as well as it can be."""
-    kept = salvage_text(b'{"reason": "pagu\xe9 con 4111111111111111", ')
-    assert kept.conversation_summary == '{"reason": "pagu\ufffd con ************1111",'
+    """The raw text is the summary: masked, cut, and with the accents of Windows-1252."""
+    kept = salvage_text(b"No puedo entrar. Pagu\xe9 con 4111111111111111")
+    assert kept.conversation_summary == "No puedo entrar. Pagué con ************1111"
     assert salvage_text(b"a" * (RAW_TEXT_KEPT + 1)).conversation_summary.endswith("a… [+1]")
 
 
@@ -393,3 +400,282 @@ def test_hashes_have_their_lengths_and_texts_their_own_letters() -> None:
     read = handoff(conversation_id="c", conversation_summary="ñandú")
     assert (len(read.fingerprint), len(read.person), len(read.conversation)) == (16, 26, 26)
     assert "ñandú" in read.to_json()
+
+
+def test_a_placeholder_is_no_address_and_no_other_field() -> None:
+    """The bot asks for what is missing, not for a correction."""
+    assert faults(user_email="undefined") == (Fault("user_email", "required"),)
+    assert read_handoff(body(user_email="{{user.email}}", user_phone=PHONE)).user_email == ""
+    assert read_handoff(body(user_phone="null", extra="undefined")).other == ()
+
+
+def test_a_placeholder_in_a_required_field_stays() -> None:
+    """Nobody is refused for it; the category's route is the default one."""
+    read = read_handoff(body(conversation_summary="undefined", category="null"))
+    assert (read.conversation_summary, read.category) == ("undefined", "null")
+
+
+@pytest.mark.parametrize("nothing", ["undefined", '"null"', "{{event.messageId}}", "undefined:undefined", " "])
+def test_a_placeholder_is_no_key(nothing: str) -> None:
+    """Neither in the header nor as an id: then the next rule says what the key is."""
+    assert read_handoff(body(), nothing).key == read_handoff(body()).key
+    without = read_handoff(body(message_id=nothing))
+    assert without.lifetime_s == BODY_KEY_LIFETIME_S
+    assert without.key != read_handoff(body(message_id=nothing, user_email="otra@example.com")).key
+
+
+LEAST = {"user_email": "ana@example.com", "conversation_summary": "No llegó el retiro.", "category": "retiros"}
+IDS = {"conversation_id": "c", "message_id": "m"}
+KEYS_OF_1_0_0: list[tuple[dict[str, Any], str, str]] = [
+    ({}, "", "SU3WNNTGVG2FICCD73AEWJZN4LFSKB3AQ7RIFJXWPNBA7SWZ7KKA"),
+    (IDS, "", "GE2GMFOTNZU6QIBHGHNEHBRBYV66UVWN4CU2H44LHZ2ZNPP7SA7A"),
+    (IDS, '"clave-1"', "QY3QDN6C2WIEFEYYSGHP33GLDYDENJ5XZLGIHQES5HYPTUVALM7A"),
+    (
+        {"user_phone": "+54 9 11 5555-0000", "reason": "undefined", "vip": True, "n": 1.5},
+        "",
+        "P3QZZQFZBSIS7IPLHEPLSZAMXRUJXKU5ULL65HTM42XXAQHP7UMA",
+    ),
+    (
+        {"reason": "pagué con 4111 1111 1111 1111", "user_name": None, "channel": ""},
+        "",
+        "LB4TCWHNPXOX2OLBR23BCGZ3I4J7H7UHASATH6EANQSPUFJM67SA",
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "header", "key"), KEYS_OF_1_0_0)
+def test_keys_are_those_of_1_0_0(more: dict[str, Any], header: str, key: str) -> None:
+    """A handoff that is sent again after an update is still the same one."""
+    assert read_handoff({**LEAST, **more}, header).key == key
+
+
+PERSONS_OF_1_0_0 = [
+    ("Ana@Example.com", "6WWHGLCGRPZS4NL2J3USA2EL6Z"),
+    ("+54 9 11 5555-0000", "O4QWK3GLRUIVJW2Z2ZZK36AIF3"),
+    ("ñandú@example.com", "HM2WQSLOUNV3YLJWT7NI5OF2CC"),
+    ("n\u0303andu\u0301@example.com", "ZRGFF44QKLSSUKKZOVXZ7NBTNH"),
+    ("ana@españa.com", "PROIBHNNMXTLSHTJ7XN74JG6SN"),
+    ("ana@xn--espaa-rta.com", "WS55PYRWVDIICBB2RJR2MSBNZH"),
+]
+
+
+@pytest.mark.parametrize(("address", "old"), PERSONS_OF_1_0_0)
+def test_rows_of_1_0_0_are_found_by_their_person(address: str, old: str) -> None:
+    """Whichever spelling the person used then."""
+    assert old in persons_of(address)
+    assert persons_of(address)[0] == person_of(address)
+    others = [one for one, _ in PERSONS_OF_1_0_0 if person_of(one) == person_of(address)]
+    assert all(old in persons_of(other) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ñandú@example.com", "n\u0303ANDU\u0301@Example.com"),
+        ("ana@españa.com", "ana@xn--espaa-rta.com"),
+        ("ana@españa.com", "ANA@ESPAN\u0303A.COM"),
+        ("ana@example.com", "ana\u200b@example.com"),
+        ("+54 9 11 5555-0000", "+54\u00a09 11 5555\u20110000"),
+    ],
+)
+def test_one_address_in_two_spellings_is_one_person(one: str, other: str) -> None:
+    """Case, composition, the domain's alphabet and invisible characters do not count."""
+    assert person_of(one) == person_of(other)
+    assert set(persons_of(one)) & set(persons_of(other))
+
+
+@pytest.mark.parametrize("address", ["ana@a..b", "ana@-xn--.com", "ana@xn--zzzz-.com", "@", "a@", "ana@\u200d.com", ""])
+def test_no_address_is_too_strange_for_a_hash(address: str) -> None:
+    """`forget` is given whatever an operator types."""
+    assert persons_of(address)[:1] == ((person_of(address),) if address else ())
+
+
+def test_tags_of_an_address_are_one_mailbox() -> None:
+    """For the hourly bound only: the person is another one, and so is another mailbox."""
+    assert (
+        mailbox_of("victima+1@Example.com") == mailbox_of("VICTIMA+2@example.com") == mailbox_of("victima@example.com")
+    )
+    assert person_of("victima+1@example.com") != person_of("victima@example.com")
+    assert len({mailbox_of(one) for one in ("a@b.co", "a@c.co", "+a@b.co", "+b@b.co", PHONE, "")}) == 6
+    assert (mailbox_of(""), handoff().mailbox) == ("", mailbox_of(EMAIL))
+    assert handoff(user_email="", user_phone=PHONE).mailbox == mailbox_of("+54 9 11 55557391")
+    assert mailbox_of(EMAIL) != person_of(EMAIL)
+
+
+A = {"bot": "betsur", "conversation_id": "c", "user_id": "u", "user_email": EMAIL, "user_phone": PHONE}
+NOBODY = {"bot": "betsur", "conversation_id": "", "user_id": "", "user_phone": ""}
+SAMENESS: list[tuple[dict[str, str], dict[str, str], bool]] = [
+    (A, A, False),
+    (A, {**A, "bot": "institucional"}, True),
+    (A, {**A, "bot": " BETSUR"}, False),
+    (A, {**A, "conversation_id": "d"}, True),
+    (A, {**A, "user_id": "v"}, True),
+    (A, {**A, "user_email": "otra@example.com", "user_phone": ""}, False),
+    (A, {**A, "bot": "", "conversation_id": "", "user_id": "", "user_email": "otra@example.com"}, False),
+    ({**A, "user_id": ""}, {**A, "conversation_id": ""}, False),
+    (NOBODY, {**NOBODY, "user_email": "otra@example.com"}, True),
+    (NOBODY, {**NOBODY, "user_email": EMAIL.upper()}, False),
+    (NOBODY, {**NOBODY, "user_email": ""}, False),
+    (NOBODY, {**NOBODY, "user_email": "", "user_phone": PHONE}, False),
+    ({**NOBODY, "user_email": "", "user_phone": PHONE}, {**NOBODY, "user_email": "", "user_phone": "5551234"}, True),
+    ({**NOBODY, "user_phone": PHONE}, {**NOBODY, "user_phone": "5551234"}, False),
+    ({**NOBODY, "user_phone": PHONE}, {**NOBODY, "user_phone": PHONE, "user_email": "otra@example.com"}, False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "differs"), SAMENESS)
+def test_what_makes_another_handoff_under_one_key(one: dict[str, str], other: dict[str, str], differs: bool) -> None:  # noqa: FBT001 -- a table's column
+    """Another bot, conversation or user; another address only where nobody has a conversation or a user."""
+    first, second = handoff(**one).identity, handoff(**other).identity
+    assert is_other_handoff(first, second) is is_other_handoff(second, first) is differs
+    assert not is_other_handoff(first, Identity())
+
+
+def test_an_identity_survives_the_ledger() -> None:
+    """Also the one of a row that an earlier version wrote, and without the addresses."""
+    whole = handoff(**A).identity
+    assert Identity.from_text(whole.to_text()) == whole
+    assert Identity.from_text("") == Identity.from_text(Identity().to_text()) == Identity()
+    assert whole.without_addresses() == handoff(**{**A, "user_email": "", "user_phone": ""}).identity
+    assert {len(part) for part in whole} == {26}
+
+
+def test_the_other_handoff_has_a_key_that_lasts() -> None:
+    """A corrected address does not change it, but where the address is all that tells them apart."""
+    other = handoff(**{**A, "conversation_id": "d"})
+    assert (
+        other.key_for_other() == handoff(**{**A, "conversation_id": "d", "user_email": "x@example.com"}).key_for_other()
+    )
+    keys = [
+        handoff(**{**A, **change}).key_for_other()
+        for change in (
+            {},
+            {"conversation_id": "d"},
+            {"user_id": "v"},
+            {"bot": "x"},
+            NOBODY,
+            {**NOBODY, "user_email": "x@y.co"},
+        )
+    ]
+    assert len({*keys, KEY, handoff(**A, key="B" * 52).key_for_other()}) == 8
+    assert all(re.fullmatch("[A-Z2-7]{52}", key) for key in keys)
+
+
+def test_the_same_words_are_the_same_whatever_the_message() -> None:
+    """Summary, reason, category, bot, person and conversation; nothing else counts."""
+    one = handoff(conversation_id="c")
+    assert one.words == handoff(conversation_id="c", message_id="m", conversation_transcript="t", key="B" * 52).words
+    for change in ({"reason": "x"}, {"category": "x"}, {"conversation_summary": "x"}, {"bot": "x"}):
+        assert handoff(**{"conversation_id": "c", **change}).words != one.words
+    assert handoff(conversation_id="c", user_email="x@example.com").words != one.words
+    assert handoff(conversation_id="d").words != one.words
+    assert handoff(user_email="").words == handoff(conversation_summary="").words == ""
+    assert len(one.words) == 26
+
+
+def test_what_was_meant_is_known_without_the_person() -> None:
+    """By the matter, or by conversation and name; "" never matches anything."""
+    one = handoff(conversation_id="c")
+    assert one.matter == handoff(user_email="", user_name="", bot="x").matter != handoff(reason="x").matter
+    assert one.named == handoff(conversation_id="c", reason="x", user_name=f" {NAME.upper()}").named
+    assert one.named != handoff(conversation_id="d").named
+    assert (handoff(conversation_summary="").matter, handoff().named) == ("", "")
+    assert handoff(conversation_id="c", user_name="").named == ""
+
+
+BROKEN = json.dumps(body(reason="Débito", message_id=None), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("broken", "same_key"),
+    [
+        (BROKEN.replace("}", ",}"), True),
+        (BROKEN.replace(", ", " "), True),
+        (BROKEN[:-1], True),
+        (BROKEN.replace("}", ', "x": NaN}'), False),
+        (BROKEN.replace("}", ', "category": "retiros"}'), True),
+        (BROKEN.replace("{", '{"category": "x", '), False),
+        (BROKEN.replace("}", ', "conversation_transcript": "hola'), False),
+    ],
+)
+def test_a_broken_body_without_ids_is_known_by_what_it_says(broken: str, same_key: bool) -> None:  # noqa: FBT001 -- a table's column
+    """Where all of it is understood it has the key of the corrected one, else the same matter and name."""
+    good, kept = read_handoff(json.loads(BROKEN)), salvage_text(broken.encode())
+    assert (kept.matter, kept.named, kept.words) == (good.matter, good.named, good.words)
+    assert (kept.user_email, kept.bot, kept.category) == (EMAIL, "betsur", "retiros")
+    assert (kept.key == good.key) is same_key
+
+
+def test_the_header_and_the_ids_are_the_key_of_a_broken_body_too() -> None:
+    """In this order, as for a good one."""
+    broken = json.dumps(body()).encode()[:-5]
+    assert salvage_text(json.dumps(body()).encode() + b" y m\xe1s").key == read_handoff(body()).key
+    assert salvage_text(broken, "abc").key == read_handoff(body(), "abc").key
+
+
+def test_what_belongs_to_no_field_is_kept_as_well() -> None:
+    """The agent finds it among the other data."""
+    kept = salvage_text(b'{"category": "retiros", "category": "bonos", "vip": 1} y adem\xe1s 4111111111111111')
+    assert dict(kept.other) == {"vip": "1", REST_NAME: "category: retiros … y además ************1111"}
+    assert kept.language == salvage_text(b'{"language": "en", "category').language.replace("en", "")
+
+
+@pytest.mark.parametrize("raw", [bytes(range(256)) * 9, b"PK\x03\x04xxxx", b"\x00" * 50])
+def test_bytes_that_are_no_text_are_counted(raw: bytes) -> None:
+    """Nobody can read them."""
+    assert salvage_text(raw).conversation_summary == f"[{len(raw)} bytes que no son texto]"
+    assert salvage_text("Hola, ñandú".encode("utf-16-le")).conversation_summary == "Hola, ñandú"
+    assert salvage_text("😀 ñ\n\t".encode() * 9).conversation_summary.startswith("😀 ñ\n")
+
+
+def test_an_address_is_taken_without_what_cannot_be_seen() -> None:
+    """E-mail and telephone; the telephone may be a number."""
+    read = read_handoff(body(user_email="zoraida\u200b.canario@exam\u00adple.com\u00a0", user_phone=5491155557391))
+    assert (read.user_email, read.user_phone) == (EMAIL, "5491155557391")
+    assert read_handoff(body(user_email=None, user_phone="+54\u00a09 11 5555\u20117391")).user_phone == PHONE
+
+
+@pytest.mark.parametrize("phone", ["no tengo", "1", 5, 1.5, [PHONE], {"n": 1}, True, "x" * 300])
+def test_a_telephone_never_refuses_a_good_email(phone: Any) -> None:
+    """What cannot be used is shown to the agent; without a good e-mail it is a fault."""
+    read = read_handoff(body(user_phone=phone))
+    assert (read.user_email, read.user_phone, read.other[0][0]) == (EMAIL, "", "user_phone (?)")
+    assert faults(user_email="ana@", user_phone=phone)[-1] == Fault("user_phone", "invalid")
+
+
+def test_fields_of_a_newer_version_are_passed_over() -> None:
+    """A row that was written before a roll-back can still be read."""
+    newer = {**json.loads(handoff().to_json()), "attachments": [{"url": "x"}], "tags": ["a"]}
+    assert Handoff.from_json(json.dumps(newer)) == handoff()
+
+
+@pytest.mark.parametrize(("character", "bytes_each"), [("😀", 4), ("ñ", 2), ("€", 1), ('a"', 3), ("a\n", 3), ("a", 1)])
+def test_the_worst_legal_body_fits_into_a_row(character: str, bytes_each: int) -> None:
+    """The transcript gives way, nothing else: 200 kB as JSON, whatever was sent. A "€" is one byte in Windows-1252."""
+    worst = worst_body(character, bytes_each)
+    kept = read_handoff(worst)
+    assert len(kept.to_json().encode()) <= KEPT_BYTES_MAX
+    assert kept.conversation_summary[:8000] == worst["conversation_summary"][:8000]
+    assert len(kept.other) == OTHER_FIELDS_SHOWN
+    assert len(kept.conversation_transcript) > 5_000
+
+
+@pytest.mark.parametrize("raw", ["😀".encode() * 65_000, b'"a' * 130_000, "ñ".encode("latin-1") * 262_144])
+def test_the_worst_unreadable_body_fits_into_a_row(raw: bytes) -> None:
+    """Its text is the summary, and gives way with a mark that counts what is missing of the whole."""
+    kept = salvage_text(raw)
+    assert len(kept.to_json().encode()) <= KEPT_BYTES_MAX
+    text, missing = re.fullmatch(r"(.*)… \[\+(\d+)\]", kept.conversation_summary, re.DOTALL).groups()  # type: ignore[union-attr]  # the assertion is the match
+    assert len(text) + int(missing) == len(raw.decode("cp1252" if raw[0] == 0xF1 else "utf-8"))
+
+
+def test_the_worst_body_is_a_legal_one() -> None:
+    """It would be read: it is not longer than a body may be."""
+    assert BODY_MAX - 20_000 < len(json.dumps(worst_body(), ensure_ascii=False).encode()) <= BODY_MAX
+    assert len(json.dumps(worst_body("€", 1), ensure_ascii=False).encode("cp1252")) <= BODY_MAX
+
+
+def test_no_body_has_more_faults_than_the_schema_has_fields() -> None:
+    """What is kept of a refusal is bounded with it."""
+    wrong: dict[str, Any] = {name: [] for name in schema()["properties"]}
+    assert len(faults(**wrong, **{f"f{number}": 1 for number in range(1000)})) == len(wrong) + 1

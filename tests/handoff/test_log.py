@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote_plus
 
 import pytest
 
-from handoff.log import JSONLines, log_as_json
+from handoff.inbound import Handoff
+from handoff.log import JSONLines, log_as_json, place_of
 from tests.corpora import TEXTS
 from tests.factories import EMAIL, NAME
 from tests.leaks import LeakDetector, canaries_in
@@ -96,3 +98,11 @@ def test_urllib3_says_nothing(platform_formats: bool) -> None:  # noqa: FBT001 -
     with nothing_attached():
         log_as_json(platform_formats=platform_formats)
         assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.ERROR)
+
+
+def test_the_place_of_an_error_is_the_innermost_of_ours() -> None:
+    """File, line and function, without any value; the standard library's frames below it do not count."""
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        Handoff.from_json("Zoraida")
+    assert re.fullmatch(r"handoff/inbound\.py:\d+ from_json", place_of(caught.value))
+    assert place_of(ValueError(NAME)) == ""

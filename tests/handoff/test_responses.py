@@ -84,7 +84,7 @@ def test_warnings_tell_what_was_not_as_it_should_be() -> None:
     told = said(tell(outcome, MESSAGES, other=["vip"]))["warnings"]
     assert told == [
         "This handoff was known already; its new words join the ticket as a private note.",
-        "Freshdesk refused group_id; the ticket was made without it. Mend routing.toml.",
+        "Freshdesk refused group_id; the ticket was made without it. Correct routing.toml.",
         "The field vip is not known; it is shown in the ticket under Otros datos.",
     ]
 

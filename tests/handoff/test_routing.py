@@ -125,6 +125,22 @@ def test_any_spelling_of_a_name_is_that_name(name: str, between: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "spelling",
+    [
+        "🛑 Juego responsable",
+        "juego_responsable!",
+        "¡JUEGO-RESPONSABLE!",
+        "«Juego» (responsable) 👩🏽‍💻",
+        "1️⃣juego.responsable",
+    ],
+)
+def test_marks_and_pictures_do_not_count(spelling: str) -> None:
+    """Only letters and digits name a category."""
+    assert plain(spelling).removeprefix("1") == plain("juego responsable") == "juegoresponsable"
+    assert plain("🛑 !") == ""
+
+
+@pytest.mark.parametrize(
     ("told", "bot"),
     [("corp", "corp"), ("CORP", "corp"), ("", "betsur"), ("nadie", "betsur"), ("bet-sur", "betsur")],
 )

@@ -10,11 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handoff import sanitize
 from handoff.inbound import schema
-from handoff.sanitize import VISIBLE, clean, cut, is_email, mask_cards, one_line
+from handoff.sanitize import (
+    VISIBLE,
+    clean,
+    cut,
+    is_email,
+    is_placeholder,
+    mask_cards,
+    one_line,
+    plain_email,
+    plain_phone,
+)
+from tests.steps import steps_of
 
 EVERY_CHARACTER = "".join(chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
+ARABIC = {ord("0") + digit: 0x0660 + digit for digit in range(10)}
 FAMILY = "👨‍👩‍👧‍👦"
 CARDS = ("4111 1111 1111 1111", "5500-0000-0000-0004", "3782 822463 10005", "4222222222222", "6304000000000000000")
 
@@ -101,6 +115,55 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     assert not is_email(address)
 
 
+@pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\u00a0", "\ufeff", "\u202e", "\u2066", "\u200e", "\u2060"])
+def test_what_cannot_be_seen_is_no_part_of_an_address(hidden: str) -> None:
+    """Wherever it stands; what is left is checked as ever."""
+    assert plain_email(f"{hidden}ana{hidden}@exam{hidden}ple.com{hidden}") == "ana@example.com"
+    assert plain_email("ana paz@example.com\nx") == "ana paz@example.com\nx"
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("+54\u00a09\u00a011\u202f5555\u20110000", "+54 9 11 5555-0000"),
+        ("011\u20144555\u22120000", "011-4555-0000"),
+        ("\u202a+54 9 11 5555-0000\u202c", "+54 9 11 5555-0000"),
+        ("+54 11 5555".translate(FULL_WIDTH), "+54 11 5555"),
+        ("\u200e+54 9 11\u200b 5555-0000", "+54 9 11 5555-0000"),
+        ("+54 9 11 5555-0000", "+54 9 11 5555-0000"),
+        (5491155550000, "5491155550000"),
+        (5491155550000.0, "5491155550000"),
+        (1.5, 1.5),
+        (True, True),
+        ([], []),
+    ],
+)
+def test_a_telephone_is_made_plain(written: object, plain: object) -> None:
+    """Ordinary digits, blanks and dashes; a number becomes its digits; anything else stays what it is."""
+    assert plain_phone(written) == plain
+    assert type(plain_phone(written)) is type(plain)
+
+
+NOTHING = (
+    *("undefined", "null", "None", "NaN", "[object Object]", "{{event.messageId}}", "{{ user.name }}", "${workflow.x}"),
+    *("undefined:undefined", "null-null", "{{a}}:{{b}}", "undefined undefined", '"null"'),
+)
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_what_a_template_leaves_is_a_placeholder(text: str) -> None:
+    """Alone, or several of them."""
+    assert is_placeholder(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "Null", "nullo", "conv_1:undefined", "{{a}} y b", "nonet", "[object]", "Nano"]
+)
+def test_what_says_something_is_no_placeholder(text: str) -> None:
+    """A name, a word that begins like one, a key of which a part was filled in."""
+    assert not is_placeholder(text)
+
+
 def test_one_line_has_single_spaces() -> None:
     """Every run of white space is one space."""
     assert one_line(" a\n\n b\t\u00a0c ") == "a b c"
@@ -114,10 +177,61 @@ def test_a_card_number_is_masked_wherever_it_stands(card: str, around: str) -> N
     assert masked == around.format(re.sub(r"\d", "*", card[:-4]) + card[-4:])
 
 
-@pytest.mark.parametrize("between", [" ", "-", ".", "/", "\u00a0", "\t", "  ", " - ", "\u2013"])
+BETWEEN = (
+    *(
+        " ",
+        "-",
+        ".",
+        "/",
+        "\u00a0",
+        "\t",
+        "  ",
+        " - ",
+        "\u2013",
+        "\n",
+        "\r\n",
+        ",",
+        ", ",
+        "\u2011",
+        "_",
+        "\uff0c",
+        "\u3000",
+    ),
+    *("\u200b", " \u200b", "\u2060-\u2060", "\u200b" * 30, '", "', "\\n", "\n\n", " \n "),
+)
+
+
+@pytest.mark.parametrize("between", BETWEEN)
 def test_a_card_number_is_masked_however_it_is_written(between: str) -> None:
-    """Blanks, dots, slashes and dashes between its groups do not hide it."""
+    """Blanks, line ends, commas, dots, slashes and dashes between its groups do not hide it."""
     assert mask_cards(between.join(["4111", "1111", "1111", "1111"])) == between.join(["****", "****", "****", "1111"])
+
+
+@pytest.mark.parametrize(
+    ("written", "masked"),
+    [
+        ("41 11 11 11 11 11 11 11", "** ** ** ** ** ** 11 11"),
+        ("37 82 82 24 63 10 00 5", "** ** ** ** ** *0 00 5"),
+        ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "* * * * * * * * * * * * 1 1 1 1"),
+        ("4111 1111 1111 1111".translate(FULL_WIDTH), "**** **** **** " + "1111".translate(FULL_WIDTH)),
+        ("4111111111111111".translate(ARABIC), "*" * 12 + "1111".translate(ARABIC)),
+        ("4\u200b1\u200b1\u200b1 1111\u00ad1111 1111", "*\u200b*\u200b*\u200b* ****\u00ad**** 1111"),
+        ("41\n11,11-11/11.11 11_11", "**\n**,**-**/**.** 11_11"),
+    ],
+)
+def test_a_card_number_is_masked_in_any_digits_and_groups(written: str, masked: str) -> None:
+    """Pairs, single digits, other scripts' digits, and characters of no width inside a group."""
+    assert mask_cards(written) == masked
+
+
+GROUPS = ("333-", "4111 ", "41 ", "4 ", "4", "4\u200b", "4111\n", "5500,", "22\u200b ", "3333\u200b" * 9 + " ")
+
+
+@pytest.mark.parametrize("piece", GROUPS)
+def test_masking_takes_steps_in_proportion_to_the_text(piece: str) -> None:
+    """Twice the groups take twice the steps."""
+    half, whole = (steps_of(sanitize, mask_cards, piece * count) for count in (400, 800))
+    assert whole < 2.1 * half
 
 
 def test_every_card_of_many_is_masked() -> None:
@@ -142,6 +256,14 @@ def test_the_end_of_a_card_is_not_the_beginning_of_another() -> None:
             "30-71",
         ),
         *("422222222222", "41111111111111111115"),  # these pass the check
+        *(
+            "54 911 5555 7391 26",
+            "4111 1111 1111 1 111",
+            "41 11 1 11 11 11 11 11 1",
+            "41 11 11 11 11 11 1111",
+            "4111 1111 x 1111 1111",
+        ),
+        "4111" + " " * 5 + "1111 1111 1111",
     ],
 )
 def test_other_numbers_stay_as_they_are(number: str) -> None:

@@ -1,15 +1,17 @@
-"""Bytes → one JSON object, strictly."""
+"""Bytes → one JSON object."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.strict_json import MalformedJSON, parse_body
+from handoff.strict_json import BODY_MAX, BodyTooLarge, MalformedJSON, decode, parse_body, unpacked
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -37,7 +39,7 @@ def test_any_bytes_are_an_object_or_malformed(raw: bytes) -> None:
     try:
         assert isinstance(parse_body(raw), dict)
     except MalformedJSON as error:
-        assert str(error) in {"JSONDecodeError", "UnicodeDecodeError", "ValueError", "not an object"}  # noqa: PT017 -- both ends are right
+        assert str(error) in {"JSONDecodeError", "ValueError", "not an object"}  # noqa: PT017 -- both ends are right
 
 
 def test_depth_has_a_bound() -> None:
@@ -68,3 +70,65 @@ def test_what_python_reads_and_json_does_not_know_is_refused(told: str) -> None:
     """No NaN, no infinity, no half characters, no name twice."""
     with pytest.raises(MalformedJSON):
         parse_body(f'{{"a":{told}}}'.encode())
+
+
+TEXT = '{"reason": "Débito de 500 €"}'
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "cp1252"]
+)
+@pytest.mark.parametrize(
+    "charset",
+    ["", "utf-8", "UTF8", "utf-16", "us-ascii", "undefined", "rot13", "unicode_escape", "../x", "x" * 99, "\0"],
+)
+def test_text_is_read_in_any_usual_encoding(encoding: str, charset: str) -> None:
+    """By its mark, its zeros, or as Windows-1252, whatever a wrong charset says."""
+    assert decode(TEXT.encode(encoding), charset) == TEXT
+
+
+@pytest.mark.parametrize(
+    "charset", ["iso-8859-15", "ISO_8859-15", "cp850", "windows-1250", "mac-roman", "latin-1", "l1"]
+)
+def test_a_charset_of_one_byte_is_believed(charset: str) -> None:
+    """ISO-8859-1 means Windows-1252, as in a browser."""
+    text = TEXT.replace(" €", "")
+    assert decode(text.encode(charset), charset) == text
+    assert decode(b"\x80", "latin-1") == "€"
+    assert decode(b"\xef\xbb\xbf" + text.encode(), charset).endswith(text)
+
+
+@given(st.binary(max_size=60), st.sampled_from(["", "cp1252", "utf-16", "koi8-r"]))
+def test_any_bytes_are_some_text(raw: bytes, charset: str) -> None:
+    """And one that can be written again."""
+    decode(raw, charset).encode()
+
+
+def test_an_object_that_was_made_json_twice_is_read() -> None:
+    """Once more, and no further."""
+    twice = json.dumps(TEXT)
+    assert parse_body(twice.encode()) == json.loads(TEXT)
+    with pytest.raises(MalformedJSON):
+        parse_body(json.dumps(twice).encode())
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, lambda raw: zlib.compress(raw, wbits=-15), zlib.compress])
+def test_no_more_is_unpacked_than_a_body_may_have(packed: Any) -> None:
+    """To the byte; of more, the beginning is kept."""
+    most = b"x" * BODY_MAX
+    assert unpacked(packed(most), "deflate") == most
+    with pytest.raises(BodyTooLarge) as caught:
+        unpacked(packed(most + b"y"), "deflate")
+    assert caught.value.head == most
+
+
+def test_damaged_gzip_is_unpacked_up_to_the_damage() -> None:
+    """What can be read is kept."""
+    raw = json.dumps([*range(20_000)]).encode()
+    packed = bytearray(gzip.compress(raw))
+    assert raw.startswith(unpacked(bytes(packed[:-5_000])))
+    packed[-5_000:-4_990] = b"\xff" * 10
+    assert unpacked(bytes(packed))[:20_000] == raw[:20_000]
+    assert unpacked(bytes(gzip.compress(raw)) + b"more") == raw
+    assert unpacked(b"\x1f\x8bno", "gzip") == b"\x1f\x8bno"
+    assert unpacked(b'{"k11": 11}', "deflate") == b'{"k11": 11}'  # a few of its bytes could be unpacked

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from handoff.inbound import Handoff, InvalidHandoff, read_handoff, schema
 from handoff.routing import load_routing
-from handoff.sanitize import clean
+from handoff.sanitize import clean, is_placeholder
 from handoff.settings import DEFAULT_ROUTING
 from handoff.ticket import (
     NEEDED,
@@ -264,7 +264,7 @@ def test_the_corpora_are_large_enough_to_mean_something() -> None:
 def test_no_markup_of_a_person_is_markup_for_the_agent() -> None:
     """Every vector, in every field at once: the same tags as with an innocent text, and the vector there to read."""
     innocent = page_with("x").tags
-    for vector in XSS:
+    for vector in (f"x {one}" if is_placeholder(one) else one for one in XSS):  # alone, a template's text is absent
         page = page_with(vector)
         assert [tag for tag in page.tags if tag[0] != "a"] == innocent
         assert {attributes for tag, attributes in page.tags if tag == "a"} <= {(("href", vector),)}

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from handoff.inbound import InvalidHandoff, read_handoff
-from handoff.strict_json import MalformedJSON, parse_body
+from handoff.strict_json import MalformedJSON, parse_body, unpacked
 from tests.corpora import JSON_BODIES
 from tests.endpoints import Endpoint
 from tests.factories import request
@@ -17,9 +17,9 @@ READ = {name: raw for name, raw in JSON_BODIES.items() if name.startswith("read_
 
 
 def test_the_corpus_is_large_enough_to_mean_something() -> None:
-    """A hundred ways to be refused, and some that only look like it."""
-    assert len(REFUSED) >= 100
-    assert len(READ) >= 25
+    """Ninety ways to be refused, and some that only look like it."""
+    assert len(REFUSED) >= 90
+    assert len(READ) >= 35
     assert len(REFUSED) + len(READ) == len(JSON_BODIES)
 
 
@@ -28,8 +28,8 @@ def test_what_is_no_json_is_malformed(raw: bytes) -> None:
     """One error class, whose text holds nothing of the body."""
     with pytest.raises(MalformedJSON) as caught:
         parse_body(raw)
-    assert str(caught.value) in {"JSONDecodeError", "UnicodeDecodeError", "UnicodeEncodeError"} | {
-        *("ValueError", "RecursionError", "not an object"),
+    assert str(caught.value) in {
+        *("JSONDecodeError", "UnicodeEncodeError", "ValueError", "RecursionError", "not an object"),
     }
 
 
@@ -37,7 +37,7 @@ def test_what_is_no_json_is_malformed(raw: bytes) -> None:
 def test_what_is_json_is_read(raw: bytes) -> None:
     """As a handoff, or as one with faults."""
     try:
-        assert read_handoff(parse_body(raw)).key
+        assert read_handoff(parse_body(unpacked(raw))).key
     except InvalidHandoff as error:
         assert error.faults  # noqa: PT017 -- either end is right, and each has its own promise
 

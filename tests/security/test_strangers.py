@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import itertools
+import json
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +131,35 @@ def test_strangers_get_nothing_on_the_wire(served: tuple[Served, LocalFreshdesk]
     )
     assert status_of(running, b"\r\n".join(lines)) in {400, 401, 431}
     assert freshdesk.calls == []
+
+
+REACHES_US = (
+    *(b"GET //a//b HTTP/1.1", b"GET /%ff%00 HTTP/1.1", b"GET /?reference=%ff%fe HTTP/1.1", b"FOO / HTTP/1.1"),
+    *(
+        b"OPTIONS * HTTP/1.1",
+        b"GET http://x/ HTTP/1.1",
+        b"CONNECT x:1 HTTP/1.1",
+        b"GET /" + b"a" * 9_000 + b" HTTP/1.1",
+    ),
+    b"GET / HTTP/1.1\r\nHost: a b@c",
+    b'POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Type: "\xff;;;=x',
+)
+SERVERS_OWN = (b"hola", b"F{O / HTTP/1.1", b"GET / HTTP/9.9", b"POST / HTTP/1.1\r\nContent-Length: -1")
+
+
+@pytest.mark.parametrize("secret", [SECRET.encode(), b"wrong"])
+@pytest.mark.parametrize("lines", [*REACHES_US, *SERVERS_OWN], ids=range(len(REACHES_US) + len(SERVERS_OWN)))
+def test_every_answer_is_json(served: tuple[Served, LocalFreshdesk], lines: bytes, secret: bytes) -> None:
+    """But for what the server refuses itself, as the document says."""
+    first, _, more = lines.partition(b"\r\n")
+    sent = b"\r\n".join([first, b"Authorization: Bearer " + secret, b"Connection: close", more, b"", b""])
+    with socket.create_connection(("127.0.0.1", served[0].port), timeout=10) as wire:
+        wire.sendall(sent)
+        wire.shutdown(socket.SHUT_WR)
+        head, _, told = wire.makefile("rb").read().partition(b"\r\n\r\n")
+    is_json = b"content-type: application/problem+json" in head.lower()
+    assert is_json is (lines in REACHES_US)
+    assert not is_json or json.loads(told)["code"]
 
 
 def status_of(running: Served, raw: bytes) -> int:
