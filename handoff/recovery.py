@@ -47,9 +47,8 @@ class LookByAddress:
         """Look for entry's ticket; see `Look`."""
         email = self.delivery.requester(Handoff.from_json(entry.handoff))
         looked_at = self.delivery.clock.now()
-        until = (entry.doubt_since or looked_at) + self.delivery.policy.in_doubt_wait_s
         found = self.delivery.helpdesk(entry).look(
-            entry.reference, deadline, email=email, since=entry.look_from, until=until, everywhere=True
+            entry.reference, deadline, email=email, since=entry.look_from, everywhere=True
         )
         return Found(found, looked_at)
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from handoff.inbound import Handoff
+from handoff.marks import mark, with_mark, without_marks
 from handoff.routing import PRIORITIES, Route
 from handoff.sanitize import one_line
 
@@ -50,7 +51,7 @@ _ID_LABELS: Final = (
 
 
 def _lines(text: str) -> Markup:
-    return Markup(str(escape(str(text))).replace("\n", "<br>"))  # noqa: S704 -- escaped just here
+    return Markup(str(escape(without_marks(str(text)))).replace("\n", "<br>"))  # noqa: S704 -- escaped just here
 
 
 _environment: Final = Environment(
@@ -85,7 +86,7 @@ def to_ticket(
     fields = {
         **_requester(handoff, fallback_requester),
         "subject": subject(handoff, route),
-        "description": _ticket.render(_context(handoff, route, remarks)),
+        "description": with_mark(_ticket.render(_context(handoff, route, remarks)), handoff.reference),
         "status": STATUS_OPEN,
         "priority": PRIORITIES[route.priority],
         "source": route.source,
@@ -131,12 +132,12 @@ def droppable(fields: dict[str, Any], refused: Iterable[str]) -> frozenset[str]:
 
 def subject(handoff: Handoff, route: Route) -> str:
     """Return one line of at most 255 characters that ends in the reference."""
-    ending = f" [{handoff.reference}]"
+    ending = f" {mark(handoff.reference)}"
     label = route.label or handoff.category or "Pedido de ayuda"
     about = handoff.reason or handoff.conversation_summary.partition("\n")[0]
     values = {"category": label, "reason": about, "bot": route.bot_name, "name": handoff.user_name}
-    told = _PLACEHOLDER.sub(lambda found: values[found[1]], route.subject or "{category}: {reason}")
-    line = _no_formula(one_line(told).removesuffix(":"))
+    text = _PLACEHOLDER.sub(lambda found: values[found[1]], route.subject or "{category}: {reason}")
+    line = _no_formula(without_marks(one_line(text)).removesuffix(":"))
     room = SUBJECT_MAX - len(ending)
     return (line if len(line) <= room else line[: room - 1] + "…") + ending
 

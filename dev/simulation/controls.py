@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from typing import Final
 
 from dev.simulation.around import Around
@@ -45,9 +44,7 @@ class DeskWithoutLook(HelpDesk):
 
     __slots__ = ()
 
-    def look(
-        self, reference: str, deadline: Deadline, *, email: str, since: float, until: float = inf, everywhere: bool
-    ) -> int | None:
+    def look(self, reference: str, deadline: Deadline, *, email: str, since: float, everywhere: bool) -> int | None:
         """Find nothing."""
         return None
 
