@@ -317,9 +317,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float:
 
 def _http_date(value: str) -> float | None:
     try:
-        return parsedate_to_datetime(value).timestamp()
+        read = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
         return None
+    return read.timestamp() if read.tzinfo else None
 
 
 class FreshdeskClient:

@@ -12,11 +12,11 @@ from unicodedata import category, normalize
 
 from freshdesk_client import Listed
 
-_REFERENCE: Final = r"BF-[A-Z2-7]{8}"
+_REFERENCE: Final = r"BF-[A-Z0-9]{8}"
 _TYPED: Final = re.compile(rf"\[\s*({_REFERENCE})\s*\]", re.IGNORECASE)
 _DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
 # Rules append words in brackets or a number ("[Ticket #7]", "(VIP)", "#7"); plain words after a mark are a person's.
-_APPENDED: Final = r"(?:\[(?!BF-)[^\[\]]{1,40}\]|\([^()]{1,40}\)|#[0-9]{1,12}|[.\"'»”>)])"
+_APPENDED: Final = r"(?:\[(?!BF-)[^\[\]]{1,40}\]|\([^()\[\]]{1,40}\)|#[0-9]{1,12}|[.\"'»”>)])"
 _SUBJECT_END: Final = re.compile(rf"\[({_REFERENCE})\]{_APPENDED}{{0,3}}\Z")
 _LAST_LINE: Final = re.compile(rf"(?:REFERENCIA:)?\[({_REFERENCE})\]")
 _ESCAPES: Final = 3  # how often a text may have been escaped anew on its way
@@ -49,15 +49,15 @@ def with_mark(html: str, reference: str) -> str:
 def reference_of(row: Listed) -> str:
     """Return the reference that a ticket carries at one of its two places, or "".
 
-    The description's last line decides where it has one: a subject may be cut right behind a reference that a person
-    typed. Case, escapes, spaces, dashes and what rules append to a subject do not matter.
+    The subject's end comes first: in a ticket of ours no person's text stands there as a mark, because of
+    `without_marks`. Case, escapes, spaces, dashes and what rules append to a subject do not matter.
 
     >>> reference_of(Listed(7, "retiros: no llegó &#91;bf-7k3qx2ab&#93; (VIP)", 0.0, 2))
     'BF-7K3QX2AB'
     >>> reference_of(Listed(7, "Mi caso [BF-7K3QX2AB] sigue igual", 0.0, 2))
     ''
     """
-    found = _LAST_LINE.fullmatch(_plain(row.last_line)) or _SUBJECT_END.search(_plain(row.subject[-_END_MAX:]))
+    found = _SUBJECT_END.search(_plain(row.subject[-_END_MAX:])) or _LAST_LINE.fullmatch(_plain(row.last_line))
     return found[1] if found else ""
 
 

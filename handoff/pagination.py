@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Final
 
 from freshdesk_client import PER_PAGE, Listed, OutcomeUnknown, Page
@@ -30,8 +31,10 @@ def every_ticket(read: Read, *, most: int) -> Iterator[Listed]:
         TooManyPages: that was not enough.
     """
     seen: set[int] = set()
-    at = 0
+    at: int | None = 0
     for _ in range(most):
+        if at is None:
+            break
         number, size = page_with(at)
         page = read(number, size)
         if number > 1 and not any(row.ticket_id in seen for row in page.rows):
@@ -41,9 +44,7 @@ def every_ticket(read: Read, *, most: int) -> Iterator[Listed]:
         seen.update(row.ticket_id for row in page.rows)
         if not page.more:
             return
-        at = max((number - 1) * size + _tied_from(page.rows), at + 1) if len(page.rows) == size else number * size - 1
-        if at >= LAST_PAGE * PER_PAGE:
-            break
+        at = _next_at(number, size, page.rows)
     raise TooManyPages("too many tickets to look through")
 
 
@@ -57,9 +58,14 @@ def page_with(at: int) -> tuple[int, int]:
     return at // size + 1, size
 
 
-def _tied_from(rows: list[Listed]) -> int:
-    """Return the index from which all rows have the last one's moment: on the next page their order may be another."""
-    at = len(rows) - 1
-    while at > 0 and rows[at - 1].created_at == rows[-1].created_at:
-        at -= 1
-    return at if at > 0 else len(rows) - 1
+def _next_at(number: int, size: int, rows: list[Listed]) -> int | None:
+    """Return the row to go on with; None where no page that Freshdesk gives overlaps this one and goes beyond it.
+
+    It is the first of those that have the last one's moment, because the next page may have these in another order.
+    """
+    end = number * size
+    tied = len(rows) - 1
+    while tied > 0 and rows[tied - 1].created_at == rows[-1].created_at:
+        tied -= 1
+    first = (number - 1) * size + tied if len(rows) == size else end - 1
+    return next((at for at in (first, end - 1) if prod(page_with(at)) > end), None)

@@ -51,7 +51,7 @@ _ID_LABELS: Final = (
 
 
 def _lines(text: str) -> Markup:
-    return Markup(str(escape(without_marks(str(text)))).replace("\n", "<br>"))  # noqa: S704 -- escaped just here
+    return Markup(str(escape(str(text))).replace("\n", "<br>"))  # noqa: S704 -- escaped just here
 
 
 _environment: Final = Environment(

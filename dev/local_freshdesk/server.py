@@ -144,6 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
         """Say nothing: the pages show what happens."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the desk's own time, for the `Date` header."""
+        return super().date_time_string(self.server.hosted.desk.clock() if timestamp is None else timestamp)
+
     def __getattr__(self, name: str) -> Callable[[], None]:
         """The base class asks for `do_<METHOD>`: every method is served by the same."""
         if name.startswith("do_"):

@@ -185,7 +185,7 @@ def test_a_wrong_key_over_http_keeps_the_handoff(freshdesk: LocalFreshdesk, tmp_
     transport = RequestsTransport(freshdesk.url, "another-key")
     rule = delivery(clock=SystemClock(), transport=transport, ledger=SQLiteLedger(tmp_path / "l.db"), deadline_s=5.0)
     assert rule.deliver(handoff()).status is Status.QUEUED
-    assert only_row(rule).error == "refused: 401"
+    assert only_row(rule).error == "refused: 401 invalid_credentials"
 
 
 def test_an_address_freshdesk_refuses_is_asked_for_again(fake: FakeFreshdesk, rule: Delivery) -> None:
