@@ -46,7 +46,13 @@ class RequestsTransport:
     """Sends requests to one Freshdesk account (HTTP Basic: the key is the user name, the password is ignored)."""
 
     def __init__(
-        self, url: str, api_key: str, *, idle_max_s: float = IDLE_MAX_S, look_up: LookUp = socket.getaddrinfo
+        self,
+        url: str,
+        api_key: str,
+        *,
+        idle_max_s: float = IDLE_MAX_S,
+        look_up: LookUp = socket.getaddrinfo,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._base = url.rstrip("/")  # a doubled slash in the path is answered 400
         token = base64.b64encode(f"{api_key}:X".encode()).decode()
@@ -56,7 +62,7 @@ class RequestsTransport:
             "Accept-Encoding": "identity",
             "User-Agent": "botpress-freshdesk-handoff/1",
         }
-        self._call = _Call()
+        self._call = _Call(now)
         self._adapter = _Adapter(self._base, call=self._call, idle_max_s=idle_max_s, look_up=look_up)
 
     def __repr__(self) -> str:
@@ -100,17 +106,17 @@ class RequestsTransport:
 class _Call(threading.local):
     """The call that this thread makes. `unsent`: why it certainly has not been sent, or "" where it may have been."""
 
-    ends_at = 0.0  # monotonic
-    ends_at_wall = 0.0
-    unsent = ""
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.begin(0.0)
 
     def begin(self, timeout_s: float) -> None:
-        self.ends_at, self.ends_at_wall, self.unsent = time.monotonic() + timeout_s, time.time() + timeout_s, ""
+        self.ends_at, self._ends_at_wall, self.unsent = time.monotonic() + timeout_s, self._now() + timeout_s, ""
 
     @property
     def is_over(self) -> bool:
         """Return True if its time is over by either clock: the monotonic one may stand still during a suspend."""
-        return time.monotonic() >= self.ends_at or time.time() >= self.ends_at_wall
+        return time.monotonic() >= self.ends_at or self._now() >= self._ends_at_wall
 
 
 class _Adapter(HTTPAdapter):
@@ -207,7 +213,7 @@ class _Response(http.client.HTTPResponse):
         del self.headers["Transfer-Encoding"]  # what urllib3 goes by
 
     def _whole_body(self) -> bytes:
-        lengths = set(self.headers.get_all("Content-Length", ()))
+        lengths = {length.strip() for length in self.headers.get_all("Content-Length", ())}
         codings = self.headers.get_all("Transfer-Encoding", ())
         if len(lengths) + len(codings) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
             raise http.client.HTTPException("a length that is none")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
-import datetime as dt
 import gzip
-import ipaddress
 import socket
 import ssl
 import time
@@ -14,9 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
 from handoff.transport import ANSWER_MAX_BYTES, RequestsTransport
@@ -116,31 +111,6 @@ def test_a_connection_that_does_not_come_about_in_time() -> None:
         assert time.monotonic() - began_at < 1.0
         for one in waiting:
             one.close()
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a certificate that nobody vouches for, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    built = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    dated = built.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
-    signed = dated.add_extension(address, critical=False).sign(key, hashes.SHA256())
-    encoding = serialization.Encoding.PEM
-    secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "host.pem"
-    path.write_bytes(signed.public_bytes(encoding) + secret)
-    return path
-
-
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    """Return what a host needs for https."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 def test_a_certificate_nobody_vouches_for(start: Start, tls: ssl.SSLContext) -> None:
