@@ -27,6 +27,7 @@ _TICKET_IN_LOCATION: Final = re.compile(r"/tickets/([0-9]{1,18})\Z")
 LAST_LINE_MAX: Final = 200  # characters kept of a description's last line: more than a reference with its label needs
 _LINE_END: Final = re.compile(r"</?(?:br|p|div|t[drh]|li|[uo]l|table|h[1-6]|blockquote|pre)\b[^<>]*>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[^<>]*>")
+_MARK: Final = re.compile(r"\[BF-[A-Z0-9]{8}\]\Z", re.IGNORECASE)  # of a handoff, at the end of a subject
 _NEXT_LINK: Final = re.compile(r"""rel=["']?next\b""", re.IGNORECASE)
 _MOMENT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})? ?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
@@ -332,7 +333,11 @@ class FreshdeskClient:
 
     def create_ticket(self, fields: Mapping[str, Any], timeout_s: float) -> int:
         """Create a ticket and return its number. Raises as `Transport` and `decipher_create`."""
-        return decipher_create(self._send(build_create(fields), timeout_s))
+        answer = self._send(build_create(fields), timeout_s)
+        number = decipher_create(answer)
+        if _is_anothers(answer, fields):
+            raise OutcomeUnknown("the answer to another request")
+        return number
 
     def list_tickets(self, timeout_s: float, query: ListQuery) -> Page:
         """Return one page of tickets. Raises as `Transport` and `decipher_list`."""
@@ -378,6 +383,17 @@ def _errors(body: object) -> Iterator[tuple[str, str]]:
     for error in errors[:FAULTS_READ] if isinstance(errors, list) else ():
         if isinstance(error, dict) and (field := _word(error.get("field"))):
             yield field, _word(error.get("code"))
+
+
+def _is_anothers(answer: Answer, fields: Mapping[str, Any]) -> bool:
+    """Return True if a created ticket's subject ends with a mark like ours, and another.
+
+    HTTP/1.1 does not say which request an answer belongs to. What Freshdesk itself does to a subject is no such mark.
+    """
+    ticket = _json_or_none(answer.body)
+    subjects = fields.get("subject"), ticket.get("subject") if isinstance(ticket, dict) else None
+    ours, theirs = (_MARK.search(one) if isinstance(one, str) else None for one in subjects)
+    return bool(ours and theirs) and ours[0].upper() != theirs[0].upper()  # type: ignore[index]  # both are there
 
 
 def _word(value: object) -> str:

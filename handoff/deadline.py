@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
+
+OVERSLEEP_S: Final = 0.25  # how much longer than asked for a wait takes on a busy machine
 
 
 class Clock(Protocol):
@@ -66,11 +68,11 @@ class Deadline:
         return max(self._clock.monotonic() - self._began_at, self._clock.now() - self._began_at_wall)
 
     def pause(self, seconds: float, *, keep: float) -> bool:
-        """Wait if keep seconds are left afterwards; return whether it did."""
+        """Wait if keep seconds are left afterwards; return whether they are: the machine may have been suspended."""
         if self.left_s - seconds < keep:
             return False
         self._clock.sleep(seconds)
-        return True
+        return self.left_s > keep - OVERSLEEP_S
 
     @contextmanager
     def at_freshdesk(self) -> Iterator[None]:

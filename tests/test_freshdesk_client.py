@@ -115,6 +115,30 @@ def test_a_created_ticket_without_a_number_is_in_doubt(location: str) -> None:
         decipher_create(Answer(201, {"location": location}, b""))
 
 
+@pytest.mark.parametrize(
+    ("told", "another"),
+    [
+        ("x [BF-AAAAAAAA]", True),
+        ("x [bf-7k3qx2ab]", False),
+        ("x [BF-7K3QX2AB]", False),
+        ("x [BF-7K3QX2AB] (VIP)", False),
+        ("x [BF-7K3", False),
+        ("", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_the_answer_to_anothers_request_is_no_answer(told: object, another: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """A ticket that ends in another's reference is not the one that was asked for."""
+    client = FreshdeskClient(lambda _request, _timeout_s: answer(201, {"id": 7, "subject": told}))
+    fields = {"subject": "por [BF-AAAAAAAA] [BF-7K3QX2AB]"}
+    if another:
+        with pytest.raises(OutcomeUnknown, match="another"):
+            client.create_ticket(fields, 1.0)
+    else:
+        assert client.create_ticket(fields, 1.0) == 7
+
+
 def test_a_list_tells_what_a_look_needs() -> None:
     """Number, subject, time and status of each row, and that there is more."""
     page = decipher_list(sample("list"))
@@ -428,6 +452,12 @@ def test_the_limit_is_read_or_not_known(headers: dict[str, str], told: RateLimit
 def test_a_wait_is_never_absurd(told: str, seconds: float) -> None:
     """Number or date, negative or endless: the wait lies between a second and an hour."""
     assert retry_after_s({"retry-after": told}) == seconds
+
+
+def test_a_wait_until_a_date_goes_by_freshdesks_clock() -> None:
+    """Ours may be another."""
+    headers = {"retry-after": "Wed, 19 Aug 2020 23:54:35 GMT", "date": "Wed, 19 Aug 2020 23:54:01 GMT"}
+    assert retry_after_s(headers) == 34.0
 
 
 def test_a_busy_desk_says_for_how_long() -> None:

@@ -108,6 +108,42 @@ def test_a_turn_pauses_only_if_enough_is_left() -> None:
     assert deadline.left_s == 4.0
 
 
+class Suspended(VirtualClock):
+    """A machine that is suspended in each pause: its monotonic clock stands still, the wall clock goes on."""
+
+    def __init__(self, suspended_s: float) -> None:
+        super().__init__()
+        self.suspended_s = suspended_s
+        self.stood_still_s = 0.0
+
+    def monotonic(self) -> float:
+        """Return seconds without those of a suspend."""
+        return self.time - self.stood_still_s
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, and be suspended."""
+        super().sleep(seconds)
+        self.time += self.suspended_s
+        self.stood_still_s += self.suspended_s
+
+
+@pytest.mark.parametrize(("suspended_s", "left_s"), [(0.0, 9.0), (5.0, 4.0), (3_600.0, -3_591.0), (-3_600.0, 9.0)])
+def test_a_deadline_is_real_time(suspended_s: float, left_s: float) -> None:
+    """A suspend counts, and a wall clock that is set back gives nothing."""
+    clock = Suspended(suspended_s)
+    deadline = turn_on(clock, 10.0)
+    clock.sleep(1.0)
+    assert (deadline.left_s, deadline.spent_s) == (left_s, 10.0 - left_s)
+
+
+def test_nothing_is_posted_after_a_suspend() -> None:
+    """Another may have posted meanwhile."""
+    clock = Suspended(60.0)
+    fake = FakeFreshdesk(clock)
+    assert desk_of(fake, clock).create(lambda _dropped: {}, turn_on(clock)) == NotMade("no-time")
+    assert fake.posts == 0
+
+
 def test_the_systems_clock_is_the_machines() -> None:
     """Now is now, time goes on, and a negative wait is none."""
     clock = SystemClock()
