@@ -30,7 +30,6 @@ ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 IDLE_MAX_S: Final = 20.0
 POOL_SIZE: Final = 64
 LOOKUPS_MAX: Final = 16  # host names being looked up at once, also those that nobody waits for any more
-TRAILERS_MAX: Final = 100
 _JSON_BODY: Final = {"Content-Type": "application/json"}
 _BLOCK: Final = 65_536
 _LINE_MAX: Final = 65_536
@@ -223,7 +222,7 @@ class _Response(http.client.HTTPResponse):
             return b""
         if codings:
             return self._chunks()
-        return self._exactly(int(lengths.pop())) if lengths else self._up_to_the_end()
+        return self._read(int(lengths.pop())) if lengths else self._up_to_the_end()
 
     def _up_to_the_end(self) -> bytes:
         body = self.fp.read(ANSWER_MAX_BYTES + 1)
@@ -231,29 +230,23 @@ class _Response(http.client.HTTPResponse):
             raise OutcomeUnknown("the answer is too large")
         return body
 
-    def _exactly(self, size: int) -> bytes:
+    def _read(self, size: int) -> bytes:
         if size > ANSWER_MAX_BYTES:
             raise OutcomeUnknown("the answer is too large")
-        data = self.fp.read(size)
-        if len(data) < size:
-            raise http.client.IncompleteRead(b"", size - len(data))
-        return data
+        return self.fp.read(size)  # urllib3 counts it once more
 
     def _chunks(self) -> bytes:
         body = bytearray()
         while size := self._chunk_size():
-            body += self._exactly(size)
-            if self._exactly(2) != b"\r\n":
-                raise http.client.HTTPException("a chunk that is longer than it says")
+            body += self._read(size)
+            if self.fp.read(2) != b"\r\n":
+                raise http.client.HTTPException("a chunk that is not as long as it says")
             if len(body) > ANSWER_MAX_BYTES:
                 raise OutcomeUnknown("the answer is too large")
-        for _ in range(TRAILERS_MAX):
-            line = self.fp.readline(_LINE_MAX)
+        while line := self.fp.readline(_LINE_MAX):  # trailers
             if line in {b"\r\n", b"\n"}:
                 return bytes(body)
-            if not line.endswith(b"\n"):
-                break
-        raise http.client.HTTPException("trailers without end")
+        raise http.client.HTTPException("no end of the trailers")
 
     def _chunk_size(self) -> int:
         found = _CHUNK_SIZE.fullmatch(self.fp.readline(_LINE_MAX))
