@@ -245,6 +245,7 @@ def test_a_clock_that_runs_away_is_no_answer() -> None:
 
     with pytest.raises(OutcomeUnknown, match="clock"):
         desk_of(later, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True)
+    assert len(elsewhere.asked_since) == 8  # four times, and once more four
 
 
 # Time
