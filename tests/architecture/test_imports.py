@@ -21,7 +21,7 @@ FLOORS = (
     "handoff.log handoff.responses handoff.transitions",
     "handoff.helpdesk",
     "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport",
-    "handoff.pagination",
+    "handoff.pagination handoff.marks",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
     "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors handoff.version",
 )
@@ -32,7 +32,7 @@ PURE = (
         f"handoff.{name}"
         for name in (
             *("sanitize", "strict_json", "inbound", "routing", "routing_errors", "ticket", "transitions"),
-            *("responses", "pagination"),
+            *("responses", "pagination", "marks"),
         )
     ),
 )
