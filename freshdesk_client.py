@@ -1,6 +1,6 @@
 """Freshdesk's REST API v2, as far as a handoff needs it: pure `build_*`/`decipher_*` pairs, and one thin client.
 
-Every error answers one question: may a ticket (or a note) exist now? `NotCreated` and its children: no.
+Every error says whether a ticket (or a note) may exist now. `NotCreated` and its children: no.
 `OutcomeUnknown`: perhaps. Vendor facts: https://developers.freshdesk.com/api/
 """
 
@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from html import unescape
 from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -23,10 +24,20 @@ PER_PAGE: Final = 100  # the most a list gives: https://developers.freshdesk.com
 FAULTS_READ: Final = 50  # of a refusal: more than a ticket has fields
 _WORD: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
 _TICKET_IN_LOCATION: Final = re.compile(r"/tickets/([0-9]{1,18})\Z")
+LAST_LINE_MAX: Final = 200  # characters kept of a description's last line: more than a reference with its label needs
+_LINE_END: Final = re.compile(r"</?(?:br|p|div|t[drh]|li|[uo]l|table|h[1-6]|blockquote|pre)\b[^<>]*>", re.IGNORECASE)
+_TAG: Final = re.compile(r"<[^<>]*>")
+_MARK: Final = re.compile(r"\[BF-[A-Z0-9]{8}\]\Z", re.IGNORECASE)  # of a handoff, at the end of a subject
+_NEXT_LINK: Final = re.compile(r"""rel=["']?next\b""", re.IGNORECASE)
+_MOMENT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})? ?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
+)
+_LATEST_ZONE: Final = timezone(timedelta(hours=-12))  # in no other zone is a given wall time a later moment
+_FOUNDED_AT: Final = 1_262_304_000.0  # 2010: Freshdesk has no ticket older than itself
 
 
 class FreshdeskError(Exception):
-    """A call to Freshdesk did not end well. Messages are for the log: they never hold a request's content."""
+    """A call to Freshdesk failed. Messages are for the log: they never hold a request's content."""
 
     may_exist: bool = False
 
@@ -36,7 +47,16 @@ class NotCreated(FreshdeskError):
 
 
 class FreshdeskUnreachable(NotCreated):
-    """No connection: refused, no such host, TLS failed. The request was not sent."""
+    """The request was not sent. `code` is the cause as one word.
+
+    `dns` no such host, or its address came too late · `refused` · `timeout` · `connect` any other fault of the network
+    · `proxy` · `tls` handshake failed · `certificate` not trusted · `ca-bundle` this machine's own list of authorities
+    is missing or not readable · `no-time` the call's time was over before it could begin.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
 
 
 class FreshdeskBusy(NotCreated):
@@ -48,14 +68,19 @@ class FreshdeskBusy(NotCreated):
 
 
 class FreshdeskRefused(NotCreated):
-    """4xx: refused as it is. `fields` are the ones Freshdesk names (`group_id`, `custom_fields.cf_x`, …)."""
+    """4xx: refused as it is. `fields` are the ones Freshdesk names (`group_id`, `custom_fields.cf_x`, …).
 
-    def __init__(self, status: int, fields: Sequence[str] = (), codes: Sequence[str] = ()) -> None:
+    `code` is Freshdesk's own word for a refusal of the whole call (`invalid_credentials`, `account_suspended`, …), or
+    "": https://developers.freshdesk.com/api/#error
+    """
+
+    def __init__(self, status: int, fields: Sequence[str] = (), codes: Sequence[str] = (), *, code: str = "") -> None:
         named = ", ".join(f"{field}: {code}" for field, code in zip(fields, codes, strict=False))
-        super().__init__(f"{status} {named}".strip())
+        super().__init__(f"{status} {named or code}".strip())
         self.status = status
         self.fields = tuple(fields)
         self.codes = tuple(codes)
+        self.code = code
 
 
 class OutcomeUnknown(FreshdeskError):
@@ -81,16 +106,32 @@ class Answer(NamedTuple):
 
 
 class Transport(Protocol):
-    """Sends one request and returns one answer within timeout_s seconds, following no redirect."""
+    """Sends one request and returns its answer within timeout_s seconds. Follows no redirect."""
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Send request.
 
         Raises:
             FreshdeskUnreachable: nothing was sent.
-            OutcomeUnknown: it was sent, or may have been, and no whole answer came.
+            OutcomeUnknown: the request was sent, or may have been, and no whole answer came.
         """
         ...
+
+
+class ListQuery(NamedTuple):
+    """Which page of which tickets to list.
+
+    `since`: epoch seconds; tickets updated since then. `email`: only this requester's. `only`: `spam` or `deleted`,
+    which the plain list leaves out. `described`: with descriptions, for two more of the rate limit's calls a page.
+    `page`: from 1. `size`: how many tickets a page holds, up to 100.
+    """
+
+    since: float
+    email: str = ""
+    only: str = ""
+    described: bool = False
+    page: int = 1
+    size: int = PER_PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +142,15 @@ class Listed:
     subject: str
     created_at: float  # epoch seconds; 0.0 where Freshdesk's date cannot be read
     status: int
+    last_line: str = ""  # of the description, as text; "" where the list was asked for without
 
 
 class Page(NamedTuple):
-    """One page of a list, and whether another follows."""
+    """One page of a list, whether another follows, and Freshdesk's time (epoch seconds) when it answered."""
 
     rows: list[Listed]
     more: bool
+    date: float | None = None
 
 
 def build_create(fields: Mapping[str, Any]) -> Request:
@@ -123,46 +166,44 @@ def decipher_create(answer: Answer) -> int:
         OutcomeUnknown: a ticket may exist.
     """
     _raise_for(answer)
-    return _id_in_body(answer.body) or _id_in_location(answer.headers)
+    return _id_of(_json_or_none(answer.body)) or _id_in_location(answer.headers)
 
 
-def build_list(*, email: str = "", since: float, page: int = 1, size: int = PER_PAGE, only: str = "") -> Request:
-    """Return the request for one page of tickets touched since an epoch second, newest first.
-
-    Args:
-        email: only this requester's.
-        since: epoch seconds.
-        page: from 1.
-        size: how many tickets a page holds, up to 100.
-        only: `spam` or `deleted`, which the plain list leaves out.
-    """
-    moment = datetime.fromtimestamp(max(since, 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    query = {"updated_since": moment, "order_by": "created_at", "order_type": "desc", "per_page": size, "page": page}
-    named = {"email": email, "filter": only}
-    return Request("GET", "/api/v2/tickets?" + urlencode({k: v for k, v in named.items() if v} | query))
+def build_list(query: ListQuery) -> Request:
+    """Return the request for one page of tickets, newest first: https://developers.freshdesk.com/api/#list_all_tickets."""
+    moment = datetime.fromtimestamp(max(query.since, 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    optional = {"email": query.email, "filter": query.only, "include": "description" if query.described else ""}
+    always = {"updated_since": moment, "order_by": "created_at", "order_type": "desc"}
+    pages = {"per_page": query.size, "page": query.page}
+    return Request(
+        "GET",
+        "/api/v2/tickets?" + urlencode({name: value for name, value in optional.items() if value} | always | pages),
+    )
 
 
-def decipher_list(answer: Answer) -> Page:
-    """Return the page. A 400 on `email` means that nobody has that address, and so no ticket.
+def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
+    """Return a page that was asked for with this size. A 400 on `email` means that no contact has that address.
 
-    A row that cannot be read spoils the page: it may be the very ticket that is looked for.
+    A full page has a next one even where no `Link` header says so. A row without a number is an error: it may be the
+    very ticket that is looked for.
 
     Raises:
-        FreshdeskBusy, FreshdeskRefused: the list was not to be had.
+        FreshdeskBusy, FreshdeskRefused: the list was not given.
         OutcomeUnknown: the answer is not a list.
     """
     try:
         _raise_for(answer)
     except FreshdeskRefused as error:
         if error.status == 400 and error.fields == ("email",):  # noqa: PLR2004 -- Bad Request
-            return Page([], more=False)
+            return Page([], more=False, date=_http_date(answer.headers.get("date", "")))
         raise
     rows = _json(answer.body)
     if not isinstance(rows, list):
         raise OutcomeUnknown("the list is not a list")
     return Page(
         [_listed(row) for row in rows],
-        more='rel="next"' in answer.headers.get("link", ""),
+        more=len(rows) >= size or _NEXT_LINK.search(answer.headers.get("link", "")) is not None,
+        date=_http_date(answer.headers.get("date", "")),
     )
 
 
@@ -193,14 +234,14 @@ RETRY_AFTER_MAX_S: Final = 3600.0
 
 
 class RateLimit(NamedTuple):
-    """What the headers say of the account's limit in this minute; Freshdesk writes decimals (`50.0`)."""
+    """What the headers say about the account's limit in this minute; Freshdesk writes decimals (`50.0`)."""
 
     total: float
     remaining: float
 
     @staticmethod
     def read(headers: Mapping[str, str]) -> RateLimit | None:
-        """Return the limit the headers tell, or None."""
+        """Return the limit that the headers state, or None."""
         try:
             total = float(headers["x-ratelimit-total"])
             remaining = float(headers["x-ratelimit-remaining"])
@@ -219,25 +260,25 @@ class RateLimit(NamedTuple):
 
 
 class RateMeter:
-    """What one process knows of an account's limit: what it was told last, and how many of its own calls are out.
+    """What one process knows about an account's limit: the last one read, and how many of its own calls are out.
 
-    Without a clock it never forgets what it was told.
+    Without a clock the last one read never expires.
     """
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._now = now
-        self._told: tuple[RateLimit | None, float] = (None, 0.0)  # and when: together, for threads read it
-        self._under_way: list[None] = []  # one for each call: threads cannot add to a number safely
+        self._read: tuple[RateLimit | None, float] = (None, 0.0)  # and when: one value, because threads share it
+        self._under_way: list[None] = []  # one item a call: threads cannot add to a number safely
 
     @property
     def limit(self) -> RateLimit | None:
-        """What was told last; None where nothing was, or longer ago than a limit holds."""
-        limit, told_at = self._told
-        return limit if self._now() - told_at <= RATE_WINDOW_S else None
+        """The last limit read; None if there is none, or it is older than a limit holds."""
+        limit, read_at = self._read
+        return limit if self._now() - read_at <= RATE_WINDOW_S else None
 
     @limit.setter
     def limit(self, limit: RateLimit | None) -> None:
-        self._told = limit, self._now()
+        self._read = limit, self._now()
 
     @property
     def calls_under_way(self) -> int:
@@ -254,31 +295,33 @@ class RateMeter:
             self._under_way.pop()
 
     def read(self, headers: Mapping[str, str]) -> None:
-        """Heed what the headers tell, if they do; not of an answer that others overtook, for more was left then."""
-        told = RateLimit.read(headers)
-        if told is None:
+        """Take the limit from the headers, unless a later answer has overtaken this one and shows fewer calls left."""
+        limit = RateLimit.read(headers)
+        if limit is None:
             return
         known = self.limit
-        rise = told.remaining - known.remaining if known else inf
+        rise = limit.remaining - known.remaining if known else inf
         if not 0 < rise <= self.calls_under_way:  # a higher rise than that is a new minute
-            self.limit = told
+            self.limit = limit
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return the seconds `Retry-After` asks for, whether as a number or as a date; never absurd."""
-    told = headers.get("retry-after", "")
+    """Return the seconds `Retry-After` asks for, given as a number or as a date, between 1 and an hour."""
+    value = headers.get("retry-after", "")
     try:
-        seconds = float(told)
+        seconds = float(value)
     except ValueError:
-        seconds = _seconds_until(told)
+        until, now = _http_date(value), _http_date(headers.get("date", "")) or datetime.now(UTC).timestamp()
+        seconds = RETRY_AFTER_DEFAULT_S if until is None else until - now
     return min(max(seconds, 1.0), RETRY_AFTER_MAX_S) if seconds == seconds else RETRY_AFTER_DEFAULT_S  # noqa: PLR0124 -- NaN
 
 
-def _seconds_until(http_date: str) -> float:
+def _http_date(value: str) -> float | None:
     try:
-        return (parsedate_to_datetime(http_date) - datetime.now(UTC)).total_seconds()
+        read = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
-        return RETRY_AFTER_DEFAULT_S
+        return None
+    return read.timestamp() if read.tzinfo else None
 
 
 class FreshdeskClient:
@@ -290,14 +333,15 @@ class FreshdeskClient:
 
     def create_ticket(self, fields: Mapping[str, Any], timeout_s: float) -> int:
         """Create a ticket and return its number. Raises as `Transport` and `decipher_create`."""
-        return decipher_create(self._send(build_create(fields), timeout_s))
+        answer = self._send(build_create(fields), timeout_s)
+        number = decipher_create(answer)
+        if _is_anothers(answer, fields):
+            raise OutcomeUnknown("the answer to another request")
+        return number
 
-    def list_tickets(
-        self, timeout_s: float, *, since: float, email: str = "", page: int = 1, size: int = PER_PAGE, only: str = ""
-    ) -> Page:
+    def list_tickets(self, timeout_s: float, query: ListQuery) -> Page:
         """Return one page of tickets. Raises as `Transport` and `decipher_list`."""
-        request = build_list(email=email, since=since, page=page, size=size, only=only)
-        return decipher_list(self._send(request, timeout_s))
+        return decipher_list(self._send(build_list(query), timeout_s), query.size)
 
     def add_note(self, ticket_id: int, html: str, timeout_s: float) -> None:
         """Add a private note. Raises as `Transport` and `decipher_json`."""
@@ -322,26 +366,39 @@ def _raise_for(answer: Answer) -> None:
     if status == 429:  # noqa: PLR2004 -- Too Many Requests
         raise FreshdeskBusy(retry_after_s(answer.headers))
     if 400 <= status < 500 and status != 408:  # noqa: PLR2004 -- a 408 may come from a proxy that had sent it on
-        named = list(_errors(answer.body))
-        raise FreshdeskRefused(status, [field for field, _ in named], [code for _, code in named])
+        body = _json_or_none(answer.body)
+        named = list(_errors(body))
+        raise FreshdeskRefused(
+            status,
+            [field for field, _ in named],
+            [code for _, code in named],
+            code=_word(body.get("code")) if isinstance(body, dict) else "",
+        )
     raise OutcomeUnknown(f"status {status}")
 
 
-def _errors(body: bytes) -> Iterator[tuple[str, str]]:
+def _errors(body: object) -> Iterator[tuple[str, str]]:
     """Yield (field, code) of a validation answer; Freshdesk's texts vary, its codes do not."""
-    try:
-        told = _json(body)
-    except OutcomeUnknown:
-        return
-    errors = told.get("errors") if isinstance(told, dict) else None
+    errors = body.get("errors") if isinstance(body, dict) else None
     for error in errors[:FAULTS_READ] if isinstance(errors, list) else ():
         if isinstance(error, dict) and (field := _word(error.get("field"))):
             yield field, _word(error.get("code"))
 
 
-def _word(told: object) -> str:
-    """Return told if it is a name such as `custom_fields.cf_x`, else "": it goes into the log and the ledger."""
-    return told if isinstance(told, str) and _WORD.fullmatch(told) else ""
+def _is_anothers(answer: Answer, fields: Mapping[str, Any]) -> bool:
+    """Return True if a created ticket's subject ends with a mark like ours, and another.
+
+    HTTP/1.1 does not say which request an answer belongs to. What Freshdesk itself does to a subject is no such mark.
+    """
+    ticket = _json_or_none(answer.body)
+    subjects = fields.get("subject"), ticket.get("subject") if isinstance(ticket, dict) else None
+    ours, theirs = (_MARK.search(one) if isinstance(one, str) else None for one in subjects)
+    return bool(ours and theirs) and ours[0].upper() != theirs[0].upper()  # type: ignore[index]  # both are there
+
+
+def _word(value: object) -> str:
+    """Return value if it is a name such as `custom_fields.cf_x`, else "": it goes into the log and the ledger."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
 def _json(body: bytes) -> Any:
@@ -351,17 +408,16 @@ def _json(body: bytes) -> Any:
         raise OutcomeUnknown("the answer is not JSON") from error
 
 
-def _id_in_body(body: bytes) -> int | None:
+def _json_or_none(body: bytes) -> Any:
     try:
-        ticket = _json(body)
+        return _json(body)
     except OutcomeUnknown:
         return None
-    return _id_of(ticket)
 
 
 def _id_of(ticket: object) -> int | None:
-    told = ticket.get("id") if isinstance(ticket, dict) else None
-    return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else None
+    number = ticket.get("id") if isinstance(ticket, dict) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None
 
 
 def _id_in_location(headers: Mapping[str, str]) -> int:
@@ -380,41 +436,50 @@ def _listed(row: object) -> Listed:
         subject=str(row.get("subject") or ""),
         created_at=_epoch(row.get("created_at")),
         status=row["status"] if isinstance(row.get("status"), int) else 0,
+        last_line=_last_line(row.get("description")),
     )
 
 
+def _last_line(html: object) -> str:
+    """Return the last line that a description shows; Freshdesk wraps what it was sent in tags of its own."""
+    text = unescape(_TAG.sub("", _LINE_END.sub("\n", html))) if isinstance(html, str) else ""
+    return text.rstrip().rpartition("\n")[2].strip()[:LAST_LINE_MAX]
+
+
 def _epoch(moment: object) -> float:
+    """Return epoch seconds; 0.0 for what is no plain ISO 8601 moment, or cannot be a ticket's.
+
+    A moment without a zone is read as the latest that it can be, so that no look takes a new ticket for an old one.
+    """
+    found = _MOMENT.fullmatch(moment) if isinstance(moment, str) else None
     try:
-        read = datetime.fromisoformat(str(moment))
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-    except ValueError:
+        read = datetime.fromisoformat(found[0].replace(" ", "T", 1).replace(" ", "").upper()) if found else None
+        seconds = (read if read.tzinfo else read.replace(tzinfo=_LATEST_ZONE)).timestamp() if read else 0.0
+    except (ValueError, OverflowError):
         return 0.0
+    return seconds if seconds >= _FOUNDED_AT else 0.0
 
 
-_HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.freshdesk\.com")
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_HOST: Final = re.compile(r"https://[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.freshdesk\.com/?", re.ASCII | re.IGNORECASE)
+_LOCAL: Final = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?/?", re.ASCII | re.IGNORECASE)
 
 
 def is_freshdesk_url(url: str) -> bool:
-    """Tell whether url is the address of a Freshdesk account, or of a stand-in on loopback.
+    """Return True if url is the address of a Freshdesk account, or of a stand-in on loopback, and nothing else.
 
     Only `https://<name>.freshdesk.com` answers API calls; a name that merely contains it is somebody else.
 
     >>> is_freshdesk_url("https://betsur.freshdesk.com"), is_freshdesk_url("https://freshdesk.com.example.org")
     (True, False)
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
-        return False
-    if host in _LOOPBACK:
-        return parts.scheme in {"http", "https"}
-    return parts.scheme == "https" and port is None and _HOST.fullmatch(host) is not None
+    if _LOCAL.fullmatch(url):
+        try:
+            return urlsplit(url).port != 0
+        except ValueError:  # a port past 65535
+            return False
+    return _HOST.fullmatch(url) is not None
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether url points to this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
+    """Return True if url points to this machine."""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}

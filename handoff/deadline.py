@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
+
+OVERSLEEP_S: Final = 0.25  # how much longer than asked for a wait takes on a busy machine
 
 
 class Clock(Protocol):
@@ -16,7 +18,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that never jump."""
+        """Return seconds that never jump; they may stand still while the machine is suspended."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -42,30 +44,35 @@ class SystemClock:
 
 
 class Deadline:
-    """The time one call has, and how much of it Freshdesk took."""
+    """The time that one call has, and how much of it Freshdesk took.
+
+    It goes by both clocks, and the one that is further on counts: the monotonic clock of a suspended machine may stand
+    still, and a wall clock that is set back must not lengthen a call.
+    """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
         self._began_at = clock.monotonic()
+        self._began_at_wall = clock.now()
         self._seconds = seconds
         self.freshdesk_s = 0.0
 
     @property
     def left_s(self) -> float:
-        """Seconds left."""
+        """Seconds left; negative when the time is over."""
         return self._seconds - self.spent_s
 
     @property
     def spent_s(self) -> float:
         """Seconds gone."""
-        return self._clock.monotonic() - self._began_at
+        return max(self._clock.monotonic() - self._began_at, self._clock.now() - self._began_at_wall)
 
     def pause(self, seconds: float, *, keep: float) -> bool:
-        """Wait, if keep seconds are left afterwards; tell whether it did."""
+        """Wait if keep seconds are left afterwards; return whether they are: the machine may have been suspended."""
         if self.left_s - seconds < keep:
             return False
         self._clock.sleep(seconds)
-        return True
+        return self.left_s > keep - OVERSLEEP_S
 
     @contextmanager
     def at_freshdesk(self) -> Iterator[None]:

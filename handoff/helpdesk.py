@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from math import inf
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from freshdesk_client import (
@@ -15,13 +13,15 @@ from freshdesk_client import (
     FreshdeskRefused,
     FreshdeskUnreachable,
     Listed,
+    ListQuery,
     OutcomeUnknown,
     Page,
     RateMeter,
 )
 from handoff.deadline import Clock, Deadline
 from handoff.ledger import Cause
-from handoff.pagination import TooManyPages, every_ticket, page_of
+from handoff.marks import reference_of
+from handoff.pagination import TooManyPages, every_ticket
 from handoff.transitions import Created, InDoubt, Refused, Result, Unavailable
 
 POST_MIN_S: Final = 1.0  # less than this is not worth starting a POST with
@@ -29,8 +29,10 @@ LOOK_RESERVE_S: Final = 2.5  # kept back so that a POST that times out can still
 SETTLE_RESERVE_S: Final = 0.5  # kept back from a look or a note so that the ledger can be written within the deadline
 LOOK_PAUSE_S: Final = 0.5  # a ticket shows in the list a moment after it was written
 CONNECT_PAUSE_S: Final = 0.5
-CLOCK_SKEW_S: Final = 300.0
-LOOK_PAGES: Final = 40  # some 3,500 tickets: what a busy desk makes while a doubt is waited out, and then some
+CLOCK_SKEW_S: Final = 900.0  # how far two clocks may differ without a word; more is read from Freshdesk's `Date`
+LAG_STEP_S: Final = 60.0
+PAGE_TRIES: Final = 4  # a page, once more without descriptions, and twice more by a clock that proves to be behind
+LOOK_PAGES: Final = 100  # some 9,900 tickets: half of what the largest plan lists in a minute
 SNAPSHOT_PAGES: Final = 20  # beyond, a few pages for each address cost less
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
 _UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
@@ -41,12 +43,17 @@ _OF_THE_ACCOUNT: Final = frozenset({401, 403, 404})  # these statuses meet every
 
 @dataclass(slots=True)
 class HelpDesk:
-    """One Freshdesk account. `closed_until` is when its rate limit opens again, as far as this process knows."""
+    """One Freshdesk account.
+
+    `closed_until` is when its rate limit opens again, as far as this process knows; `lag_s` how many seconds its clock
+    is behind this process's, as the last list showed.
+    """
 
     url: str
     client: FreshdeskClient
     clock: Clock
     closed_until: float = 0.0
+    lag_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Give the client a meter that goes by this desk's clock."""
@@ -79,9 +86,9 @@ class HelpDesk:
                     return Created(self.client.create_ticket(fields, deadline.left_s - LOOK_RESERVE_S))
             except FreshdeskBusy:
                 continue  # the next round waits, or gives up
-            except FreshdeskUnreachable:
+            except FreshdeskUnreachable as error:
                 if not deadline.pause(CONNECT_PAUSE_S, keep=POST_MIN_S + LOOK_RESERVE_S):
-                    return Unavailable(Cause.UNAVAILABLE, "unreachable")
+                    return Unavailable(Cause.UNAVAILABLE, f"unreachable {error.code}".strip())
             except FreshdeskRefused as error:
                 bad_request = error.status == _BAD_REQUEST
                 address = "email" if "email" in fields else "phone"  # beside an e-mail, a telephone can be left out
@@ -94,40 +101,36 @@ class HelpDesk:
             except OutcomeUnknown as error:
                 return InDoubt(str(error))
 
-    def look(
-        self, reference: str, deadline: Deadline, *, email: str, since: float, until: float = inf, everywhere: bool
-    ) -> int | None:
+    def look(self, reference: str, deadline: Deadline, *, email: str, since: float, everywhere: bool) -> int | None:
         """Return the number of the ticket with this reference, made since then, or None.
 
         Args:
-            reference: as it stands in the subject.
+            reference: as `marks.mark` puts it into a ticket.
             deadline: of the call.
-            email: the requester's address; "" looks through everybody's.
+            email: the requester's address, a short cut to a find; "" looks through everybody's tickets.
             since: epoch seconds; a ticket made before it belongs to an older handoff with the same words.
-            until: epoch seconds; the ticket cannot have been made later.
-            everywhere: also among spam and deleted tickets, as must be before a ticket is made again.
+            everywhere: read on to the end of everybody's tickets, spam and deleted ones too, before returning None.
+                This is needed before a ticket is made again: an address may have been changed or merged, and Freshdesk
+                may refuse it as a filter. Without it, None says only that the list by address does not have the ticket.
 
         Raises:
+            TooManyPages: the list's end cannot be reached, so nothing is known.
             FreshdeskError: the look could not be completed, so nothing is known.
         """
-        since_there, until_there = since - CLOCK_SKEW_S, until + CLOCK_SKEW_S
-        for row in self._rows(deadline, email=email, since=since_there, until=until_there, everywhere=everywhere):
-            if is_ticket_of(row, reference, since):
-                return row.ticket_id
-        return None
+        since = min(since, self.clock.now())  # a clock that was set back since
+        rows = self._rows(deadline, ListQuery(since, email), everywhere=everywhere)
+        return next((row.ticket_id for row in rows if is_ticket_of(row, reference, since)), None)
 
     def snapshot(self, deadline: Deadline, *, since: float) -> list[Listed] | None:
-        """Return every ticket touched since then, or None when there are too many to list."""
+        """Return every ticket updated since then, spam and deleted ones too; None when there are too many to list."""
         try:
-            return list(
-                self._rows(deadline, email="", since=since - CLOCK_SKEW_S, everywhere=True, most=SNAPSHOT_PAGES)
-            )
+            return list(self._rows(deadline, ListQuery(since), everywhere=True, most=SNAPSHOT_PAGES))
         except TooManyPages:
             return None
 
     def open_ticket_of(self, email: str, deadline: Deadline, *, since: float) -> int | None:
-        """Return the person's newest ticket that is not closed, or None."""
-        rows = self._rows(deadline, email=email, since=since, everywhere=False) if email else ()
+        """Return the requester's newest ticket that is not closed, or None."""
+        rows = self._rows(deadline, ListQuery(since, email), everywhere=False) if email else ()
         return max((row.ticket_id for row in rows if row.status not in _CLOSED), default=None)
 
     def add_note(self, ticket_id: int, html: str, deadline: Deadline) -> None:
@@ -139,45 +142,79 @@ class HelpDesk:
         with self._calling(deadline):
             self.client.add_note(ticket_id, html, deadline.left_s - SETTLE_RESERVE_S)
 
-    def _rows(
-        self,
-        deadline: Deadline,
-        *,
-        email: str,
-        since: float,
-        until: float = inf,
-        everywhere: bool,
-        most: int = LOOK_PAGES,
-    ) -> Iterator[Listed]:
-        read = partial(self._page, deadline, since=since, email=email)
-        first = page_of(until, read) if not email and until < self.clock.now() else 1
-        yield from every_ticket(read, since=since, until=until, first=first, most=most)
-        for only in _UNLISTED if everywhere else ():
-            try:
-                yield from every_ticket(
-                    partial(self._page, deadline, since=since, only=only), since=since, most=LOOK_PAGES
-                )
-            except FreshdeskRefused:  # whether every plan takes this filter is not documented; the plain list is
-                return
+    def list_page(self, timeout_s: float, query: ListQuery) -> Page:
+        """Return one page of tickets. `query.since`, and `created_at` of each row, are by this process's clock.
 
-    def _page(
-        self, deadline: Deadline, number: int, size: int, *, since: float, email: str = "", only: str = ""
-    ) -> Page:
+        Where Freshdesk's `Date` shows that its clock is behind this one, both are moved by the difference; where it is
+        ahead, nothing needs to be: the list then only begins earlier than it must.
+
+        Raises:
+            FreshdeskError: there is no page.
+        """
+        ends_at = self.clock.monotonic() + timeout_s
+        asked = query
+        for _ in range(PAGE_TRIES):
+            lag_s = self.lag_s
+            since = query.since - lag_s - CLOCK_SKEW_S
+            try:
+                page = self.client.list_tickets(ends_at - self.clock.monotonic(), asked._replace(since=since))
+            except FreshdeskRefused as error:
+                if error.status != _BAD_REQUEST or not asked.described:
+                    raise
+                asked = asked._replace(described=False)  # an account may not list descriptions
+                continue
+            self._note_date(page.date)
+            if self.lag_s <= lag_s:
+                rows = [replace(row, created_at=row.created_at and row.created_at + lag_s) for row in page.rows]
+                return page._replace(rows=rows)
+        raise OutcomeUnknown("Freshdesk's clock does not hold still")
+
+    def _note_date(self, date: float | None) -> None:
+        """Take the lag from Freshdesk's time, if it differs by more than an answer takes."""
+        lag_s = self.lag_s if date is None else max(self.clock.now() - date, 0.0)
+        if abs(lag_s - self.lag_s) > LAG_STEP_S:
+            self.lag_s = lag_s
+
+    def _rows(
+        self, deadline: Deadline, query: ListQuery, *, everywhere: bool, most: int = LOOK_PAGES
+    ) -> Iterator[Listed]:
+        """Yield what a look reads: the tickets of an address, then, everywhere, all others as well."""
+        if query.email:
+            try:
+                yield from self._list(deadline, query, most)
+            except (FreshdeskRefused, TooManyPages):
+                if not everywhere:
+                    raise
+        elif not everywhere:
+            yield from self._list(deadline, query, most)
+        if everywhere:
+            yield from self._list(deadline, ListQuery(query.since, described=True), most)
+            for only in _UNLISTED:
+                try:
+                    yield from self._list(deadline, ListQuery(query.since, only=only, described=True), LOOK_PAGES)
+                except FreshdeskRefused:  # whether every plan takes this filter is not documented
+                    continue
+
+    def _list(self, deadline: Deadline, query: ListQuery, most: int) -> Iterator[Listed]:
+        yield from every_ticket(
+            lambda page, size: self._page(deadline, query._replace(page=page, size=size)), most=most
+        )
+
+    def _page(self, deadline: Deadline, query: ListQuery) -> Page:
         """Return one page; reading is safe to repeat, and one miss would waste all the pages before it."""
-        listed = partial(self._listed, deadline, since=since, email=email, only=only, page=number, size=size)
         try:
-            return listed()
+            return self._page_once(deadline, query)
         except (FreshdeskUnreachable, FreshdeskBusy, OutcomeUnknown):
             if not deadline.pause(max(self.closed_for_s, LOOK_PAUSE_S), keep=SETTLE_RESERVE_S):
                 raise
-        return listed()
+        return self._page_once(deadline, query)
 
-    def _listed(self, deadline: Deadline, *, since: float, email: str, only: str, page: int, size: int) -> Page:
+    def _page_once(self, deadline: Deadline, query: ListQuery) -> Page:
         left_s = deadline.left_s - SETTLE_RESERVE_S
         if left_s <= 0:
             raise OutcomeUnknown("no time left to look")
         with self._calling(deadline):
-            return self.client.list_tickets(left_s, since=since, email=email, only=only, page=page, size=size)
+            return self.list_page(left_s, query)
 
     @contextmanager
     def _calling(self, deadline: Deadline) -> Iterator[None]:
@@ -190,10 +227,8 @@ class HelpDesk:
 
 
 def is_ticket_of(row: Listed, reference: str, since: float) -> bool:
-    """Tell whether row is the ticket with this reference, made since then; a date that cannot be read counts.
+    """Return True if row is the ticket with this reference, made since then; a date that cannot be read counts.
 
-    Only the subject's end is ours: before it, a person may have typed somebody else's reference.
+    Both times are by this process's clock, as `HelpDesk.list_page` gives them.
     """
-    return row.subject.rstrip().endswith(f"[{reference}]") and (
-        row.created_at == 0.0 or row.created_at >= since - CLOCK_SKEW_S
-    )
+    return reference_of(row) == reference and (row.created_at == 0.0 or row.created_at >= since - CLOCK_SKEW_S)

@@ -52,9 +52,8 @@ class LookByAddress:
         writer = self.writer
         email = writer.requester(Handoff.from_json(entry.handoff))
         looked_at = writer.clock.now()
-        until = (entry.doubt_since or looked_at) + writer.policy.in_doubt_wait_s
         found = writer.helpdesk(entry).look(
-            entry.reference, deadline, email=email, since=entry.look_from, until=until, everywhere=True
+            entry.reference, deadline, email=email, since=entry.look_from, everywhere=True
         )
         return Found(found, looked_at)
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from handoff.inbound import Handoff
+from handoff.marks import mark, with_mark, without_marks
 from handoff.routing import PRIORITIES, Route
 from handoff.sanitize import cut, one_line
 
@@ -118,15 +119,16 @@ def to_ticket(
     left_out = {*dropped, *(given.keys() - _BARE if rung else ())}
     remarks = [*_remark_on(left_out), *([REFUSED_REMARK] if refused else [])]
     short = rung >= Rung.SHORT
-    given["description"] = _short(handoff) if short else _ticket.render(_context(handoff, route, remarks))
+    text = _short(handoff) if short else _ticket.render(_context(handoff, route, remarks))
+    given["description"] = with_mark(text, handoff.reference)
     return {name: value for name, value in given.items() if name not in left_out}
 
 
 def _short(handoff: Handoff) -> str:
-    """Return a description without markup of its own: who asks, the beginning of the summary, the reference."""
+    """Return a description without markup of its own: who asks, and the beginning of the summary."""
     who = ", ".join(filter(None, (handoff.user_name, handoff.user_email, handoff.user_phone)))
     summary = cut(one_line(handoff.conversation_summary), SHORT_MAX)
-    return str(_lines("\n".join(filter(None, (summary, one_line(who), SHORT_REMARK, handoff.reference)))))
+    return str(_lines("\n".join(filter(None, (summary, one_line(who), SHORT_REMARK)))))
 
 
 def to_note(handoff: Handoff, route: Route, why: str) -> str:
@@ -160,12 +162,12 @@ def droppable(fields: dict[str, Any], refused: Iterable[str]) -> frozenset[str]:
 
 def subject(handoff: Handoff, route: Route) -> str:
     """Return one line of at most 255 characters that ends in the reference."""
-    ending = f" [{handoff.reference}]"
+    ending = f" {mark(handoff.reference)}"
     label = route.label or handoff.category or "Pedido de ayuda"
     about = handoff.reason or handoff.conversation_summary.partition("\n")[0]
     values = {"category": label, "reason": about, "bot": route.bot_name, "name": handoff.user_name}
-    told = _PLACEHOLDER.sub(lambda found: values[found[1]], route.subject or "{category}: {reason}")
-    line = _no_formula(one_line(told).removesuffix(":"))
+    text = _PLACEHOLDER.sub(lambda found: values[found[1]], route.subject or "{category}: {reason}")
+    line = _no_formula(without_marks(one_line(text)).removesuffix(":"))
     room = SUBJECT_MAX - len(ending)
     return (line if len(line) <= room else line[: room - 1] + "…") + ending
 

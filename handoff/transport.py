@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import http.client
 import io
+import re
 import socket
-import sys
+import ssl
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Final, cast
 
 import requests
@@ -16,23 +20,39 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
-from freshdesk_client import Answer, FreshdeskError, FreshdeskUnreachable, OutcomeUnknown, Request
+from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
 
 CONNECT_TIMEOUT_S: Final = 3.0
 ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 # A frozen Lambda, or a proxy in between, drops idle connections without a word: a POST on such a one is in doubt.
 IDLE_MAX_S: Final = 20.0
 POOL_SIZE: Final = 64
+LOOKUPS_MAX: Final = 16  # host names being looked up at once, also those that nobody waits for any more
 _JSON_BODY: Final = {"Content-Type": "application/json"}
-_CHUNK: Final = 65_536
+_BLOCK: Final = 65_536
+_LINE_MAX: Final = 65_536
+_WITHOUT_BODY: Final = frozenset({204, 304})
+_LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_BAD_ANSWER: Final = (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError)
+
+LookUp = Callable[..., list[Any]]  # `socket.getaddrinfo`
 
 
 class RequestsTransport:
     """Sends requests to one Freshdesk account (HTTP Basic: the key is the user name, the password is ignored)."""
 
-    def __init__(self, url: str, api_key: str, *, idle_max_s: float = IDLE_MAX_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        *,
+        idle_max_s: float = IDLE_MAX_S,
+        look_up: LookUp = socket.getaddrinfo,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._base = url.rstrip("/")  # a doubled slash in the path is answered 400
         token = base64.b64encode(f"{api_key}:X".encode()).decode()
         self._headers = {
@@ -41,55 +61,77 @@ class RequestsTransport:
             "Accept-Encoding": "identity",
             "User-Agent": "botpress-freshdesk-handoff/1",
         }
-        self._adapter = _Adapter(self._base, idle_max_s)
+        self._call = _Call(now)
+        self._adapter = _Adapter(self._base, call=self._call, idle_max_s=idle_max_s, look_up=look_up)
 
     def __repr__(self) -> str:
         return f"RequestsTransport({self._base})"
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Send request and return the answer within timeout_s; see `freshdesk_client.Transport`."""
-        outside = sys.exception()  # what the caller is just handling has nothing to do with this call
-        limits = Timeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+        if timeout_s <= 0:
+            raise FreshdeskUnreachable("no-time")
+        if self._base.startswith("https:") and not Path(self._adapter.certificates).exists():
+            raise FreshdeskUnreachable("ca-bundle")
+        self._call.begin(timeout_s)
         try:
             # The adapter, not a session: so no redirect is followed and no cookie kept.
             response = self._adapter.send(
                 self._prepared(request),
                 stream=True,
-                timeout=cast("Any", limits),
+                timeout=cast("Any", Timeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))),
                 verify=self._adapter.certificates,
             )
             try:
-                body = b"".join(_chunks(response))
+                body = b"".join(_unpacked(response))
             finally:
                 response.close()
-        except (requests.RequestException, HTTPError, OSError) as error:
-            raise _meaning(error, outside) from error
+        except _BAD_ANSWER as error:
+            if self._call.unsent:
+                raise FreshdeskUnreachable(self._call.unsent, type(error).__name__) from error
+            raise OutcomeUnknown(type(error).__name__) from error
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
     def _prepared(self, request: Request) -> requests.PreparedRequest:
         """Return what requests' own preparation would make of it; there is nothing here to quote or encode."""
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.body = request.method, self._base + request.path, request.body
-        told = {} if request.body is None else {"Content-Length": str(len(request.body)), **_JSON_BODY}
+        own = {} if request.body is None else {"Content-Length": str(len(request.body)), **_JSON_BODY}
         # A plain dict will do: nothing asks for a name in another case, and urllib3 copies them once more.
-        prepared.headers = cast("Any", self._headers | told)
+        prepared.headers = cast("Any", self._headers | own)
         return prepared
+
+
+class _Call(threading.local):
+    """The call that this thread makes. `unsent`: why it certainly has not been sent, or "" where it may have been."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.begin(0.0)
+
+    def begin(self, timeout_s: float) -> None:
+        self.ends_at, self._ends_at_wall, self.unsent = time.monotonic() + timeout_s, self._now() + timeout_s, ""
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if its time is over by either clock: the monotonic one may stand still during a suspend."""
+        return time.monotonic() >= self.ends_at or self._now() >= self._ends_at_wall
 
 
 class _Adapter(HTTPAdapter):
     """The adapter of one host, whose connections keep to a time, with the environment's proxies and certificates."""
 
-    def __init__(self, url: str, idle_max_s: float) -> None:
+    def __init__(self, url: str, **of_connections: Any) -> None:
         super().__init__(pool_connections=1, pool_maxsize=POOL_SIZE)
         with requests.Session() as session:
-            told: Mapping[str, Any] = session.merge_environment_settings(url, {}, None, None, None)
-        self._proxies = told["proxies"] if url.startswith("https:") else {}  # plain http never leaves this machine
-        self.certificates = DEFAULT_CA_BUNDLE_PATH if told["verify"] is True else told["verify"]
+            settings: Mapping[str, Any] = session.merge_environment_settings(url, {}, None, None, None)
+        self._proxies = settings["proxies"] if url.startswith("https:") else {}  # plain http never leaves this machine
+        self.certificates = DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"]
         request = requests.Request("GET", url).prepare()
         found = super().get_connection_with_tls_context(request, self.certificates, self._proxies)
         self._pool = cast("HTTPConnectionPool", found)
         self._pool.ConnectionCls = _TLSConnection if self._pool.scheme == "https" else _Connection
-        self._pool.conn_kw["idle_max_s"] = idle_max_s
+        self._pool.conn_kw.update(of_connections)
 
     def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
         """Return the pool; requests asks for one at each call, and would read the environment again."""
@@ -97,22 +139,30 @@ class _Adapter(HTTPAdapter):
 
 
 class _TimedFile(io.RawIOBase):
-    """What a socket gives, until its time is over. A socket's own time-out begins anew with every byte it gets."""
+    """What a socket gives until a moment. A socket's own time-out begins anew with every byte it gets."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, ends_at: float) -> None:
         self._sock = sock
-        self._ends_at = time.monotonic() + (sock.gettimeout() or 0.0)
+        self._ends_at = ends_at
         self._raw = sock.makefile("rb", buffering=0)
+        self.is_over = False  # from now on only what has been read already
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]  # what io hands in
+        if self.is_over:
+            return 0
         left_s = self._ends_at - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the answer came too slowly")
         self._sock.settimeout(left_s)
         return self._raw.readinto(buffer)
+
+    @property
+    def unread(self) -> int:
+        """How many bytes TLS has unpacked that nobody has asked for."""
+        return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
 
     def close(self) -> None:
         self._raw.close()
@@ -122,82 +172,212 @@ class _TimedFile(io.RawIOBase):
 class _TimedSocket:
     """Stands for a socket where `http.client` asks one for a file."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self, sock: socket.socket, ends_at: float) -> None:
+        self.file = _TimedFile(sock, ends_at)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimedFile(self._sock))
+        return io.BufferedReader(self.file)
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer, head and body, that must be there in time."""
+    """An answer that is read whole, by the letter of RFC 9112, before anybody sees it.
 
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(cast("socket.socket", _TimedSocket(sock)), *args, **kwargs)
+    So a connection goes back to the pool only after a complete exchange: what is incomplete, ambiguous or followed by
+    more bytes raises, and urllib3 then closes the connection.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, ends_at: float, **kwargs: Any) -> None:
+        timed = _TimedSocket(sock, ends_at)
+        super().__init__(cast("socket.socket", timed), *args, **kwargs)
+        self._file = timed.file
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the final status line: any number of 1xx answers may come before it."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed does not know it
+            if status >= 200:  # noqa: PLR2004 -- 1xx: informational
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+    def begin(self) -> None:
+        super().begin()
+        if self.headers.defects:
+            raise http.client.HTTPException("a header that is none")
+        body = self._whole_body()
+        self._file.is_over = True
+        if self.fp.peek() or self._file.unread:
+            raise http.client.HTTPException("bytes after the answer")
+        self.fp.close()
+        self.fp, self.length, self.chunked = cast("Any", io.BytesIO(body)), len(body), False
+        del self.headers["Transfer-Encoding"]  # what urllib3 goes by
+
+    def _whole_body(self) -> bytes:
+        lengths = {length.strip() for length in self.headers.get_all("Content-Length", ())}
+        codings = self.headers.get_all("Transfer-Encoding", ())
+        if len(lengths) + len(codings) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+            raise http.client.HTTPException("a length that is none")
+        if codings and codings[0].strip().lower() != "chunked":
+            raise http.client.HTTPException("a transfer coding that nobody asked for")
+        if self.status in _WITHOUT_BODY:
+            return b""
+        if codings:
+            return self._chunks()
+        return self._read(int(lengths.pop())) if lengths else self._up_to_the_end()
+
+    def _up_to_the_end(self) -> bytes:
+        body = self.fp.read(ANSWER_MAX_BYTES + 1)
+        if len(body) > ANSWER_MAX_BYTES:
+            raise OutcomeUnknown("the answer is too large")
+        return body
+
+    def _read(self, size: int) -> bytes:
+        if size > ANSWER_MAX_BYTES:
+            raise OutcomeUnknown("the answer is too large")
+        return self.fp.read(size)  # urllib3 counts it once more
+
+    def _chunks(self) -> bytes:
+        body = bytearray()
+        while size := self._chunk_size():
+            body += self._read(size)
+            if self.fp.read(2) != b"\r\n":
+                raise http.client.HTTPException("a chunk that is not as long as it says")
+            if len(body) > ANSWER_MAX_BYTES:
+                raise OutcomeUnknown("the answer is too large")
+        while line := self.fp.readline(_LINE_MAX):  # trailers
+            if line in {b"\r\n", b"\n"}:
+                return bytes(body)
+        raise http.client.HTTPException("no end of the trailers")
+
+    def _chunk_size(self) -> int:
+        found = _CHUNK_SIZE.fullmatch(self.fp.readline(_LINE_MAX))
+        if found is None:
+            raise http.client.HTTPException("a chunk size that is none")
+        return int(found[1], 16)
 
 
 class _Connection(HTTPConnection):
     """A connection to this machine. The pool asks it whether it is connected before it is used again."""
 
-    response_class = _Response
-
-    def __init__(self, *args: Any, idle_max_s: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, call: _Call, idle_max_s: float, look_up: LookUp, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._call = call
         self._idle_max_s = idle_max_s
+        self._look_up = look_up
+        self._ends_at = 0.0  # of what it is doing now: connecting, or the call
         self.used_at = 0.0
+
+    def response_class(self, *args: Any, **kwargs: Any) -> _Response:  # type: ignore[override]  # where a class is asked for
+        return _Response(*args, ends_at=self._ends_at, **kwargs)
 
     @property
     def is_connected(self) -> bool:
-        return time.time() - self.used_at <= self._idle_max_s and super().is_connected
+        # not monotonic, which may stand still while a Lambda is frozen
+        return abs(time.time() - self.used_at) <= self._idle_max_s and super().is_connected
+
+    def connect(self) -> None:
+        """Connect, through the proxy and TLS if need be. Until this is done nothing of the request has been sent."""
+        self._ends_at = min(self._call.ends_at, time.monotonic() + CONNECT_TIMEOUT_S)
+        self._call.unsent = "connect"
+        try:
+            super().connect()
+        except _BAD_ANSWER as error:
+            self._call.unsent = self._code_of(error)
+            raise NewConnectionError(self, type(error).__name__) from error
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if self._call.is_over:
+            self._call.unsent = "no-time"
+            raise NewConnectionError(self, "no time left")
+        self._ends_at, self._call.unsent = self._call.ends_at, ""
+        super().request(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        cast("socket.socket", self.sock).settimeout(self._left_s())
+        super().send(data)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own, for http.client's
         answer = super().getresponse()
-        self.used_at = time.time()  # not monotonic, which may stand still while a Lambda is frozen
+        self.used_at = time.time()
         return answer
+
+    def _new_conn(self) -> socket.socket:
+        """Return a socket that is connected to one of the host's addresses; each has its share of the time left."""
+        found = _addresses(self._look_up, self.host.strip("[]"), self.port, self._left_s())
+        failed: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+        for tried, address in enumerate(found):
+            try:
+                sock = socket.create_connection(address, timeout=self._left_s() / (len(found) - tried))
+            except OSError as error:
+                failed = error
+                continue
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(self._left_s())
+            return sock
+        raise failed
+
+    def _left_s(self) -> float:
+        left_s = self._ends_at - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("no time left")
+        return left_s
+
+    def _code_of(self, error: Exception) -> str:
+        """Return the cause of a connection that did not come about; see `FreshdeskUnreachable`."""
+        kinds: tuple[tuple[type[Exception], str], ...] = (
+            (ssl.CertificateError, "certificate"),
+            (HTTPError, "ca-bundle"),  # urllib3's only one here: the list of authorities cannot be loaded
+            (ssl.SSLError, "tls"),
+            (socket.gaierror, "dns"),
+            (ConnectionRefusedError, "refused"),
+            (TimeoutError, "timeout"),
+        )
+        if self.proxy and not isinstance(error, ssl.SSLError | HTTPError):
+            return "proxy"
+        code = next((code for kind, code in kinds if isinstance(error, kind)), None)
+        return code or ("tls" if self.sock is not None else "connect")
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
-    """A connection to Freshdesk. Whatever goes wrong before it stands, nothing of the request has been sent."""
+    """A connection to Freshdesk."""
 
-    def connect(self) -> None:
+
+_lookups: Final = threading.BoundedSemaphore(LOOKUPS_MAX)
+
+
+def _addresses(look_up: LookUp, host: str, port: int, timeout_s: float) -> list[tuple[str, int]]:
+    """Return a host's addresses. A lookup knows no time-out: it gets a thread, which is left behind when it hangs."""
+    ends_at = time.monotonic() + timeout_s
+    too_late = socket.gaierror(socket.EAI_AGAIN, "no address in time")
+    if not _lookups.acquire(timeout=timeout_s):
+        raise too_late
+    found: Future[list[Any]] = Future()
+
+    def ask() -> None:
         try:
-            super().connect()
-        except (OSError, HTTPError) as error:
-            raise NewConnectionError(self, type(error).__name__) from error
+            found.set_result(look_up(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+        finally:
+            _lookups.release()
+
+    try:
+        threading.Thread(target=ask, daemon=True).start()
+    except RuntimeError as error:  # the system gives no thread
+        _lookups.release()
+        raise too_late from error
+    try:
+        return [address[:2] for *_, address in found.result(ends_at - time.monotonic())]
+    except TimeoutError as error:
+        raise too_late from error
 
 
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body; a server that never stops is cut off."""
+def _unpacked(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body, unpacked where it came packed; one that unpacks without end is cut off."""
     size = 0
-    for chunk in response.raw.stream(_CHUNK, decode_content=True):
-        size += len(chunk)
+    for block in response.raw.stream(_BLOCK, decode_content=True):
+        size += len(block)
         if size > ANSWER_MAX_BYTES:
             raise OutcomeUnknown("the answer is too large")
-        yield chunk
-
-
-def _meaning(error: Exception, outside: BaseException | None) -> FreshdeskError:
-    """Tell a request that was never sent from one whose outcome nobody knows."""
-    name = type(error).__name__
-    if any(map(_never_sent, _causes(error, outside))):
-        return FreshdeskUnreachable(name)
-    return OutcomeUnknown(name)
-
-
-def _never_sent(cause: BaseException) -> bool:
-    # A refused connection and a name that does not resolve are ConnectTimeoutErrors, too, in urllib3's tree.
-    return isinstance(cause, requests.ConnectTimeout | ConnectTimeoutError)
-
-
-def _causes(error: BaseException, outside: BaseException | None) -> Iterator[BaseException]:
-    """Yield error and what lies under it, down to what lay there before; requests and urllib3 wrap each other's."""
-    seen: list[BaseException] = [] if outside is None else [outside]
-    waiting: list[BaseException] = [error]
-    while waiting:
-        current = waiting.pop()
-        if any(current is one for one in seen):
-            continue
-        seen.append(current)
-        yield current
-        inner = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
-        waiting += [one for one in inner if isinstance(one, BaseException)]
+        yield block

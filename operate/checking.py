@@ -25,6 +25,11 @@ _STATUSES: Final = {
     403: "the agent of this key may not read this: give them a role that may create and see tickets",
     404: "there is no such account: correct the address",
 }
+_UNREACHABLE: Final = {
+    "ca-bundle": "REQUESTS_CA_BUNDLE or this machine's list of certificate authorities",
+    "certificate": "the certificate, or the list of authorities that REQUESTS_CA_BUNDLE names",
+    "proxy": "HTTPS_PROXY, or the proxy",
+}
 
 
 def check(args: Namespace, operator: Operator) -> int:
@@ -71,7 +76,7 @@ def _unread(error: FreshdeskError, name: str, suffix: str, text: str) -> Finding
     status = error.status if isinstance(error, FreshdeskRefused) else None
     told = _STATUSES.get(status or 0, f"no answer to work with ({error})")
     if isinstance(error, FreshdeskUnreachable):
-        told = f"cannot be reached ({error}): correct the address, or the network"
+        told = f"cannot be reached ({error}): correct {_UNREACHABLE.get(error.code, 'the address, or the network')}"
     if status in {401, 403}:
         return Finding("fault", f"FRESHDESK_API_KEY{suffix}", told)
     if name != MAIN_ACCOUNT:

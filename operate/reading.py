@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Final, TypeVar
 
 from freshdesk_client import (
@@ -12,10 +11,12 @@ from freshdesk_client import (
     FreshdeskRefused,
     FreshdeskUnreachable,
     Listed,
+    ListQuery,
     OutcomeUnknown,
+    Page,
 )
-from handoff.helpdesk import CLOCK_SKEW_S, HEAD_ROOM, HelpDesk
-from handoff.pagination import LAST_PAGE
+from handoff.helpdesk import HEAD_ROOM, HelpDesk
+from handoff.pagination import LAST_PAGE, TooManyPages, every_ticket
 from operate.operator import TO_MEND, Halt
 
 T = TypeVar("T")
@@ -68,19 +69,22 @@ def each_ticket(helpdesk: HelpDesk, since: float, told: Told) -> Iterator[tuple[
     """
     for box in BOXES:
         try:
-            yield from ((box, row) for row in _rows(helpdesk, since - CLOCK_SKEW_S, box, told))
+            yield from ((box, row) for row in _rows(helpdesk, ListQuery(since, only=box, described=True), told))
         except FreshdeskRefused:
             if not box:
                 raise
             told(f"this account does not list {box} tickets")
 
 
-def _rows(helpdesk: HelpDesk, since: float, box: str, told: Told) -> Iterator[Listed]:
-    for number in range(1, LAST_PAGE + 1):
-        read = partial(helpdesk.client.list_tickets, TIMEOUT_S, since=since, page=number, only=box)
-        page = patiently(helpdesk, read, told)
-        told(f"{helpdesk.url}: {box or 'tickets'}, page {number}")
-        yield from page.rows
-        if not page.more:
-            return
-    raise Halt(f"--days: more than {LAST_PAGE} pages of tickets were touched since then; take fewer days", TO_MEND)
+def _rows(helpdesk: HelpDesk, query: ListQuery, told: Told) -> Iterator[Listed]:
+    def read(number: int, size: int) -> Page:
+        asked = query._replace(page=number, size=size)
+        page = patiently(helpdesk, lambda: helpdesk.list_page(TIMEOUT_S, asked), told)
+        told(f"{helpdesk.url}: {query.only or 'tickets'}, page {number}")
+        return page
+
+    try:
+        yield from every_ticket(read, most=LAST_PAGE)
+    except TooManyPages:
+        advice = f"--days: more than {LAST_PAGE} pages of tickets were updated since then; take fewer days"
+        raise Halt(advice, TO_MEND) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +11,8 @@ from freshdesk_client import Listed
 from handoff.helpdesk import is_ticket_of
 from handoff.inbound import BODY_KEY_LIFETIME_S
 from handoff.ledger import Entry, State
+from handoff.marks import reference_of
 
-_REFERENCE: Final = re.compile(r"\[(BF-[A-Z2-7]{8})\]")
 DELETED: Final = "deleted"
 
 
@@ -34,11 +33,11 @@ class Shelf:
     def add(self, box: str, row: Listed) -> None:
         """Put a ticket there; one that is listed twice, while the list moves, is there once."""
         self.by_number[row.ticket_id] = Ticket(row, box)
-        for reference in _REFERENCE.findall(row.subject):
+        if reference := reference_of(row):
             self.by_reference[reference][row.ticket_id] = Ticket(row, box)
 
     def of(self, entry: Entry) -> dict[int, Ticket]:
-        """Return the tickets that bear the row's reference, as `desk.bears` has it."""
+        """Return the tickets that carry the row's reference, as `helpdesk.is_ticket_of` decides."""
         found = self.by_reference.get(entry.reference, {})
         return {
             number: one for number, one in found.items() if is_ticket_of(one.row, entry.reference, entry.created_at)
@@ -152,5 +151,10 @@ def unclaimed(shelf: Shelf, known: frozenset[str], now: float) -> list[dict[str,
         {"reference": reference, "ticket_id": number}
         for reference, tickets in sorted(shelf.by_reference.items())
         for number, one in sorted(tickets.items())
-        if reference not in known and one.box != DELETED and now - one.row.created_at < BODY_KEY_LIFETIME_S
+        if reference not in known and one.box != DELETED and _is_young(one.row.created_at, now)
     ]
+
+
+def _is_young(created_at: float, now: float) -> bool:
+    """Return True if a ticket is, or may be, younger than a day: a date that cannot be read is 0.0."""
+    return created_at == 0.0 or now - created_at < BODY_KEY_LIFETIME_S

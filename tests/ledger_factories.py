@@ -119,7 +119,8 @@ class FakeFreshdesk:
         box = asked.get("filter", "")
         rows = [one for one in reversed(self.tickets) if one["box"] == box]
         found = [one for one in rows if "email" not in asked or one["email"] == asked["email"]]
-        return answer(200, found, self.headers)
+        first, size = (int(asked["page"]) - 1) * int(asked["per_page"]), int(asked["per_page"])
+        return answer(200, found[first : first + size], self.headers)
 
 
 def answer(status: int, told: Any = None, headers: Mapping[str, str] | None = None) -> Answer:

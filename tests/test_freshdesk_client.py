@@ -19,6 +19,7 @@ from freshdesk_client import (
     FreshdeskRefused,
     FreshdeskUnreachable,
     Listed,
+    ListQuery,
     OutcomeUnknown,
     RateLimit,
     Request,
@@ -55,13 +56,14 @@ def test_a_ticket_is_asked_for_as_plain_json() -> None:
 
 
 def test_a_list_names_everything_it_depends_on() -> None:
-    """Order, page length and time are told, so that no default of the account decides what a look sees."""
-    request = build_list(email="a+b@example.com", since=1_755_647_675.9, page=2, size=99, only="spam")
+    """Order, page length and time are given, so that no default of the account decides what a look sees."""
+    request = build_list(ListQuery(1_755_647_675.9, "a+b@example.com", only="spam", described=True, page=2, size=99))
     parts = urlsplit(request.path)
     assert (request.method, parts.path, request.body) == ("GET", "/api/v2/tickets", None)
     assert parse_qs(parts.query) == {
         "email": ["a+b@example.com"],
         "filter": ["spam"],
+        "include": ["description"],
         "updated_since": ["2025-08-19T23:54:35Z"],
         "order_by": ["created_at"],
         "order_type": ["desc"],
@@ -72,8 +74,8 @@ def test_a_list_names_everything_it_depends_on() -> None:
 
 def test_a_list_of_everybody_names_nobody() -> None:
     """Without an address or a box the parameters are left out: an empty one would be a filter, or a fault."""
-    query = parse_qs(urlsplit(build_list(since=-5).path).query, keep_blank_values=True)
-    assert query.keys() & {"email", "filter"} == set()
+    query = parse_qs(urlsplit(build_list(ListQuery(-5)).path).query, keep_blank_values=True)
+    assert query.keys() & {"email", "filter", "include"} == set()
     assert query["updated_since"] == ["1970-01-01T00:00:00Z"]
     assert (query["page"], query["per_page"]) == (["1"], ["100"])
 
@@ -113,6 +115,30 @@ def test_a_created_ticket_without_a_number_is_in_doubt(location: str) -> None:
         decipher_create(Answer(201, {"location": location}, b""))
 
 
+@pytest.mark.parametrize(
+    ("told", "another"),
+    [
+        ("x [BF-AAAAAAAA]", True),
+        ("x [bf-7k3qx2ab]", False),
+        ("x [BF-7K3QX2AB]", False),
+        ("x [BF-7K3QX2AB] (VIP)", False),
+        ("x [BF-7K3", False),
+        ("", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_the_answer_to_anothers_request_is_no_answer(told: object, another: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """A ticket that ends in another's reference is not the one that was asked for."""
+    client = FreshdeskClient(lambda _request, _timeout_s: answer(201, {"id": 7, "subject": told}))
+    fields = {"subject": "por [BF-AAAAAAAA] [BF-7K3QX2AB]"}
+    if another:
+        with pytest.raises(OutcomeUnknown, match="another"):
+            client.create_ticket(fields, 1.0)
+    else:
+        assert client.create_ticket(fields, 1.0) == 7
+
+
 def test_a_list_tells_what_a_look_needs() -> None:
     """Number, subject, time and status of each row, and that there is more."""
     page = decipher_list(sample("list"))
@@ -123,9 +149,38 @@ def test_a_list_tells_what_a_look_needs() -> None:
     assert page.more
 
 
-def test_the_last_page_says_so() -> None:
-    """Without a link to the next page there is none."""
-    assert not decipher_list(answer(200, [])).more
+@pytest.mark.parametrize(
+    ("rows", "link", "more"),
+    [
+        (0, "", False),
+        (99, "", False),
+        (100, "", True),  # a full page has a next one, whatever the headers say
+        (101, "", True),
+        (100, '<https://x>; rel="prev"', True),
+        (3, '<https://x>; rel="next"', True),
+        (3, "<https://x>; rel=next", True),
+        (3, '<https://x>; REL="Next"; title="x"', True),
+        (3, '<https://x>; rel="prev"', False),
+    ],
+)
+def test_a_page_is_the_last_one_only_if_it_is_not_full(rows: int, link: str, more: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """A `Link` header alone would end the list where a proxy has taken it away."""
+    page = decipher_list(answer(200, [{"id": number + 1} for number in range(rows)], {"link": link}))
+    assert page.more is more
+
+
+def test_a_full_page_is_one_of_the_size_asked_for() -> None:
+    """Pages of fewer than a hundred are asked for, too."""
+    given = answer(200, [{"id": 1}, {"id": 2}])
+    assert (decipher_list(given, 2).more, decipher_list(given, 3).more) == (True, False)
+
+
+def test_a_list_tells_freshdesks_time() -> None:
+    """Also one of nobody; a date that cannot be read is none."""
+    dated = {"date": "Wed, 19 Aug 2026 23:54:35 GMT"}
+    nobody = refusal("email")._replace(headers=dated)
+    assert [decipher_list(one).date for one in (answer(200, [], dated), nobody)] == [1_787_183_675.0] * 2
+    assert decipher_list(answer(200, [], {"date": "yesterday"})).date is None
 
 
 @pytest.mark.parametrize(
@@ -134,7 +189,7 @@ def test_the_last_page_says_so() -> None:
         ({"id": 7}, Listed(7, "", 0.0, 0)),
         ({"id": 7, "subject": None, "created_at": None, "status": None}, Listed(7, "", 0.0, 0)),
         ({"id": 7, "subject": 5, "created_at": "yesterday", "status": "2"}, Listed(7, "5", 0.0, 0)),
-        ({"id": 7, "created_at": "10000-01-01"}, Listed(7, "", 0.0, 0)),
+        ({"id": 7, "description": 5}, Listed(7, "", 0.0, 0)),
         ({"id": 7, "created_at": "2026-08-19T20:54:35-03:00"}, Listed(7, "", 1_787_183_675.0, 0)),
     ],
 )
@@ -143,16 +198,58 @@ def test_a_row_may_lack_all_but_its_number(given: dict[str, Any], read: Listed) 
     assert decipher_list(answer(200, [given])).rows == [read]
 
 
-def test_a_time_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the function runs: https://developers.freshdesk.com/api/#schema knows no other zone."""
+@pytest.mark.parametrize(
+    ("created_at", "seconds"),
+    [
+        ("2026-08-19T23:54:35Z", 1_787_183_675.0),
+        ("2026-08-19t23:54:35.250z", 1_787_183_675.25),
+        ("2026-08-19 23:54:35 +0000", 1_787_183_675.0),
+        ("2026-08-19T23:54:35+00:00", 1_787_183_675.0),
+        ("2026-08-19T23:54:35", 1_787_226_875.0),  # the latest it can be: twelve hours west of Greenwich
+        ("2026-08-19", 0.0),
+        ("20260819T235435Z", 0.0),
+        ("19/08/2026 23:54", 0.0),
+        ("Wed, 19 Aug 2026 23:54:35 GMT", 0.0),
+        ("10000-01-01T00:00:00Z", 0.0),
+        ("2026-13-01T00:00:00Z", 0.0),
+        ("0001-01-01T00:00:00Z", 0.0),
+        ("1970-01-01T00:00:00Z", 0.0),
+        ("\uff12\uff10\uff12\uff16-08-19T23:54:35Z", 0.0),
+        (1_787_183_675, 0.0),
+        (1_787_183_675_000, 0.0),
+        ({"at": "2026"}, 0.0),
+    ],
+)
+def test_a_moment_is_read_exactly_or_as_unknown(
+    created_at: object, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read as too early, it would hide the very ticket that is looked for; the function's own zone does not matter."""
     monkeypatch.setenv("TZ", "America/Argentina/Buenos_Aires")
     time.tzset()
     try:
-        read = decipher_list(answer(200, [{"id": 7, "created_at": "2026-08-19T23:54:35"}])).rows
+        [row] = decipher_list(answer(200, [{"id": 7, "created_at": created_at}])).rows
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert read == [Listed(7, "", 1_787_183_675.0, 0)]
+    assert row.created_at == seconds
+
+
+@pytest.mark.parametrize(
+    ("html", "line"),
+    [
+        ("<p>one</p>\n<p>[BF-7K3QX2AB]</p>\n", "[BF-7K3QX2AB]"),
+        ("<div><div>one</div>two<p> [BF-7K3QX2AB] </p></div>", "[BF-7K3QX2AB]"),
+        ("one<br>two<br/>[BF-7K3QX2AB]<br />", "[BF-7K3QX2AB]"),
+        ("one <b>two</b>&nbsp;&#91;x&#93;<span></span>", "one two\xa0[x]"),
+        ("<table><tr><td>a</td></tr><tr><td>b</td></tr></table>", "b"),
+        ("plain", "plain"),
+        ("", ""),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_a_description_is_known_by_its_last_line(html: str, line: str) -> None:
+    """As it shows: Freshdesk wraps what it was sent in tags of its own."""
+    assert decipher_list(answer(200, [{"id": 7, "description": html}])).rows[0].last_line == line
 
 
 @pytest.mark.parametrize("row", [None, 1, "x", [], {}, {"id": None}, {"id": "7"}, {"id": True}, {"id": 0}])
@@ -164,7 +261,7 @@ def test_a_row_without_a_number_spoils_the_list(row: Any) -> None:
 
 def test_an_address_nobody_has_is_no_ticket() -> None:
     """A 400 on `email` says that there is no such contact, and so nothing to find."""
-    assert decipher_list(sample("nobody")) == ([], False)
+    assert decipher_list(sample("nobody"))[:2] == ([], False)
 
 
 def test_any_other_refusal_of_a_list_is_told() -> None:
@@ -186,13 +283,15 @@ def test_a_refusal_names_fields_and_codes() -> None:
     assert str(FreshdeskRefused(400, ["email"])) == "400"
 
 
-@pytest.mark.parametrize("name", ["unauthorized", "denied"])
-def test_a_refusal_without_fields_is_one_too(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"), [("unauthorized", "401 invalid_credentials"), ("denied", "403 access_denied")]
+)
+def test_a_refusal_without_fields_is_one_too(name: str, text: str) -> None:
     """The key's refusals have another body; they are refusals all the same."""
     with pytest.raises(FreshdeskRefused) as caught:
         decipher_create(sample(name))
     assert caught.value.fields == ()
-    assert str(caught.value) == str(sample(name).status)
+    assert str(caught.value) == text
 
 
 @pytest.mark.parametrize(
@@ -219,6 +318,22 @@ def test_a_code_is_a_word_or_nothing() -> None:
     with pytest.raises(FreshdeskRefused) as caught:
         decipher_create(answer(400, {"errors": errors}))
     assert caught.value.codes == ("", "", "", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text"),
+    [
+        ({"code": "account_suspended", "message": "…"}, "account_suspended", "403 account_suspended"),
+        ({"code": "Your account <b>", "message": "…"}, "", "403"),
+        ({"code": 7}, "", "403"),
+        ([], "", "403"),
+    ],
+)
+def test_a_refusal_of_the_call_keeps_freshdesks_word_for_it(body: Any, code: str, text: str) -> None:
+    """A suspended account is not a missing role; only a word is kept, never a text."""
+    with pytest.raises(FreshdeskRefused) as caught:
+        decipher_create(answer(403, body))
+    assert (caught.value.code, str(caught.value)) == (code, text)
 
 
 def test_no_more_names_than_a_ticket_has_fields() -> None:
@@ -339,6 +454,12 @@ def test_a_wait_is_never_absurd(told: str, seconds: float) -> None:
     assert retry_after_s({"retry-after": told}) == seconds
 
 
+def test_a_wait_until_a_date_goes_by_freshdesks_clock() -> None:
+    """Ours may be another."""
+    headers = {"retry-after": "Wed, 19 Aug 2020 23:54:35 GMT", "date": "Wed, 19 Aug 2020 23:54:01 GMT"}
+    assert retry_after_s(headers) == 34.0
+
+
 def test_a_busy_desk_says_for_how_long() -> None:
     """A 429 carries its wait."""
     with pytest.raises(FreshdeskBusy) as caught:
@@ -362,7 +483,7 @@ def test_a_client_says_what_each_call_says() -> None:
 
     client = FreshdeskClient(transport)
     assert client.create_ticket({"subject": "x"}, 1.0) == 1234
-    assert len(client.list_tickets(2.0, since=0.0).rows) == 2
+    assert len(client.list_tickets(2.0, ListQuery(0.0)).rows) == 2
     client.add_note(7, "x", 3.0)
     assert client.get("agents/me", 4.0) == {"id": 1}
     assert sent == [
@@ -382,7 +503,7 @@ def test_a_list_begins_with_its_first_page() -> None:
         asked.extend(parse_qs(urlsplit(request.path).query)["page"])
         return sample("list")
 
-    FreshdeskClient(transport).list_tickets(1.0, since=0.0)
+    FreshdeskClient(transport).list_tickets(1.0, ListQuery(0.0))
     assert asked == ["1"]
 
 
@@ -395,7 +516,7 @@ def test_a_client_remembers_the_limit() -> None:
     with pytest.raises(OutcomeUnknown):
         client.create_ticket({}, 1.0)
     assert client.meter.limit == RateLimit(50.0, 8.0)
-    client.list_tickets(1.0, since=0.0)
+    client.list_tickets(1.0, ListQuery(0.0))
     assert client.meter.limit == RateLimit(50.0, 49.0)
 
 
@@ -435,7 +556,7 @@ def test_a_call_that_fails_is_no_longer_under_way() -> None:
 
 def test_only_an_unknown_outcome_may_have_left_a_ticket() -> None:
     """The one question that every error answers."""
-    errors = [FreshdeskUnreachable(), FreshdeskBusy(1.0), FreshdeskRefused(400), OutcomeUnknown()]
+    errors = [FreshdeskUnreachable("dns"), FreshdeskBusy(1.0), FreshdeskRefused(400), OutcomeUnknown()]
     assert [error.may_exist for error in errors] == [False, False, False, True]
 
 
@@ -459,6 +580,14 @@ BAD_URLS: Final = (
     *("https://" + "a" * 64 + ".freshdesk.com", "https://betsur.freshdesk.com.", "https://bet_sur.freshdesk.com"),
     *("https://betsür.freshdesk.com", "https://betsur。freshdesk.com", "https://betsur.freshdesk.com\n.example.org"),
     *("http://127.0.0.1.example.org", "http://localhost.example.org", "http://127.0.0.2", "http://10.0.0.1"),
+    *("https://betsur.freshdesk.com?", "https://betsur.freshdesk.com#", "https://betsur.freshdesk.com/?"),
+    *(
+        "https://betsur.freshdesk.com:",
+        " https://betsur.freshdesk.com",
+        "https://betsur.freshdesk.com\t",
+        "http://127.0.0.1?",
+    ),
+    *("http://localhost#", "http://localhost:", "http://localhost:0", "http://localhost:65536", "http://[::1]:1?"),
     *("ftp://localhost", "http://user@localhost", "http://localhost/x", "https://[::1", "https://a.freshdesk.com\\@x"),
 )
 

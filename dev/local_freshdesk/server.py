@@ -116,6 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
         """Log nothing: the pages show what happens."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the stand-in's own time, for the `Date` header."""
+        return super().date_time_string(self.server.helpdesk.clock() if timestamp is None else timestamp)
+
     def do_GET(self) -> None:
         """Serve a request of any method."""
         host = self.headers.get("Host", "")

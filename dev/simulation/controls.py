@@ -45,9 +45,7 @@ class DeskWithoutLook(HelpDesk):
 
     __slots__ = ()
 
-    def look(
-        self, reference: str, deadline: Deadline, *, email: str, since: float, until: float = inf, everywhere: bool
-    ) -> int | None:
+    def look(self, reference: str, deadline: Deadline, *, email: str, since: float, everywhere: bool) -> int | None:
         """Find nothing."""
         return None
 

@@ -22,7 +22,7 @@ FLOORS = (
     "handoff.helpdesk",
     "handoff.log handoff.responses handoff.transitions",
     "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport",
-    "handoff.pagination handoff.ledger.outage handoff.ledger.sqlite_file",
+    "handoff.pagination handoff.marks handoff.ledger.outage handoff.ledger.sqlite_file",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
     "handoff.broken_json",
     "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors handoff.version",
@@ -43,7 +43,7 @@ PURE = (
                 "ticket",
                 "transitions",
             ),
-            *("responses", "pagination"),
+            *("responses", "pagination", "marks"),
         )
     ),
 )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from freshdesk_client import FreshdeskUnreachable, Request
-from handoff.transport import CONNECT_TIMEOUT_S, POOL_SIZE, RequestsTransport, _causes
+from handoff.transport import CONNECT_TIMEOUT_S, POOL_SIZE, RequestsTransport
 
 LOOK = Request("GET", "/api/v2/tickets?page=1")
 TOGETHER = Request("GET", "/api/v2/tickets?page=2")
@@ -116,13 +116,3 @@ def test_a_quarter_of_the_deadline_is_for_connecting() -> None:
 def test_as_many_connections_are_kept_as_there_are_threads() -> None:
     """functions-framework runs 64 of them; one connection less, and a call of a busy hour would begin with TLS."""
     assert POOL_SIZE == 64
-
-
-def test_every_cause_is_told_once_though_errors_lead_round_in_circles() -> None:
-    """The one that says that nothing was sent may lie behind others that were met before."""
-    unsent, middle, outer = OSError("not sent"), OSError("middle"), OSError("outer")
-    middle.args = (outer, outer)
-    middle.__cause__ = unsent
-    outer.__context__ = middle
-    assert list(_causes(outer, None)) == [outer, middle, unsent]
-    assert list(_causes(outer, middle)) == [outer]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
+from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
+from handoff.helpdesk import is_ticket_of
 from handoff.ledger import Cause
 from handoff.transitions import Refused, Unavailable
+from operate.reading import each_ticket
 from tests.handoff.test_helpdesk import REFERENCE, SKEW_S, Shelf, desk_of, turn_on
 from tests.ledger_factories import NOW, FakeFreshdesk, VirtualClock, answer, refusal
 
@@ -26,12 +29,6 @@ def pages_read(shelf: Shelf, **look: Any) -> list[int]:
     return shelf.pages
 
 
-@pytest.mark.parametrize(("since_there", "pages"), [(NOW - 100, [1, 2]), (NOW - 99.5, [1]), (NOW - 150, [1, 2])])
-def test_a_look_ends_with_the_first_page_that_reaches_before(since_there: float, pages: list[int]) -> None:
-    """The last row of page one is of NOW - 100; another ticket of the same second may be on page two."""
-    assert pages_read(Shelf(1000), since=since_there + SKEW_S) == pages
-
-
 def test_a_date_that_cannot_be_read_ends_no_look() -> None:
     """It says nothing of what follows."""
     clock = VirtualClock()
@@ -42,9 +39,10 @@ def test_a_date_that_cannot_be_read_ends_no_look() -> None:
 
 
 def test_the_boxes_are_read_from_their_first_page() -> None:
-    """The plain list, spam, deleted; an address has its own first page."""
+    """The list by address, the plain list, spam, deleted."""
     assert pages_read(Shelf(0), everywhere=True) == [1, 1, 1]
-    assert pages_read(Shelf(150), everywhere=True, email=EMAIL) == [1, 2, 1, 1]
+    assert pages_read(Shelf(150), everywhere=True, email=EMAIL) == [1, 2, 1, 2, 1, 1]
+    assert pages_read(Shelf(150), everywhere=False, email=EMAIL) == [1, 2]
 
 
 class Box:
@@ -63,18 +61,18 @@ class Box:
 
 
 def test_a_box_without_end_is_no_answer() -> None:
-    """Forty pages of it, as of the plain list."""
+    """A hundred pages of it, as of the plain list."""
     clock, box = VirtualClock(), Box()
     with pytest.raises(OutcomeUnknown, match="too many"):
         desk_of(box, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True)
-    assert len(box.pages) == 40
+    assert len(box.pages) == 100
 
 
 def test_a_snapshot_goes_back_as_far_as_a_look() -> None:
-    """Clocks may differ by five minutes; spam and deleted tickets are in it."""
+    """Clocks may differ by a quarter of an hour; spam and deleted tickets are in it."""
     clock, shelf = VirtualClock(), Shelf(1000)
     rows = desk_of(shelf, clock).snapshot(turn_on(clock), since=NOW - 150.0 + SKEW_S)
-    assert len(rows or ()) == 198
+    assert len(rows or ()) == 150
     assert shelf.pages == [1, 2, 1, 1]
 
 
@@ -101,34 +99,155 @@ def test_a_deletion_during_a_look_hides_no_ticket() -> None:
     assert [row.ticket_id for row in snapshot or () if row.subject.endswith(f"[{REFERENCE}]")] == [350]
 
 
-# Straight into the past
+# An address is only a short cut
+
+
+class ByAddress:
+    """A desk that lists nothing, or refuses, when it is asked by address."""
+
+    def __init__(self, fake: FakeFreshdesk, by_address: Answer) -> None:
+        self.fake = fake
+        self.by_address = by_address
+
+    def __call__(self, request: Request, timeout_s: float) -> Answer:
+        """Answer, by address only with what was given."""
+        asked = parse_qs(urlsplit(request.path).query)
+        return self.by_address if "email" in asked else self.fake(request, timeout_s)
 
 
 @pytest.mark.parametrize(
-    ("moment", "probed", "read"),
-    [
-        (NOW, [], 1),  # the present is on the first page
-        (NOW - 0.5, [1], 1),
-        (NOW - 700.0, [1, 2, 4, 8, 6, 7], 6),  # the last row of page seven is of that second: it is not past it
-        (NOW - 700.5, [1, 2, 4, 8, 6, 7], 7),
-        (NOW - 699.5, [1, 2, 4, 8, 6, 7], 6),
-        (NOW - 25_000.5, [1, 2, 4, 8, 16, 32, 64, 128, 256, 192, 224, 240, 248, 252, 250, 251], 250),
-        (NOW - 28_000.5, [1, 2, 4, 8, 16, 32, 64, 128, 256, 278, 289, 283, 280, 281], 280),
-        (NOW - 35_000.5, [1, 2, 4, 8, 16, 32, 64, 128, 256, 278, 289, 294, 297, 298, 299], 299),
-    ],
+    "by_address",
+    [answer(200, []), refusal("email"), refusal("filter"), answer(400), answer(403, {"code": "access_denied"})],
+    ids=["nothing", "nobody has it", "refused filter", "refused", "forbidden"],
 )
-def test_a_look_goes_to_the_last_page_that_is_too_new(moment: float, probed: list[int], read: int) -> None:
-    """By doubling and halving, never past the last page that Freshdesk gives, which is the 300th."""
-    clock, shelf = VirtualClock(), Shelf(40_000)
-    span = {"since": moment - 1.0 + SKEW_S, "until": moment - SKEW_S}
-    with contextlib.suppress(OutcomeUnknown):  # what is older than the last page is too far
-        desk_of(shelf, clock).look(REFERENCE, turn_on(clock), email="", everywhere=False, **span)
-    assert shelf.pages[: len(probed) + 1] == [*probed, read]
+@pytest.mark.parametrize("box", ["", "spam", "deleted"])
+def test_what_a_list_by_address_does_not_show_is_found_all_the_same(by_address: Answer, box: str) -> None:
+    """The address may have been changed, merged or refused since: only the whole list can say that there is none."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    fake.has(subject=f"x [{REFERENCE}]", email="other@example.com", box=box)
+    freshdesk = desk_of(ByAddress(fake, by_address), clock)
+    assert freshdesk.look(REFERENCE, turn_on(clock), email=EMAIL, since=NOW, everywhere=True) == 1
 
 
-def test_a_look_up_to_now_is_at_the_first_page_at_once() -> None:
-    """No page is asked for to find that out."""
-    assert pages_read(Shelf(1000), since=NOW - 1.0 + SKEW_S, until=NOW - SKEW_S) == [1]
+def test_what_a_list_by_address_shows_costs_one_page() -> None:
+    """The short cut is taken first."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock)
+    fake.has(subject=f"x [{REFERENCE}]", email=EMAIL)
+    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), email=EMAIL, since=NOW, everywhere=True) == 1
+    assert len(fake.calls) == 1
+
+
+def test_an_account_without_boxes_is_looked_through_as_far_as_it_goes() -> None:
+    """Where a plan refuses one filter, the plain list and the other have to do."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock, None, answer(403))
+    fake.has(subject=f"x [{REFERENCE}]", box="deleted")
+    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True) == 1
+
+
+def test_an_account_without_descriptions_is_looked_through_by_subject() -> None:
+    """A list that refuses to include them is asked for again without."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock, refusal("include"))
+    fake.has(subject=f"x [{REFERENCE}]")
+    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True) == 1
+    assert ["include" in call.path for call in fake.calls] == [True, False]
+
+
+# Freshdesk's clock
+
+
+class Elsewhere:
+    """A desk whose clock differs from the caller's by so many seconds; `dated` says so in every answer."""
+
+    def __init__(self, clock: VirtualClock, skew_s: float, *, dated: bool = True) -> None:
+        self.clock = clock
+        self.skew_s = skew_s
+        self.dated = dated
+        self.tickets: list[tuple[float, str]] = []
+        self.asked_since: list[float] = []
+
+    def __call__(self, request: Request, _timeout_s: float) -> Answer:
+        """List what was made since."""
+        asked = parse_qs(urlsplit(request.path).query)
+        since = datetime.fromisoformat(asked["updated_since"][0]).timestamp()
+        self.asked_since.append(since)
+        rows = [
+            {"id": number, "subject": subject, "created_at": datetime.fromtimestamp(made_at, UTC).isoformat()}
+            for number, (made_at, subject) in enumerate(self.tickets, 1)
+            if made_at >= since and "filter" not in asked
+        ]
+        return answer(200, rows, {"date": formatdate(self.clock.time + self.skew_s, usegmt=True)} if self.dated else {})
+
+    def has(self, ago_s: float = 0.0) -> None:
+        """Make a ticket now, or some time ago, by this desk's clock."""
+        self.tickets.append((self.clock.time + self.skew_s - ago_s, f"x [{REFERENCE}]"))
+
+
+@pytest.mark.parametrize("skew_s", [0.0, 400.0, -400.0, 3_600.0, -3_600.0, 172_800.0, -172_800.0, -3e7])
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_ticket_is_found_however_wrong_our_clock_is(skew_s: float, everywhere: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """Freshdesk's `Date` tells by how much."""
+    clock = VirtualClock()
+    elsewhere = Elsewhere(clock, skew_s)
+    elsewhere.has()
+    clock.time += 700.0
+    freshdesk = desk_of(elsewhere, clock)
+    assert freshdesk.look(REFERENCE, turn_on(clock), email=EMAIL, since=NOW, everywhere=everywhere) == 1
+    rows = freshdesk.snapshot(turn_on(clock), since=NOW) or []
+    assert [is_ticket_of(row, REFERENCE, NOW) for row in rows] == [True]
+    assert [row.ticket_id for _, row in each_ticket(freshdesk, NOW, lambda _: None)] == [1]
+
+
+def test_an_older_ticket_stays_older_by_a_wrong_clock() -> None:
+    """One from an hour before the handoff belongs to another, also where Freshdesk's clock is two days behind."""
+    clock = VirtualClock()
+    elsewhere = Elsewhere(clock, -172_800.0)
+    elsewhere.has(ago_s=3_600.0)
+    assert desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True) is None
+
+
+@pytest.mark.parametrize(("skew_s", "found"), [(-800.0, 1), (-1_000.0, None)])
+def test_without_a_date_clocks_may_differ_by_a_quarter_of_an_hour(skew_s: float, found: int | None) -> None:
+    """More cannot be known."""
+    clock = VirtualClock()
+    elsewhere = Elsewhere(clock, skew_s, dated=False)
+    elsewhere.has()
+    assert desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True) == found
+
+
+def test_a_clock_that_was_set_back_since_the_handoff_hides_nothing() -> None:
+    """No ticket is looked for in the future."""
+    clock = VirtualClock()
+    elsewhere = Elsewhere(clock, 0.0)
+    elsewhere.has()
+    found = desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), email="", since=NOW + 7_200.0, everywhere=True)
+    assert found == 1
+
+
+def test_a_clock_in_step_costs_no_page_more() -> None:
+    """Nor does one that is a minute off: an answer itself takes seconds."""
+    clock = VirtualClock()
+    for skew_s, pages in ((-60.0, 3), (-61.0, 4)):
+        elsewhere = Elsewhere(clock, skew_s)
+        desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True)
+        assert len(elsewhere.asked_since) == pages
+
+
+def test_a_clock_that_runs_away_is_no_answer() -> None:
+    """A desk that is further behind with every answer is not asked for ever."""
+    clock = VirtualClock()
+    elsewhere = Elsewhere(clock, 0.0)
+
+    def later(request: Request, timeout_s: float) -> Answer:
+        elsewhere.skew_s -= 1_000.0
+        return elsewhere(request, timeout_s)
+
+    with pytest.raises(OutcomeUnknown, match="clock"):
+        desk_of(later, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True)
+    assert len(elsewhere.asked_since) == 8  # four times, and once more four
 
 
 # Time
@@ -160,7 +279,7 @@ def test_a_refused_connection_is_tried_again_after_half_a_second(seconds: float,
     fake = FakeFreshdesk(clock)
     fake.always = FreshdeskUnreachable("refused")
     attempt = desk_of(fake, clock).create({"email": EMAIL}, turn_on(clock, seconds))
-    assert attempt == Unavailable(Cause.UNAVAILABLE, "unreachable")
+    assert attempt == Unavailable(Cause.UNAVAILABLE, "unreachable refused")
     assert (fake.posts, sum(clock.slept)) == (posts, 0.5 * (posts - 1))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable
+from itertools import groupby
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from freshdesk_client import Listed, Page
-from handoff.pagination import LAST_PAGE, TooManyPages, every_ticket, page_of, page_with
+from handoff.pagination import LAST_PAGE, TooManyPages, every_ticket, page_with
 
 _NUMBERS = itertools.count(1_000_000)  # of the tickets that are made meanwhile
 
@@ -26,7 +28,7 @@ class Book:
         self.read: list[tuple[int, int]] = []
 
     def __call__(self, number: int, size: int) -> Page:
-        """Return a page; only then comes the change."""
+        """Return a page, and only then change the list."""
         self.read.append((number, size))
         page = Page(self.rows[(number - 1) * size : number * size], more=len(self.rows) > number * size)
         if self.changes:
@@ -63,17 +65,17 @@ def both(*changes: Change) -> Change:
     return change
 
 
-def told_of(book: Book, *, first: int = 1, until: float = float("inf"), most: int = 40) -> list[int]:
+def found_in(book: Book, most: int = 40) -> list[int]:
     """Return the numbers of the tickets that are found."""
-    return [row.ticket_id for row in every_ticket(book, since=0.0, until=until, first=first, most=most)]
+    return [row.ticket_id for row in every_ticket(book, most=most)]
 
 
 @pytest.mark.parametrize("deleted", [0, 1, 2, 30, 99, 100, 150])
 @pytest.mark.parametrize("page", [1, 2, 3])
 def test_a_deletion_between_two_pages_hides_nobody(deleted: int, page: int) -> None:
-    """What moves up, onto a page that was read, is read all the same, and each ticket is told once."""
+    """What moves up, onto a page that was read, is read all the same, and each ticket comes once."""
     book = Book(450, *[deleting(0)] * (page - 1), deleting(deleted))
-    found = told_of(book)
+    found = found_in(book)
     assert {row.ticket_id for row in book.rows} <= set(found)
     assert len(found) == len(set(found))
 
@@ -84,11 +86,11 @@ _CHANGES = st.lists(st.builds(both, st.builds(deleting, _FEW, behind=st.integers
 
 @given(count=st.integers(1, 900), changes=_CHANGES)
 def test_whatever_is_there_all_the_time_is_found(count: int, changes: list[Change]) -> None:
-    """However many tickets come and go, or it is said that the list does not hold still."""
+    """However many tickets come and go; or the look fails, because the list does not hold still."""
     book = Book(count, *changes)
     before = {row.ticket_id for row in book.rows}
     try:
-        found = told_of(book)
+        found = found_in(book)
     except TooManyPages:
         return
     assert before & {row.ticket_id for row in book.rows} <= set(found)
@@ -98,7 +100,7 @@ def test_a_list_that_does_not_hold_still_is_no_answer() -> None:
     """With a hundred new tickets after every page, no page is known to follow on another."""
     book = Book(1_000, *[adding(100)] * 40)
     with pytest.raises(TooManyPages):
-        told_of(book)
+        found_in(book)
     assert len(book.read) == 40
 
 
@@ -107,36 +109,56 @@ def test_a_list_at_rest_costs_no_page_more() -> None:
     reads = []
     for count in (0, 1, 100, 101, 198, 199):
         book = Book(count)
-        assert len(told_of(book)) == count
+        assert len(found_in(book)) == count
         reads.append(len(book.read))
     assert reads == [1, 1, 1, 2, 2, 3]
 
 
-@pytest.mark.parametrize("deleted", [0, 100, 350, 900])
-def test_a_look_into_the_past_goes_back_where_its_page_has_moved_up(deleted: int) -> None:
-    """The page it begins with must be newer than the ticket that is meant, as it was when it was chosen."""
-    book = Book(2_000)
-    first = page_of(900.0, book)
-    book.changes = [deleting(0)]
-    deleting(deleted)(book.rows)
-    assert 900 in told_of(book, first=first, until=900.0)
+@pytest.mark.parametrize("order", ["ascending", "shuffled", "newest in the middle"])
+def test_no_order_of_the_list_ends_it_early(order: str) -> None:
+    """Only the list's end does: what is meant may be the last row of the last page."""
+    book = Book(450)
+    if order == "ascending":
+        book.rows.reverse()
+    elif order == "shuffled":
+        random.Random(1).shuffle(book.rows)
+    else:
+        book.rows = book.rows[200:] + book.rows[:200]
+    assert sorted(found_in(book)) == list(range(1, 451))
 
 
-def test_a_page_that_is_too_new_needs_no_other_before_it() -> None:
-    """Nothing is read from the beginning where it is clear that it is not meant."""
-    book = Book(2_000)
-    first = page_of(900.0, book)
-    book.read.clear()
-    told_of(book, first=first, until=900.0)
-    assert book.read[:2] == [(11, 100), page_with(1_099)]
+@pytest.mark.parametrize("first_of_tie", [60, 75, 97, 99, 150])
+def test_tickets_of_one_moment_may_change_places_between_two_pages(first_of_tie: int) -> None:
+    """A database may return rows that tie in another order for every query."""
+    book = Book(400)
+    tied = {row.ticket_id for row in book.rows[first_of_tie : first_of_tie + 45]}
+    moment = book.rows[first_of_tie].created_at
+
+    def shuffle(rows: list[Listed]) -> None:
+        rows[:] = [Listed(row.ticket_id, "x", moment if row.ticket_id in tied else row.created_at, 2) for row in rows]
+        groups = [list(group) for _, group in groupby(rows, key=lambda row: row.created_at)]
+        rows[:] = [row for group in groups for row in reversed(group)]
+
+    shuffle(book.rows)
+    book.changes = [shuffle] * 40
+    assert sorted(found_in(book)) == list(range(1, 401))
 
 
-@pytest.mark.parametrize(("until", "then"), [(999.9, 1_099), (1_000.0, 900)])
-def test_how_a_page_in_the_past_begins_decides_which_is_next(until: float, then: int) -> None:
-    """On, if its first ticket is too new; else a hundred back, for one of the same moment may stand before it."""
-    book = Book(2_000)
-    told_of(book, first=11, until=until)
-    assert book.read[:2] == [(11, 100), page_with(then)]
+def test_a_page_of_one_moment_does_not_stop_the_look() -> None:
+    """Nor make it read the same page again and again."""
+    for tied in (range(250), range(50, 250)):
+        book = Book(250)
+        book.rows = [Listed(row.ticket_id, "x", 7.0 if at in tied else 9.0 + at, 2) for at, row in enumerate(book.rows)]
+        assert sorted(found_in(book)) == list(range(1, 251))
+        assert len(book.read) <= 4
+
+
+def test_the_last_page_that_freshdesk_gives_is_not_the_lists_end() -> None:
+    """What lies behind the 300th page cannot be read, so nothing is known."""
+    book = Book(30_200)
+    with pytest.raises(TooManyPages):
+        found_in(book, most=1_000)
+    assert len(book.read) < 350
 
 
 @given(at=st.integers(0, 29_999))

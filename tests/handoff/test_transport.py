@@ -4,139 +4,24 @@ from __future__ import annotations
 
 import ast
 import base64
-import contextlib
-import datetime as dt
 import gzip
-import ipaddress
 import socket
 import ssl
-import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
 from handoff.transport import ANSWER_MAX_BYTES, RequestsTransport
+from tests.wire import Host, Start, Talk, a_moment_later, answering, heard, read_request, reset, sent
 
 ROOT = Path(__file__).parents[2]
 GET = Request("GET", "/api/v2/tickets?email=a%40example.com")
 POST = Request("POST", "/api/v2/tickets", b'{"subject": "x"}')
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-RateLimit-Total: 50.0\r\n\r\n[]"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
-
-Talk = Callable[[socket.socket], None]
-
-
-class Host:
-    """Listens on this machine and talks to each caller as told."""
-
-    def __init__(self, talk: Talk, *, tls: ssl.SSLContext | None = None) -> None:
-        self._talk = talk
-        self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.connections = 0
-        self._open: list[socket.socket] = []
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
-
-    def close(self) -> None:
-        """Stop listening and cut every connection."""
-        self._listener.close()
-        for one in self._open:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
-
-    def _converse(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            spoken = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
-            self._open.append(spoken)
-            self._talk(spoken)
-            spoken.close()
-
-
-Start = Callable[..., Host]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Return a function that starts a host; all are closed at the end."""
-    hosts: list[Host] = []
-
-    def host(talk: Talk, *, tls: ssl.SSLContext | None = None) -> Host:
-        hosts.append(Host(talk, tls=tls))
-        return hosts[-1]
-
-    yield host
-    for one in hosts:
-        one.close()
-
-
-def read_request(connection: socket.socket) -> bytes:
-    """Read one request, head and body."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = connection.recv(65_536)
-        if not more:
-            return b""
-        data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    lengths = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    while len(body) < sum(lengths):
-        body += connection.recv(65_536)
-    return head + b"\r\n\r\n" + body
-
-
-def answering(*answers: bytes, seen: list[bytes] | None = None) -> Talk:
-    """Talk: give each request the next answer, the last one again and again."""
-
-    def talk(connection: socket.socket) -> None:
-        left = list(answers)
-        while said := read_request(connection):
-            if seen is not None:
-                seen.append(said)
-            connection.sendall(left.pop(0) if len(left) > 1 else left[0])
-
-    return talk
-
-
-def reset(connection: socket.socket) -> None:
-    """End a connection so that the caller sees a reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def heard(connection: socket.socket) -> socket.socket:
-    """Return the connection after its first byte."""
-    connection.recv(1)
-    return connection
-
-
-def a_moment_later(connection: socket.socket) -> socket.socket:
-    """Return the connection when the caller is past connecting: cut before, it would know that nothing was sent."""
-    time.sleep(0.1)
-    return connection
-
-
-def told(connection: socket.socket, data: bytes) -> socket.socket:
-    """Return the connection after data was sent."""
-    connection.sendall(data)
-    return connection
 
 
 def call(host: Host, request: Request = POST, timeout_s: float = 5.0, scheme: str = "http") -> Answer:
@@ -228,31 +113,6 @@ def test_a_connection_that_does_not_come_about_in_time() -> None:
             one.close()
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a certificate that nobody vouches for, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    built = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    dated = built.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
-    signed = dated.add_extension(address, critical=False).sign(key, hashes.SHA256())
-    encoding = serialization.Encoding.PEM
-    secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "host.pem"
-    path.write_bytes(signed.public_bytes(encoding) + secret)
-    return path
-
-
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    """Return what a host needs for https."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
 def test_a_certificate_nobody_vouches_for(start: Start, tls: ssl.SSLContext) -> None:
     """The key is not sent to a host that cannot prove who it is."""
     with pytest.raises(FreshdeskUnreachable):
@@ -306,7 +166,7 @@ UNKNOWN: dict[str, Talk] = {
     "closed after reading": after(lambda connection: connection.close()),
     "half a first line": after(lambda connection: connection.sendall(b"HTTP/1.1 2")),
     "half a body": after(lambda connection: connection.sendall(HEAD + b"half")),
-    "reset in the body": after(lambda connection: reset(told(connection, HEAD + b"half"))),
+    "reset in the body": after(lambda connection: reset(sent(connection, HEAD + b"half"))),
     "no HTTP": after(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")),
     "status of letters": after(lambda connection: connection.sendall(b"HTTP/1.1 abc OK\r\n\r\n")),
     "status of a million": after(lambda connection: connection.sendall(b"HTTP/1.1 1000000 OK\r\n\r\n")),
@@ -461,14 +321,15 @@ PRODUCT = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.py"), *R
 def test_no_call_waits_for_ever(name: str) -> None:
     """Whatever waits for another machine, or for a lock on a file, says for how long; nothing asks `requests`."""
     for called, node in calls_in(name):
-        if called in {"urlopen", "connect", "create_client"} and not _of_super(node):
+        if called in {"urlopen", "connect", "create_client"} and not _is_own(node):
             assert {"timeout", "config"} & {word.arg for word in node.keywords}, f"{name}:{node.lineno}"
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
         asks = isinstance(receiver, ast.Name) and receiver.id == "requests"
         assert not asks or called in {"Session", "Request", "PreparedRequest"}, f"{name}:{node.lineno}"
 
 
-def _of_super(node: ast.Call) -> bool:
-    """Tell whether a call goes to the base class."""
-    inner = node.func.value if isinstance(node.func, ast.Attribute) else None
-    return isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "super"
+def _is_own(node: ast.Call) -> bool:
+    """Return True if a call goes to the object itself or to its base class."""
+    receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
+    inner = receiver.func if isinstance(receiver, ast.Call) else receiver
+    return isinstance(inner, ast.Name) and inner.id in {"self", "super"}

@@ -265,6 +265,16 @@ def test_a_freshdesk_that_cannot_be_reached_is_a_fault(station: Station) -> None
     assert not canaries_in(ran.out + ran.err)
 
 
+def test_a_fault_of_this_machine_is_not_the_addresss(station: Station, tmp_path: Path) -> None:
+    """A missing list of authorities is named, and nobody is sent to correct FRESHDESK_URL."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+        ran = station.run("check", FRESHDESK_URL="https://betsur.freshdesk.com")
+    assert "ca-bundle" in ran.out
+    assert "correct REQUESTS_CA_BUNDLE" in " ".join(ran.out.split())
+    assert "correct the address" not in ran.out
+
+
 def test_another_desk_is_checked_with_its_own_key_and_form(station: Station, tmp_path: Path) -> None:
     """Its bot inherits no numbers of the main account; a wrong address is told by its line."""
     text = SMALL.format(default='type = "Consulta"', bot='desk = "otra"\ngroup_id = 777', category="group_id = 102")

@@ -18,9 +18,10 @@ from handoff.responses import Reply
 from tests.corpora import TEXTS
 from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import API_KEY, CANARIES, EMAIL, NAME, PHONE, SECRET, body, request
-from tests.handoff.test_transport import Start, answering, start
+from tests.handoff.conftest import start
 from tests.leaks import LEAKS, canaries_in
 from tests.serving import serve
+from tests.wire import Start, answering
 
 __all__ = ["start"]  # the fixture
 

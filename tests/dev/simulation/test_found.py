@@ -132,8 +132,8 @@ def test_what_was_posted_without_the_ledger_is_kept_once_it_is_back() -> None:
     assert len(world.freshdesk.tickets) == 1
 
 
-def test_a_look_without_an_address_ends_however_many_tickets_followed() -> None:
-    """Only the pages of the time in question are read: 6,000 later tickets neither hide it nor cost 60 pages."""
+def test_a_look_without_an_address_reads_to_the_end() -> None:
+    """However many tickets followed: 6,000 later ones do not hide it."""
     world = World()
     handoff = read_handoff(body_of(1, user_email=None, user_phone="+54 9 11 5555-0000"))
     world.fails = lambda request: request.method == "GET"
@@ -147,12 +147,10 @@ def test_a_look_without_an_address_ends_however_many_tickets_followed() -> None:
     freshdesk = world.rule.writer.helpdesks[MAIN_ACCOUNT]
     since = world.row(handoff).look_from
     found = world.do(
-        lambda: freshdesk.look(
-            handoff.reference, world.rule.writer.deadline(), email="", since=since, until=since + 600, everywhere=True
-        )
+        lambda: freshdesk.look(handoff.reference, world.rule.writer.deadline(), email="", since=since, everywhere=True)
     )
     assert found == 1
-    assert len(world.timeouts) < 25
+    assert len(world.timeouts) < 75
 
 
 def _claimed(world: World, handoff: Handoff) -> Entry:

@@ -60,7 +60,7 @@ def test_a_refused_connection_is_queued(freshdesk: LocalFreshdesk, over_http: De
     freshdesk.stop()
     outcome = over_http.deliver(handoff())
     assert (outcome.status, only_row(over_http).state) == (Status.QUEUED, State.NOT_CREATED)
-    assert only_row(over_http).error == "unreachable"
+    assert only_row(over_http).error == "unreachable refused"
 
 
 def test_a_desk_that_comes_up_in_time_gets_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
@@ -220,7 +220,7 @@ def test_a_wrong_key_over_http_keeps_the_handoff(freshdesk: LocalFreshdesk, tmp_
     transport = RequestsTransport(freshdesk.url, "another-key")
     rule = delivery(clock=SystemClock(), transport=transport, ledger=sqlite_ledger(tmp_path / "l.db"), deadline_s=5.0)
     assert rule.deliver(handoff()).status is Status.QUEUED
-    assert only_row(rule).error == "refused: 401"
+    assert only_row(rule).error == "refused: 401 invalid_credentials"
 
 
 def test_an_address_freshdesk_refuses_is_asked_for_again(fake: FakeFreshdesk, rule: Delivery) -> None:

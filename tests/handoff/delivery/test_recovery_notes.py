@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from handoff.delivery import NEW_WORDS, Delivery
+from handoff.helpdesk import CLOCK_SKEW_S
 from handoff.ledger import State
 from handoff.recovery import ONE_OF_MANY, LookByAddress, Recovery
 from handoff.responses import Status
@@ -77,7 +78,7 @@ def test_a_ticket_of_the_last_thirty_days_is_open(fake: FakeFreshdesk, rule: Del
     """What has rested longer than a month is no place for new words."""
     keep(rule, state=State.NOT_CREATED, over_limit=True)
     pass_over(rule)
-    month_ago = time.strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ", time.gmtime(NOW - 30 * 24 * 3600))
+    month_ago = time.strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ", time.gmtime(NOW - 30 * 24 * 3600 - CLOCK_SKEW_S))
     assert f"updated_since={month_ago}&" in fake.calls[0].path
 
 

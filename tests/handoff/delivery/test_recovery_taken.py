@@ -140,8 +140,8 @@ def test_control_without_every_box_there_are_two(fake: FakeFreshdesk, rule: Deli
     assert len(fake.tickets) == 2
 
 
-def test_a_look_by_address_ends_where_nothing_can_have_been_written(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """It looks from the claim to the doubt's end."""
+def test_a_look_before_another_post_is_everywhere(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """From the claim on, and not only where the address leads."""
     asked: dict[str, Any] = {}
 
     class Recording(type(rule.writer.helpdesks[""])):  # type: ignore[misc]  # the desk's own class, whatever it is
@@ -152,5 +152,5 @@ def test_a_look_by_address_ends_where_nothing_can_have_been_written(fake: FakeFr
     recording = Recording(freshdesk.url, freshdesk.client, freshdesk.clock)
     row = entry(state=State.IN_DOUBT, doubt_since=NOW + 7, handoff=handoff().to_json())
     LookByAddress(with_parts(rule, helpdesks={"": recording}).writer)(row, rule.writer.deadline())
-    assert (asked["since"], asked["until"], asked["everywhere"]) == (NOW, NOW + 7 + 600.0, True)
+    assert (asked["since"], asked["everywhere"]) == (NOW, True)
     assert fake.calls == []
