@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from freshdesk_client import FreshdeskError
 from handoff import transitions
 from handoff.deadline import Deadline
-from handoff.inbound import Handoff
+from handoff.inbound import Handoff, Identity, is_other_handoff, marker_of, reference_of
 from handoff.ledger import Cause, Claim, Entry, LedgerUnavailable, State
 from handoff.log import log_entry
 from handoff.responses import Outcome, Status
 from handoff.ticket import to_note
-from handoff.transitions import Created
+from handoff.transitions import Created, InDoubt
 from handoff.writer import TicketWriter
 
 logger = logging.getLogger("handoff.delivery")
@@ -42,14 +42,15 @@ class Delivery:
             NothingKept: it could be neither delivered nor kept.
         """
         deadline = self.writer.deadline()
-        new = self._new_row(handoff)
-        claim: Claim | None = None
+        new, claim = self._new_row(handoff), None
         with suppress(LedgerUnavailable):
-            claim = self._claim(new, deadline)
+            handoff, new, claim = self._claim_handoff(handoff, deadline)
         if claim is None:  # outside the `except`, so that the ledger's error is no `__context__` of Freshdesk's
             return self._deliver_without_ledger(handoff, new, deadline)
         if not claim.mine:
             return self._repeat(handoff, claim.entry, new, deadline)
+        if not claim.over_limit and (found := self._made_in_outage(new, handoff, deadline)):
+            return found
         return self._create(new, handoff, deadline, over_limit=claim.over_limit)
 
     def keep_refused(self, salvaged: Handoff) -> str:
@@ -59,10 +60,16 @@ class Delivery:
             NothingKept: the ledger is down.
         """
         deadline = self.writer.deadline()
-        new = self._new_row(salvaged)
         try:
+            salvaged = replace(salvaged, key=self._key_of_refused(salvaged, deadline))
+            new = self._new_row(salvaged)
             refused = transitions.quarantined(new, now=self.writer.clock.now(), policy=self.writer.policy)
             claim = self._claim(refused, deadline)
+            if claim.mine and not salvaged.conversation and salvaged.matter:
+                marker = refused.alias(f"{refused.reference} {refused.entry}")
+                key = marker_of(salvaged.matter)
+                until = refused.created_at + self.writer.policy.refused_wait_s
+                self._claim(replace(marker, reference=reference_of(key), entry=key, expires_at=until), deadline)
             kept = claim.mine or self._refuse_again(claim.entry, refused, deadline)
             if not kept and claim.entry.fingerprint != new.fingerprint:
                 self._claim(transitions.noted(new, claim.entry), deadline)
@@ -86,6 +93,62 @@ class Delivery:
             raise NothingKept from error
         handoffs = [row for row in found if not row.is_note]
         return self._outcome(handoffs[0], Status.of(handoffs[0])) if handoffs else None
+
+    def _claim_handoff(self, handoff: Handoff, deadline: Deadline) -> tuple[Handoff, Entry, Claim]:
+        """Claim the handoff under its key; under a key of its own where that one is another person's or bot's.
+
+        Raises:
+            LedgerUnavailable: the ledger is down.
+        """
+        key = self._key_of_refused(handoff, deadline)
+        if key != handoff.key:  # the same matter was refused under another key: from now on both keys mean one handoff
+            alias = self._new_row(handoff).alias(f"{reference_of(key)} {key}")
+            self._claim(alias, deadline)
+            handoff = replace(handoff, key=key)
+        new = self._new_row(handoff)
+        claim = self._claim(new, deadline)
+        if not claim.mine and is_other_handoff(Identity.from_text(claim.entry.identity), handoff.identity):
+            logger.warning("key of another handoff", extra={"reference": new.reference})
+            handoff = replace(handoff, key=handoff.key_for_other())
+            new = self._new_row(handoff)
+            claim = self._claim(new, deadline)
+        if claim.same_words and transitions.is_refused(claim.entry):
+            handoff = replace(handoff, key=claim.entry.entry)
+            new = self._new_row(handoff)
+        return handoff, new, claim
+
+    def _key_of_refused(self, handoff: Handoff, deadline: Deadline) -> str:
+        """Return the key under which the same matter was refused a while ago without a conversation, else its own.
+
+        Raises:
+            LedgerUnavailable: the ledger is down.
+        """
+        if handoff.conversation or not handoff.matter:
+            return handoff.key
+        writer, reference = self.writer, reference_of(marker_of(handoff.matter))
+        rows = writer.with_retries(lambda: writer.ledger.find(reference, now=writer.clock.now()), deadline)
+        refused = [row for row in rows if transitions.is_refused(row) and row.matter == handoff.matter]
+        theirs = [row for row in refused if not (row.person and handoff.person and row.person != handoff.person)]
+        return theirs[0].entry if theirs else handoff.key
+
+    def _made_in_outage(self, new: Entry, handoff: Handoff, deadline: Deadline) -> Outcome | None:
+        """Look for the ticket that a call without the ledger may have made within the last day; None if there is none.
+
+        If the look fails, the row is in doubt from now on, and the sweep looks before it posts.
+        """
+        writer, now = self.writer, self.writer.clock.now()
+        try:
+            if not writer.ledger.had_outage(now):
+                return None
+            email, since = writer.requester(handoff), now - WITHOUT_LEDGER_S
+            found = writer.helpdesk(new).look(new.reference, deadline, email=email, since=since, everywhere=False)
+        except (LedgerUnavailable, FreshdeskError) as error:
+            after = writer.after(new, InDoubt(f"outage: {type(error).__name__}"))
+            return self._report(writer.settle(new, after, deadline), Status.QUEUED, deadline)
+        if found is None:
+            return None
+        after = writer.settle(new, writer.after(new, Created(found)), deadline)
+        return self._report(after, Status.of(after, repeat=True), deadline)
 
     def _new_row(self, handoff: Handoff) -> Entry:
         writer = self.writer
@@ -175,6 +238,8 @@ class Delivery:
         try:
             self._claim(after, deadline)  # it may be there again: what is kept now is not made a second time later
         except LedgerUnavailable:
+            if isinstance(result, Created | InDoubt):
+                writer.ledger.remember(after, now=writer.clock.now())
             if not isinstance(result, Created):  # a refused address, too: the person would not be asked again
                 raise NothingKept from None
         return self._report(after, Status.of(after, just_posted=True), deadline)

@@ -184,7 +184,8 @@ class Handoff:
         """
         if not self.matter or not (self.person or self.conversation):
             return ""
-        return _hash_of("same", json.dumps([self.matter, _letters(self.bot), self.person, self.conversation]))
+        whose = [_letters(self.bot), self.person, self.conversation, self.user_id]
+        return _hash_of("same", json.dumps([self.matter, *whose]))
 
     def key_for_other(self) -> str:
         """Return the key of this handoff where its own key is taken by another one (`is_other_handoff`).
@@ -275,6 +276,11 @@ def salvage_text(raw: bytes, idempotency_key: str = "", charset: str = "") -> Ha
         text = f"[{len(raw)} bytes que no son texto]"
     shown = {"conversation_summary": mask_cards(clean(text))}
     return _handoff(shown, key=key, lifetime_s=KEY_LIFETIME_S, cuts={"conversation_summary": RAW_TEXT_KEPT})
+
+
+def marker_of(matter: str) -> str:
+    """Return the key under which a refused handoff without a conversation is found again by its matter."""
+    return _digest("refused", matter)
 
 
 def reference_of(key: str) -> str:

@@ -41,6 +41,20 @@ class Look(Protocol):
         ...
 
 
+def _settles(good: Entry, refused: Entry) -> bool:
+    """Return True if good, of the same conversation, is what refused should have been.
+
+    A person who is known is settled only by a handoff of their own: others may write in the same conversation.
+    """
+    if good.refused or good.is_note or good.created_at < refused.created_at:
+        return False
+    if refused.person:
+        return refused.person == good.person
+    if not refused.identity:
+        return True  # a row of 1.0.0, which kept no more than the conversation
+    return bool(refused.matter and refused.matter == good.matter) or bool(refused.named and refused.named == good.named)
+
+
 @dataclass(frozen=True, slots=True)
 class LookByAddress:
     """Looks through the tickets of the row's own requester, spam and deleted ones too."""
@@ -144,7 +158,7 @@ class Recovery:
         """Leave a refused handoff to a later good one of its conversation; else make a ticket of what there is."""
         now, writer = self._now(), self.writer
         others = writer.ledger.in_conversation(entry.conversation, now=now)
-        later = [one for one in others if one.created_at >= entry.created_at and not one.refused and not one.is_note]
+        later = [one for one in others if _settles(one, entry)]
         made = [one for one in later if one.ticket_id is not None]
         handoff = Handoff.from_json(entry.handoff)
         if made:

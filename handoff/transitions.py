@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from handoff.inbound import Handoff
+from handoff.inbound import Handoff, Identity
 from handoff.ledger import ROW_LIFETIME_S, Cause, Entry, State
 from handoff.routing import Route
 from handoff.ticket import Rung
@@ -91,7 +91,12 @@ def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: P
         handoff=handoff.to_json(),
         fingerprint=handoff.fingerprint,
         person=handoff.person,
+        identity=handoff.identity.to_text(),
+        mailbox=handoff.mailbox,
         conversation=handoff.conversation,
+        matter=handoff.matter,
+        named=handoff.named,
+        words=handoff.words,
         language=handoff.language[:2].lower(),
         **routed_to(route),
     )
@@ -100,15 +105,25 @@ def claimed(handoff: Handoff, route: Route, *, owner: str, now: float, policy: P
 def quarantined(entry: Entry, *, now: float, policy: Policy) -> Entry:
     """Return a new row as that of a refused handoff."""
     due_at = now + policy.refused_wait_s
-    return replace(
-        entry, state=State.REJECTED, refused=True, due_at=due_at, cause=Cause.INVALID, error="invalid-handoff"
-    )
+    why = {"cause": Cause.INVALID, "error": "invalid-handoff"}
+    return changed(entry, version=entry.version, state=State.REJECTED, refused=True, words="", due_at=due_at, **why)
 
 
 def noted(entry: Entry, parent: Entry) -> Entry:
     """Return a new row as that of new words for a handoff that has a row already: they go where its ticket is."""
-    name = f"{entry.entry}#{entry.fingerprint}"
-    return replace(entry, entry=name, person="", conversation="", account=parent.account)
+    return replace(
+        entry,
+        reference=parent.reference,
+        entry=f"{parent.entry}#{entry.fingerprint}",
+        account=parent.account,
+        person="",
+        identity="",
+        mailbox="",
+        conversation="",
+        matter="",
+        named="",
+        words="",
+    )
 
 
 def is_refused(entry: Entry) -> bool:
@@ -119,7 +134,7 @@ def is_refused(entry: Entry) -> bool:
 
 def changed(entry: Entry, **changes: object) -> Entry:
     """Return the row's next version."""
-    return replace(entry, version=entry.version + 1, **changes)  # type: ignore[arg-type]  # dataclasses.replace checks the names
+    return replace(entry, **{"version": entry.version + 1, **changes})  # type: ignore[arg-type]  # dataclasses.replace checks the names
 
 
 def corrected(old: Entry, new: Entry) -> Entry:
@@ -189,8 +204,9 @@ def _rejected(entry: Entry, address: str, *, now: float, policy: Policy) -> Entr
     """Return the row of a handoff whose `email` or `phone` Freshdesk refuses: the person may still correct it."""
     kept = Handoff.from_json(entry.handoff).without_address(address).to_json()
     waiting = {"state": State.REJECTED, "refused": True, "due_at": now + policy.refused_wait_s, "doubt_since": None}
+    identity = Identity.from_text(entry.identity).without_addresses().to_text()  # the corrected one will differ
     why = {"cause": Cause.INVALID, "refused_field": address, "error": f"refused: {address}"}
-    return changed(entry, handoff=kept, attempts=entry.attempts + 1, **waiting, **why)
+    return changed(entry, handoff=kept, identity=identity, attempts=entry.attempts + 1, **waiting, **why)
 
 
 def unmade(entry: Entry, *, until: float, cause: Cause, error: str) -> Entry:

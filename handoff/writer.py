@@ -19,6 +19,7 @@ from handoff.transitions import Created, InDoubt, Policy, Refused, Result, Unava
 
 logger = logging.getLogger("handoff.writer")
 
+FALLBACK_SLOT: Final = "fallback"  # what is filed under nobody's address is limited together
 LEDGER_PAUSES_S: Final = (0.05, 0.2, 0.5)
 LEDGER_PATIENCE_S: Final = 2.0  # a store that hangs must leave Freshdesk the better part of the deadline
 POSTS_MAX: Final = 5  # of one call, each plainer than the one before
@@ -109,6 +110,7 @@ class TicketWriter:
                 logger.warning("settled by another", extra={"reference": old.reference, "outcome": new.state})
         except LedgerUnavailable:
             logger.error("ledger down while settling", extra={"reference": old.reference, "outcome": new.state})
+            self.ledger.remember(new, now=self.clock.now())
         return new
 
     def helpdesk(self, row: Entry) -> HelpDesk:
@@ -126,7 +128,7 @@ class TicketWriter:
     def take_slot(self, row: Entry) -> bool:
         """Take a slot of the hour of the row's person, if there is one left. Raises LedgerUnavailable."""
         now, bound = self.clock.now(), self.policy.tickets_an_hour
-        return self.ledger.take_slot(row.person, now=now, tickets_an_hour=bound)
+        return self.ledger.take_slot(row.limited_by or FALLBACK_SLOT, now=now, tickets_an_hour=bound)
 
     def deadline(self) -> Deadline:
         """Return the deadline of a call that begins now."""

@@ -43,7 +43,7 @@ class MemoryLedger(Remembering):
             if standing is None:
                 self._put(entry.alias(f"{first.reference} {first.entry}"))
             return Claim(first, mine=False, same_words=True)
-        over_limit = entry.counts and not self._take_slot(entry.person, entry.owner, now, tickets_an_hour)
+        over_limit = entry.counts and not self._take_slot(entry.limited_by, entry.owner, now, tickets_an_hour)
         self._put(entry)
         if entry.shares_words and (standing is None or standing.alias_of):
             self._words[entry.words] = (_key(entry), entry.created_at + WORDS_WINDOW_S)

@@ -99,11 +99,11 @@ class Entry:
     handoff: str = ""  # JSON; "" once there is a ticket
     fingerprint: str = ""
     person: str = ""  # hashes: the row outlives the data
-    email: str = ""
-    phone: str = ""
-    user: str = ""
+    identity: str = ""  # `inbound.Identity.to_text`
     mailbox: str = ""
     conversation: str = ""
+    matter: str = ""  # `Handoff.matter` and `Handoff.named`: by these a good handoff settles a refused one
+    named: str = ""
     words: str = ""  # hash of what makes two handoffs the same words; "": not compared
     bot: str = ""
     category: str = ""
@@ -141,6 +141,11 @@ class Entry:
     def waits_for_account(self) -> bool:
         """Return True if the row waits for the help desk account, not because of its own content."""
         return self.state in {State.NOT_CREATED, State.IN_DOUBT} and self.cause in _OF_THE_ACCOUNT
+
+    @property
+    def limited_by(self) -> str:
+        """The hash by which the tickets of an hour are counted: `+tag` addresses are one mailbox."""
+        return self.mailbox or self.person
 
     @property
     def shares_words(self) -> bool:

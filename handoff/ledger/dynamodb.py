@@ -107,7 +107,7 @@ class DynamoDBLedger(Remembering):
             claim = self._claim(entry, now)
             if claim is None:
                 continue
-            if claim.mine and entry.counts and not self._take_slot(entry.person, entry.owner, now, tickets_an_hour):
+            if claim.mine and entry.counts and not self._take_slot(entry.limited_by, entry.owner, now, tickets_an_hour):
                 return claim._replace(over_limit=True)
             return claim
         raise LedgerUnavailable("the row in the way changes over and over")

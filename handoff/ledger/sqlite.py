@@ -364,7 +364,7 @@ def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: in
     if entry.shares_words and (standing is None or standing.alias_of):  # else they were written with the row
         until = entry.created_at + WORDS_WINDOW_S
         db.execute(_KEEP_WORDS, (entry.words, entry.reference, entry.entry, until))
-    return _Claimed(None, entry.counts and not _take_slot(db, entry.person, entry.owner, now, tickets_an_hour))
+    return _Claimed(None, entry.counts and not _take_slot(db, entry.limited_by, entry.owner, now, tickets_an_hour))
 
 
 def _standing(db: sqlite3.Connection, reference: str, key: str, now: float) -> _Standing | None:

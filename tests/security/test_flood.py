@@ -48,7 +48,8 @@ def test_one_address_gets_five_tickets_an_hour(endpoint: Endpoint, freshdesk: Lo
 def test_another_spelling_is_the_same_address(endpoint: Endpoint, freshdesk: LocalFreshdesk, address: str) -> None:
     """Case and blanks do not make another person."""
     for number in range(6):
-        endpoint(request(message_id=f"m{number}", user_email=address if number % 2 else EMAIL))
+        address_now = address if number % 2 else EMAIL
+        endpoint(request(message_id=f"m{number}", user_email=address_now, reason=f"{number}"))
     assert len(freshdesk.tickets()) == 5
 
 

@@ -128,6 +128,6 @@ def test_what_is_one_of_many_joins_the_open_ticket_of_its_own_account(accounts: 
     accounts.main.has(subject="abierto", email=EMAIL)
     rule = accounts.rule(APART)
     for number in range(6):
-        rule.deliver(corps(key=f"{number}" * 52))
+        rule.deliver(corps(key=f"{number}" * 52, reason=f"{number}"))
     accounts.pass_over(rule, 60.0)
     assert ([number for number, _ in accounts.other.notes], accounts.main.notes) == ([5], [])

@@ -56,7 +56,7 @@ def test_one_too_many_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock
     rule = delivery(clock=clock, transport=fake, tickets_an_hour=1)
     rule.deliver(handoff(key="B" * 52))
     fake.tickets[0]["status"] = 5
-    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert rule.deliver(handoff(reason="otra cosa")).status is Status.QUEUED
     pass_over(rule)
     assert (fake.posts, row_of(rule).due_at) == (1, NOW + 300.0)
     clock.time += 3600.0

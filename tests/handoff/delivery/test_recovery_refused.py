@@ -111,9 +111,9 @@ def test_the_words_of_the_refused_one_join_the_later_ticket(
 def test_of_two_later_good_ones_the_first_counts(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
     """The refused one joins the ticket that followed it."""
     rule.keep_refused(handoff(user_email="", conversation_id="c"))
-    for key in ("C" * 52, "B" * 52):
+    for key, more in (("C" * 52, {}), ("B" * 52, {"reason": "otra cosa"})):
         clock.time += 60.0
-        rule.deliver(handoff(key=key, conversation_id="c"))
+        rule.deliver(handoff(key=key, conversation_id="c", **more))
     clock.time += 800.0
     pass_over(rule)
     assert (len(fake.tickets), row_of(rule).ticket_id) == (2, 1)
@@ -131,7 +131,7 @@ def test_an_address_is_enough_without_a_fallback(
     assert len(fake.tickets) == 1
 
 
-@pytest.mark.parametrize("other", [{"conversation_id": "another"}, {"conversation_id": ""}])
+@pytest.mark.parametrize("other", [{"conversation_id": "another"}, {"conversation_id": "", "reason": "otra cosa"}])
 def test_another_conversation_takes_nobodys_place(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, other: dict[str, str]
 ) -> None:

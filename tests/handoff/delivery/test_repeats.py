@@ -106,7 +106,7 @@ def test_two_corrections_at_once_make_one_ticket(fake: FakeFreshdesk, clock: Vir
 
 def test_the_sixth_of_an_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery) -> None:
     """One address may make so many tickets an hour; what comes after is kept, and joins an open one later."""
-    outcomes = [rule.deliver(handoff(key=f"{n:052d}")) for n in range(6)]
+    outcomes = [rule.deliver(handoff(key=f"{n:052d}", reason=f"{n}")) for n in range(6)]
     assert [one.status for one in outcomes] == [Status.CREATED] * 5 + [Status.QUEUED]
     assert fake.posts == 5
     (row,) = [one for one in rule.writer.ledger.each() if one.over_limit]

@@ -108,7 +108,7 @@ def test_new_words_need_the_ledger(fake: FakeFreshdesk) -> None:
     ledger = FaultyLedger(sqlite_ledger())
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     rule.deliver(handoff())
-    ledger.fates.extend(["", *["before"] * 4])
+    ledger.fates.extend(["", "", *["before"] * 4])
     with pytest.raises(NothingKept):
         rule.deliver(handoff(reason="algo nuevo"))
 
@@ -118,18 +118,19 @@ def test_a_correction_needs_the_ledger(fake: FakeFreshdesk) -> None:
     ledger = FaultyLedger(sqlite_ledger())
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     rule.keep_refused(handoff(user_email=""))
-    ledger.fates.extend(["", *["before"] * 4])
+    ledger.fates.extend(["", "", *["before"] * 4])
     with pytest.raises(NothingKept):
         rule.deliver(handoff())
     assert fake.calls == []
 
 
 def test_a_ledger_down_while_settling_costs_no_answer(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
-    """The ticket is there, so the person hears its number; the row is due when its lease ends."""
+    """The ticket is there, so the person hears its number; the row follows when the ledger is back."""
     ledger = FaultyLedger(sqlite_ledger(), *["before"] * 4, only="replace")
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     assert rule.deliver(handoff()).status is Status.CREATED
-    assert (only_row(rule).state, only_row(rule).due_at) == (State.CREATING, NOW + 60.0)
+    assert rule.writer.ledger.recover() == 1
+    assert (only_row(rule).state, only_row(rule).ticket_id) == (State.CREATED, 1)
     assert [record.levelname for record in caplog.records if "settling" in record.getMessage()] == ["ERROR"]
 
 

@@ -71,9 +71,9 @@ def test_every_field_comes_back_as_it_was_written(ledger: Ledger) -> None:
         dropped=("group_id", "type"),
         refused_field="email",
         rung=3,
-        email="e",
-        phone="p",
-        user="u",
+        identity="b.c.u.e.p",
+        matter="m",
+        named="n",
         mailbox="m",
     )
     claim(ledger, full)

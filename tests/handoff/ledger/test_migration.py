@@ -199,7 +199,7 @@ def test_a_file_of_a_newer_layout_is_refused(file: Path) -> None:
 def test_a_row_of_this_version_has_what_1_0_0_needs(file: Path) -> None:
     """One step back is possible: the columns are filled, and the row's JSON has the old names and known states."""
     store = SQLiteLedger(file)
-    first = entry(words="words", account="norte", over_limit=True, cause=Cause.WAITING, email="e")
+    first = entry(words="words", account="norte", over_limit=True, cause=Cause.WAITING, identity="e")
     store.claim(first, now=WRITTEN_AT, tickets_an_hour=5)
     store.claim(replace(first, entry="second", owner="two"), now=WRITTEN_AT, tickets_an_hour=5)
     store.close()

@@ -1,0 +1,199 @@
+"""Which handoffs are the same one: by key, by words, by what was refused; and what an outage of the ledger leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from handoff.delivery import Delivery
+from handoff.inbound import Handoff
+from handoff.ledger import State
+from handoff.responses import Status
+from tests.closing import sqlite_ledger
+from tests.factories import PHONE, handoff
+from tests.handoff.delivery.keeping import LOST, pass_over
+from tests.ledger_factories import FakeFreshdesk, FaultyLedger, VirtualClock, delivery
+
+KEY_OF_ALL = "U" * 52  # what three bots make of `Idempotency-Key: undefined`
+
+
+def other(number: int, **changes: Any) -> Handoff:
+    """Return a handoff of another message of the same person and conversation, with the same words."""
+    return handoff(**{"key": f"{number}" * 52, "conversation_id": "c", **changes})
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"conversation_id": "another"},
+        {"user_id": "another"},
+        {"bot": "institucional"},
+        {"conversation_id": "", "user_id": "", "user_email": "bruno@example.com"},
+    ],
+)
+def test_one_key_of_two_people_is_two_tickets(
+    fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture, theirs: dict[str, str]
+) -> None:
+    """Nobody joins somebody else's ticket or hears its number, at once and when it is repeated."""
+    ids = {"conversation_id": "c", "user_id": "u"} if theirs.get("conversation_id") != "" else {}
+    mine = handoff(key=KEY_OF_ALL, **ids)
+    second = handoff(key=KEY_OF_ALL, **{**ids, **theirs})
+    outcomes = [rule.deliver(one) for one in (mine, second, second, mine)]
+    assert [one.ticket_id for one in outcomes] == [1, 2, 2, 1]
+    assert (len(fake.tickets), fake.notes) == (2, [])
+    assert "key of another handoff" in [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    "corrected",
+    [
+        {"user_email": "correcto@example.com", "conversation_id": "c"},
+        {"user_email": "", "user_phone": PHONE, "conversation_id": "c"},
+        {"conversation_id": ""},
+        {"user_id": "u"},
+    ],
+)
+def test_a_corrected_or_missing_field_is_the_same_handoff(
+    fake: FakeFreshdesk, rule: Delivery, corrected: dict[str, str]
+) -> None:
+    """What is empty never differs, and an address decides only where there is nothing else."""
+    rule.deliver(handoff(key=KEY_OF_ALL, conversation_id="c"))
+    assert rule.deliver(handoff(key=KEY_OF_ALL, **corrected)).ticket_id == 1
+    assert len(fake.tickets) == 1
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 899.0])
+def test_the_same_words_under_another_message_are_one_ticket(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, wait_s: float
+) -> None:
+    """The second hears the first's number and reference, also when it is repeated an hour later."""
+    first = rule.deliver(other(1))
+    clock.time += wait_s
+    second = rule.deliver(other(2))
+    clock.time += 3600.0
+    again = rule.deliver(other(2))
+    assert {(one.ticket_id, one.reference) for one in (first, second, again)} == {(1, first.reference)}
+    assert (len(fake.tickets), second.status) == (1, Status.DUPLICATE)
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "changes"),
+    [
+        (901.0, {}),
+        (0.0, {"reason": "otra cosa"}),
+        (0.0, {"conversation_summary": "otra cosa"}),
+        (0.0, {"conversation_id": "d"}),
+        (0.0, {"user_email": "bruno@example.com"}),
+        (0.0, {"bot": "institucional"}),
+    ],
+)
+def test_other_words_or_later_ones_are_two_tickets(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, wait_s: float, changes: dict[str, str]
+) -> None:
+    """Two messages with different words stay two handoffs, and so does the same text much later or of somebody else."""
+    rule.deliver(other(1))
+    clock.time += wait_s
+    rule.deliver(other(2, **changes))
+    assert len(fake.tickets) == 2
+
+
+def test_what_is_new_in_the_second_joins_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The same words with another transcript: a private note, in the first's ticket."""
+    rule.deliver(other(1))
+    outcome = rule.deliver(other(2, conversation_transcript="algo más"))
+    assert (outcome.new_words, len(fake.tickets), [number for number, _ in fake.notes]) == (True, 1, [1])
+
+
+@pytest.mark.parametrize("later_s", [1.0, 899.0])
+def test_a_refused_request_without_ids_is_settled_by_the_good_one(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, later_s: float
+) -> None:
+    """The keys are hashes of two bodies; the matter is the same. One ticket, also when both are sent again."""
+    rule.keep_refused(handoff(key="R" * 52, user_email=""))
+    rule.keep_refused(handoff(key="S" * 52, user_email="", user_name="x"))
+    clock.time += later_s
+    first = rule.deliver(handoff(key="G" * 52))
+    again = rule.deliver(handoff(key="G" * 52))
+    clock.time += 1000.0
+    pass_over(rule)
+    assert (first.status, again.status, len(fake.tickets)) == (Status.CREATED, Status.DUPLICATE, 1)
+
+
+def test_somebody_else_settles_nobodys_refused_request(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """The same text of another known person: two people, two tickets."""
+    rule.keep_refused(handoff(key="R" * 52, user_email="", user_phone=PHONE))
+    rule.deliver(handoff(key="G" * 52))
+    clock.time += 1000.0
+    pass_over(rule)
+    assert len(fake.tickets) == 2
+
+
+@pytest.mark.parametrize(
+    ("refused", "good", "tickets"),
+    [
+        ({"user_email": ""}, {}, 1),
+        ({"user_email": "", "reason": "x"}, {}, 1),
+        ({"user_email": "", "reason": "x", "user_name": "Otra"}, {}, 2),
+        ({}, {"user_email": "bruno@example.com"}, 2),
+        ({}, {"reason": "x"}, 1),
+    ],
+)
+def test_who_settles_a_refused_request_of_a_conversation(
+    fake: FakeFreshdesk,
+    rule: Delivery,
+    clock: VirtualClock,
+    refused: dict[str, str],
+    good: dict[str, str],
+    tickets: int,
+) -> None:
+    """A known person only themselves; where the address was the fault, the same matter or the same name."""
+    rule.keep_refused(other(1, **refused))
+    clock.time += 60.0
+    rule.deliver(other(2, **good))
+    clock.time += 900.0
+    pass_over(rule)
+    assert len(fake.tickets) == tickets
+
+
+def test_a_repeat_after_an_outage_of_the_ledger_finds_its_ticket(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """The process remembers the ticket that it made without the ledger."""
+    ledger = FaultyLedger(sqlite_ledger())
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    ledger.always = "before"
+    assert rule.deliver(handoff()).status is Status.CREATED
+    ledger.always = ""
+    outcome = rule.deliver(handoff())
+    assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 1)
+
+
+def test_after_an_outage_a_new_claim_looks_before_it_posts(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """Another process may have made the ticket: its row is not in this ledger."""
+    ledger = FaultyLedger(sqlite_ledger())
+    elsewhere = delivery(clock=clock, transport=fake, ledger=FaultyLedger(sqlite_ledger(), *["before"] * 99))
+    assert elsewhere.deliver(handoff()).status is Status.CREATED
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    ledger.always = "before"
+    rule.deliver(handoff(key="B" * 52, conversation_summary="otra"))
+    ledger.always = ""
+    outcome = rule.deliver(handoff())
+    assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 2)
+
+
+def test_a_look_that_fails_after_an_outage_leaves_the_handoff_to_the_sweep(
+    fake: FakeFreshdesk, clock: VirtualClock
+) -> None:
+    """It is in doubt, so nothing is posted before a look."""
+    ledger = FaultyLedger(sqlite_ledger())
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    ledger.ledger.remember(next(iter(_row(rule))), now=clock.now())
+    fake.fates.extend([LOST] * 2)
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert [row.state for row in ledger.each()] == [State.IN_DOUBT]
+    assert fake.posts == 0
+
+
+def _row(rule: Delivery) -> list[Any]:
+    return [rule._new_row(handoff(key="Z" * 52))]  # noqa: SLF001 -- a row without a ticket leaves only the mark
