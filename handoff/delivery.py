@@ -25,6 +25,10 @@ NEW_WORDS: Final = "La persona (o el bot) mandó otra vez este pedido, con otras
 SENT_AGAIN: Final = "Este pedido llegó otra vez mientras no se podía consultar el registro. Por las dudas, entero:"
 
 
+class AmbiguousReference(Exception):
+    """Two handoffs share the reference, so nothing can be said of either without saying it of the other."""
+
+
 class NothingKept(Exception):
     """Neither the ledger nor Freshdesk took the handoff; the caller must send it again."""
 
@@ -82,6 +86,7 @@ class Delivery:
         """Return what became of the handoff with this reference, or None.
 
         Raises:
+            AmbiguousReference: there are two such handoffs.
             NothingKept: the ledger is down, so nothing can be said.
         """
         writer = self.writer
@@ -92,6 +97,8 @@ class Delivery:
         except LedgerUnavailable as error:
             raise NothingKept from error
         handoffs = [row for row in found if not row.is_note]
+        if len({row.entry for row in handoffs}) > 1:
+            raise AmbiguousReference
         return self._outcome(handoffs[0], Status.of(handoffs[0])) if handoffs else None
 
     def _claim_handoff(self, handoff: Handoff, deadline: Deadline) -> tuple[Handoff, Entry, Claim]:
@@ -141,7 +148,14 @@ class Delivery:
             if not writer.ledger.had_outage(now):
                 return None
             email, since = writer.requester(handoff), now - WITHOUT_LEDGER_S
-            found = writer.helpdesk(new).look(new.reference, deadline, email=email, since=since, everywhere=False)
+            found = writer.helpdesk(new).look(
+                new.reference,
+                deadline,
+                email=email,
+                since=since,
+                everywhere=False,
+                besides=writer.tickets_of_others(new),
+            )
         except (LedgerUnavailable, FreshdeskError) as error:
             after = writer.after(new, InDoubt(f"outage: {type(error).__name__}"))
             return self._report(writer.settle(new, after, deadline), Status.QUEUED, deadline)

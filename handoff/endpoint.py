@@ -10,7 +10,7 @@ from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
-from handoff.delivery import Delivery, NothingKept
+from handoff.delivery import AmbiguousReference, Delivery, NothingKept
 from handoff.inbound import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
 from handoff.log import place_of
 from handoff.responses import Messages, Reply, Status, problem, tell
@@ -51,7 +51,10 @@ class Endpoint:
         reference = request.args.get("reference", "").strip().upper()
         if not reference:
             return self._refuse("missing-reference")
-        outcome = self.delivery.look_up(reference) if is_reference(reference) else None
+        try:
+            outcome = self.delivery.look_up(reference) if is_reference(reference) else None
+        except AmbiguousReference:
+            return self._refuse("ambiguous-reference")
         return tell(outcome, self._messages, status=200) if outcome else self._refuse("unknown-reference")
 
     def _handoff(self, request: Request) -> Reply:

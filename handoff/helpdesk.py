@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -101,7 +101,16 @@ class HelpDesk:
             except OutcomeUnknown as error:
                 return InDoubt(str(error))
 
-    def look(self, reference: str, deadline: Deadline, *, email: str, since: float, everywhere: bool) -> int | None:
+    def look(
+        self,
+        reference: str,
+        deadline: Deadline,
+        *,
+        email: str,
+        since: float,
+        everywhere: bool,
+        besides: Collection[int] = (),
+    ) -> int | None:
         """Return the number of the ticket with this reference, made since then, or None.
 
         Args:
@@ -112,6 +121,7 @@ class HelpDesk:
             everywhere: read on to the end of everybody's tickets, spam and deleted ones too, before returning None.
                 This is needed before a ticket is made again: an address may have been changed or merged, and Freshdesk
                 may refuse it as a filter. Without it, None says only that the list by address does not have the ticket.
+            besides: tickets that belong to other handoffs: two keys can share a reference.
 
         Raises:
             TooManyPages: the list's end cannot be reached, so nothing is known.
@@ -119,7 +129,8 @@ class HelpDesk:
         """
         since = min(since, self.clock.now())  # a clock that was set back since
         rows = self._rows(deadline, ListQuery(since, email), everywhere=everywhere)
-        return next((row.ticket_id for row in rows if is_ticket_of(row, reference, since)), None)
+        ours = (row.ticket_id for row in rows if is_ticket_of(row, reference, since))
+        return next((ticket_id for ticket_id in ours if ticket_id not in besides), None)
 
     def snapshot(self, deadline: Deadline, *, since: float) -> list[Listed] | None:
         """Return every ticket updated since then, spam and deleted ones too; None when there are too many to list."""

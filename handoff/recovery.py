@@ -13,6 +13,7 @@ from handoff.delivery import NEW_WORDS
 from handoff.inbound import Handoff
 from handoff.ledger import Cause, Entry, State
 from handoff.log import log_entry
+from handoff.pagination import TooManyPages
 from handoff.ticket import Rung
 from handoff.transitions import Created
 from handoff.writer import TicketWriter
@@ -65,9 +66,9 @@ class LookByAddress:
         """Look for entry's ticket; see `Look`."""
         writer = self.writer
         email = writer.requester(Handoff.from_json(entry.handoff))
-        looked_at = writer.clock.now()
+        looked_at, others = writer.clock.now(), writer.tickets_of_others(entry)
         found = writer.helpdesk(entry).look(
-            entry.reference, deadline, email=email, since=entry.look_from, everywhere=True
+            entry.reference, deadline, email=email, since=entry.look_from, everywhere=True, besides=others
         )
         return Found(found, looked_at)
 
@@ -136,6 +137,8 @@ class Recovery:
         try:
             found = look(taken, deadline)
         except FreshdeskError as error:
+            if isinstance(error, TooManyPages):  # nothing is posted while the list's end is out of reach
+                logger.error("list too long", extra={"reference": entry.reference})
             until = self._now() + transitions.backoff_s(taken.attempts, writer.jitter())
             until = min(until, settled_at) if self._now() < settled_at else until  # the one moment not to sleep through
             after = transitions.postponed(taken, until=until, cause=Cause.IN_DOUBT, error=f"look: {error}")
@@ -181,7 +184,8 @@ class Recovery:
         handoff = Handoff.from_json(entry.handoff)
         try:
             since = now - OPEN_TICKET_WITHIN_S
-            ticket_id = writer.helpdesk(entry).open_ticket_of(handoff.user_email, deadline, since=since)
+            email = writer.requester(handoff)  # what is filed under the fallback requester joins its open ticket
+            ticket_id = writer.helpdesk(entry).open_ticket_of(email, deadline, since=since)
         except FreshdeskError as error:
             until = now + transitions.backoff_s(taken.attempts, writer.jitter())
             failed = transitions.unmade(taken, until=until, cause=Cause.UNAVAILABLE, error=f"look: {error}")

@@ -158,6 +158,9 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Send the header Authorization: Bearer <WEBHOOK_SECRET>.",
         headers={"WWW-Authenticate": "Bearer"},
     ),
+    "ambiguous-reference": Problem(
+        409, "Ambiguous reference", "Two handoffs share this reference; the operator can see both.", "unknown-reference"
+    ),
     "unknown-reference": Problem(404, "Unknown reference", "No handoff has this reference.", "unknown-reference"),
     "method-not-allowed": Problem(
         405,

@@ -92,8 +92,9 @@ class LookInSnapshot:
         looked_at, rows = self._snapshots.get(url, (0.0, None))
         if rows is None or entry.look_from < self.since:
             return self.by_address(entry, deadline)
-        found = next((row.ticket_id for row in rows if is_ticket_of(row, entry.reference, entry.look_from)), None)
-        return Found(found, looked_at)
+        others = self.by_address.writer.tickets_of_others(entry)
+        ours = (row.ticket_id for row in rows if is_ticket_of(row, entry.reference, entry.look_from))
+        return Found(next((ticket_id for ticket_id in ours if ticket_id not in others), None), looked_at)
 
 
 def sweep(writer: TicketWriter, *, budget_s: float, should_stop: Callable[[], bool] = lambda: False) -> SweepReport:

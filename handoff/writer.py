@@ -71,7 +71,7 @@ class TicketWriter:
                     left_out = to_ticket(handoff, route).keys() - fields.keys() if rung else ()
                     return Created(ticket_id, dropped.union(left_out), rung)
                 case InDoubt():
-                    return self._look_once(handoff, row, result, deadline)
+                    return self._look_once(handoff, row, result, deadline, kept=kept)
                 case Unavailable() | Refused(of_content=False):
                     return result
                 case Refused(address=address) if address and fields[address] == getattr(handoff, f"user_{address}"):
@@ -130,6 +130,11 @@ class TicketWriter:
         now, bound = self.clock.now(), self.policy.tickets_an_hour
         return self.ledger.take_slot(row.limited_by or FALLBACK_SLOT, now=now, tickets_an_hour=bound)
 
+    def tickets_of_others(self, row: Entry) -> list[int]:
+        """Return the tickets of other handoffs under row's reference. Raises LedgerUnavailable."""
+        rows = self.ledger.find(row.reference, now=self.clock.now())
+        return [one.ticket_id for one in rows if one.ticket_id is not None and one.entry != row.entry]
+
     def deadline(self) -> Deadline:
         """Return the deadline of a call that begins now."""
         return Deadline(self.clock, self.policy.deadline_s)
@@ -145,14 +150,17 @@ class TicketWriter:
                     raise
         return call()
 
-    def _look_once(self, handoff: Handoff, row: Entry, doubt: InDoubt, deadline: Deadline) -> Result:
+    def _look_once(self, handoff: Handoff, row: Entry, doubt: InDoubt, deadline: Deadline, *, kept: bool) -> Result:
         """Look for the ticket that a lost answer may have left behind; a ticket shows in the list after a moment."""
         if not deadline.pause(LOOK_PAUSE_S, keep=LOOK_PAUSE_S):
             return doubt
         email, since = self.requester(handoff), row.look_from
         try:
-            found = self.helpdesk(row).look(row.reference, deadline, email=email, since=since, everywhere=False)
-        except FreshdeskError:
+            others = self.tickets_of_others(row) if kept else ()
+            found = self.helpdesk(row).look(
+                row.reference, deadline, email=email, since=since, everywhere=False, besides=others
+            )
+        except (FreshdeskError, LedgerUnavailable):
             return doubt
         return Created(found) if found else doubt
 

@@ -41,7 +41,7 @@ def answers() -> Iterator[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
         for status, response in operation["responses"].items():
             told = resolved(response)
             content = next(iter(told["content"].values()))
-            for name, example in content["examples"].items():
+            for name, example in content.get("examples", {}).items():
                 yield method, status, name, example, told
 
 

@@ -34,7 +34,7 @@ from handoff.strict_json import BODY_MAX, BodyTooLarge
 from handoff.sweep import BUDGET_S
 from handoff.version import VERSION, commit
 from tests.endpoints import NOWHERE, ROOT, Endpoint, environ, open_endpoint
-from tests.factories import EMAIL, PHONE, SECRET, SUMMARY, body, request
+from tests.factories import EMAIL, PHONE, SECRET, SUMMARY, body, handoff, request
 
 REFUSED_ADDRESS = "ñandú@example.com"  # an address by RFC 6531, and none to Freshdesk
 
@@ -585,3 +585,12 @@ def test_the_log_is_json_by_us_or_by_the_platform(told: dict[str, str], handlers
 def test_a_pass_of_the_schedule_ends_within_its_minute() -> None:
     """serverless.yml stops the sweep after 60 s; a pass begins no row that could last longer."""
     assert BUDGET_S == 55.0
+
+
+def test_an_ambiguous_reference_is_a_409_without_a_number(endpoint: Endpoint) -> None:
+    """Whoever asks must not be told somebody else's ticket."""
+    delivery = endpoint.delivery
+    for key in ("B" * 8 + "C" * 44, "B" * 8 + "D" * 44):
+        delivery.deliver(handoff(key=key, reason=key))
+    reply = endpoint(request(method="GET", path="/?reference=BF-BBBBBBBB"))
+    assert (reply.status, said(reply)["code"], "ticket_id" in reply.body) == (409, "ambiguous-reference", False)

@@ -123,6 +123,7 @@ def test_each_problem_has_its_http_status() -> None:
         "malformed-json": 400,
         "missing-reference": 400,
         "unauthorized": 401,
+        "ambiguous-reference": 409,
         "unknown-reference": 404,
         "method-not-allowed": 405,
         "payload-too-large": 413,

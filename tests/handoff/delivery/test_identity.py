@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from handoff.delivery import Delivery
+from freshdesk_client import OutcomeUnknown
+from handoff.delivery import AmbiguousReference, Delivery
 from handoff.inbound import Handoff
-from handoff.ledger import State
+from handoff.ledger import Claim, Entry, State
 from handoff.responses import Status
 from tests.closing import sqlite_ledger
 from tests.factories import PHONE, handoff
@@ -197,3 +198,52 @@ def test_a_look_that_fails_after_an_outage_leaves_the_handoff_to_the_sweep(
 
 def _row(rule: Delivery) -> list[Any]:
     return [rule._new_row(handoff(key="Z" * 52))]  # noqa: SLF001 -- a row without a ticket leaves only the mark
+
+
+# One reference of two keys
+
+SHARED = ("B" * 8 + "C" * 44, "B" * 8 + "D" * 44)
+
+
+def test_two_keys_with_one_reference_have_a_ticket_each(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A lost answer of the second is not taken for the first's ticket; the reference alone gives no number."""
+    rule.deliver(handoff(key=SHARED[0]))
+    fake.fates.append(OutcomeUnknown("not written"))
+    second = rule.deliver(handoff(key=SHARED[1], reason="otra cosa"))
+    assert second.status is Status.QUEUED
+    fake.clock.time += 700.0
+    pass_over(rule)
+    pass_over(rule)
+    assert sorted(row.ticket_id or 0 for row in rule.writer.ledger.each()) == [1, 2]
+    with pytest.raises(AmbiguousReference):
+        rule.look_up("BF-BBBBBBBB")
+
+
+def test_the_same_in_a_snapshot(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """One list for many rows in doubt gives each its own ticket."""
+    rule.deliver(handoff(key=SHARED[0]))
+    fake.always = OutcomeUnknown("not written")
+    for number, key in enumerate((SHARED[1], "E" * 52, "F" * 52)):
+        rule.deliver(handoff(key=key, reason=f"{number}"))
+    fake.always = None
+    fake.clock.time += 700.0
+    for _ in range(2):
+        pass_over(rule)
+    assert sorted(row.ticket_id or 0 for row in rule.writer.ledger.each()) == [1, 2, 3, 4]
+
+
+# A process that was suspended
+
+
+def test_nothing_is_posted_once_the_lease_is_over(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """A laptop's lid was closed between the claim and the POST: a sweep may have posted meanwhile."""
+
+    class Suspending(FaultyLedger):
+        def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+            claim = super().claim(entry, now=now, tickets_an_hour=tickets_an_hour)
+            clock.time += 61.0
+            return claim
+
+    rule = delivery(clock=clock, transport=fake, ledger=Suspending(sqlite_ledger()), deadline_s=500.0)
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert fake.posts == 0

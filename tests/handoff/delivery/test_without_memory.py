@@ -26,7 +26,6 @@ from tests.handoff.delivery.keeping import (
     only_row,
 )
 from tests.ledger_factories import (
-    NOW,
     FakeFreshdesk,
     FaultyLedger,
     VirtualClock,
@@ -191,15 +190,6 @@ def test_a_failing_ledger_is_asked_again_within_bounds(
 ) -> None:
     """One lost answer is no outage, and a store that hangs leaves Freshdesk the better part of the deadline."""
     assert calls_of(rule, clock, taking_s=taking_s, left_s=left_s) == pytest.approx(calls)
-
-
-def test_two_handoffs_may_share_a_reference(rule: Delivery) -> None:
-    """Eight characters can meet; the first row is told then, whole, not a bit of each."""
-    for key, state, ticket_id in (("A" * 52, State.CREATED, 1), ("A" * 8 + "B" * 44, State.FAILED, None)):
-        rule.writer.ledger.claim(entry(entry=key, state=state, ticket_id=ticket_id), now=NOW, tickets_an_hour=5)
-    outcome = rule.look_up(REFERENCE)
-    assert outcome is not None
-    assert (outcome.status, outcome.ticket_id) == (Status.CREATED, 1)
 
 
 def test_a_ticket_made_without_a_ledger_says_nothing_of_faults(fake: FakeFreshdesk) -> None:
