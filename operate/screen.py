@@ -14,7 +14,7 @@ from rich.text import Text
 
 from handoff.sanitize import clean
 
-WIDTH_IN_A_FILE: Final = 160  # no terminal tells its width there; nothing is cut, long cells fold
+WIDTH_IN_A_FILE: Final = 160  # there is no terminal's width there; nothing is cut, long cells fold
 
 
 class Bar(Protocol):
@@ -24,8 +24,8 @@ class Bar(Protocol):
         """Go on by count."""
         ...
 
-    def tell(self, what: str) -> None:
-        """Say what is being done now."""
+    def say(self, what: str) -> None:
+        """Show what is being done now."""
         ...
 
 
@@ -41,7 +41,7 @@ class Screen:
 
     @property
     def watched(self) -> bool:
-        """Tell whether a person sees standard error as it is written."""
+        """Return True if a person sees standard error as it is written."""
         return self._err.is_terminal
 
     def say(self, line: str = "") -> None:
@@ -98,7 +98,7 @@ class _Bar:
     def step(self, count: int = 1) -> None:
         self._progress.advance(self._task, count)
 
-    def tell(self, what: str) -> None:
+    def say(self, what: str) -> None:
         self._progress.update(self._task, description=what)
 
 

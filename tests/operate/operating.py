@@ -1,4 +1,4 @@
-"""An operator at the desk: runs commands in the test's process, on a clock that only moves when somebody waits."""
+"""An operator's machine: runs commands in the test's process, on a clock that only moves when somebody waits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import requests
 
 import ops
 from dev.local_freshdesk import LocalFreshdesk
@@ -17,7 +19,7 @@ from handoff.ledger import ROW_LIFETIME_S, Entry, Ledger, State
 from handoff.responses import Outcome
 from handoff.settings import DeliverySettings
 from tests.closing import closed_at_end
-from tests.factories import body
+from tests.factories import API_KEY, EMAIL, body
 from tests.ledger_factories import VirtualClock, entry
 
 ROUTING = Path(__file__).parents[2] / "config" / "routing.toml"
@@ -96,3 +98,17 @@ class Station:
     def states(self) -> list[State]:
         """Return the rows' states."""
         return [one.state for one in self.rows()]
+
+
+def api(station: Station, method: str, path: str, **said: Any) -> Any:
+    """Do something in Freshdesk by hand."""
+    url = f"{station.freshdesk.url}/api/v2/{path}"
+    answer = requests.request(method, url, json=said or None, auth=(API_KEY, "X"), timeout=10)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
+
+
+def ticket_with(station: Station, reference: str) -> int:
+    """Make a ticket by hand with a reference in its subject; return its number."""
+    said = {"email": EMAIL, "subject": f"Otra vez [{reference}]", "description": "x", "status": 2, "priority": 1}
+    return int(api(station, "POST", "tickets", **said)["id"])
