@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,21 +62,19 @@ def check(args: Namespace, operator: Operator) -> int:
 def _of_account(name: str, helpdesk: HelpDesk, routing: Routing, text: str, say: Say) -> Iterator[Finding]:
     """Check the key, then the form; a read that fails is a finding, and the other is made all the same."""
     suffix = f"_{name.upper()}" if name else ""
-    failures: dict[Finding, None] = {}
-
-    def read(path: str) -> Any:
+    answers: dict[str, Any] = {}
+    failures: dict[Finding, None] = {}  # each once: a wrong key fails both
+    for path in ("agents/me", "ticket_fields"):
         try:
-            return patiently(helpdesk, lambda: helpdesk.client.get(path, TIMEOUT_S), say)
+            answers[path] = patiently(helpdesk, partial(helpdesk.client.get, path, TIMEOUT_S), say)
         except FreshdeskError as error:
             failures[unread(error, name, suffix, text)] = None
-            return None
-
-    me, form = read("agents/me"), read("ticket_fields")
     yield from failures
-    if me is not None:
-        yield _key(me, suffix)
-    if form is not None:
-        yield from Preflight(text, (one for one in routing.each() if one.account == name), read_form(form)).findings()
+    if "agents/me" in answers:
+        yield _key(answers["agents/me"], suffix)
+    if "ticket_fields" in answers:
+        form = read_form(answers["ticket_fields"])
+        yield from Preflight(text, (one for one in routing.each() if one.account == name), form).findings()
 
 
 def _key(me: Any, suffix: str) -> Finding:

@@ -22,6 +22,7 @@ MENTIONS: Final = "mentions the address"
 ERASED: Final = "erased whole"
 BLANKED: Final = "kept without the person"
 GONE: Final = "changed meanwhile, and no longer theirs"
+RESTLESS: Final = "not erased: another call changes it over and over; run forget again"
 BACKUP_S: Final = 35 * 86_400.0  # of a table's point-in-time recovery: deploy.md switches it on
 _WITHOUT_YES: Final = (
     "{count} of these wait for a ticket and hold what the person asked. Erased, they never become tickets, and nobody "
@@ -56,26 +57,32 @@ def forget(args: Namespace, operator: Operator) -> int:
         _show(operator, [(one, "would be " + _fate(one.entry)) for one in found], now)
         operator.screen.warn(_WITHOUT_YES.format(count=pending))
         return NEEDS_ACTION
-    _show(operator, [(one, erase(ledger, one.entry, address, now)) for one in found], now)
+    done = [(one, erase(ledger, one.entry, address, now)) for one in found]
+    _show(operator, done, now)
     if not found:
         operator.screen.say("The ledger knows nobody by this address.")
         return OK
     operator.screen.say(_REST)
     store = read_ledger(operator.environ).store
     operator.screen.say(_BACKUPS[store].format(until=moment(now + BACKUP_S)))
-    return OK
+    return NEEDS_ACTION if any(result == RESTLESS for _, result in done) else OK
 
 
 def matches(entries: list[Entry], address: str) -> Iterator[Match]:
     """Yield the rows of the person with this address, the notes to them, and rows whose words name the address."""
     person = person_of(address)
-    theirs = {(one.reference, one.entry) for one in entries if one.person == person}
+    theirs = {(one.reference, one.entry) for one in entries if person in _hashes(one)}
     for entry in entries:
         if (entry.reference, entry.entry.partition("#")[0]) in theirs:
             yield Match(entry, THEIRS)
         elif entry.handoff and names(Handoff.from_json(entry.handoff), address):
             is_theirs = Handoff.from_json(entry.handoff).person == person  # a note's row does not hold the hash
             yield Match(entry, THEIRS if is_theirs else MENTIONS)
+
+
+def _hashes(entry: Entry) -> tuple[str, ...]:
+    """Return the hashes of a row's addresses; `person` is of one of them, newer rows have the others too."""
+    return entry.person, getattr(entry, "email", ""), getattr(entry, "phone", "")
 
 
 def names(handoff: Handoff, address: str) -> bool:
@@ -105,9 +112,6 @@ def erase(ledger: Ledger, entry: Entry, address: str, now: float) -> str:
     """Erase a row, or blank it where there may be a ticket that a repeat must find; return which.
 
     A row that another call changes meanwhile is looked at again first.
-
-    Raises:
-        Halt: it is changed over and over.
     """
     for _ in range(TRIES):
         fate = _fate(entry)
@@ -118,7 +122,7 @@ def erase(ledger: Ledger, entry: Entry, address: str, now: float) -> str:
         if standing_now is None:
             return GONE
         entry = standing_now
-    raise Halt(f"{entry.reference}: another call changes it over and over; run forget again", NEEDS_ACTION)
+    return RESTLESS
 
 
 def _show(operator: Operator, done: list[tuple[Match, str]], now: float) -> None:

@@ -10,9 +10,11 @@ from handoff import transitions
 from handoff.ledger import Entry, Ledger, State
 
 LEASE_S: Final = 60.0
-# The words, and every hash that stands for a person; those that only newer rows have are blanked there. The fingerprint
-# stays: without it a repeat of the same request would be taken for new words, and add a note with them.
-_PERSONAL: Final = ("handoff", "person", "email", "phone", "user", "mailbox", "conversation", "words")
+# The words, and every hash that stands for a person or for what they said, as far as this version's rows have them. The
+# fingerprint stays: without it a repeat of the same request would be taken for new words, and add a note with them.
+_PERSONAL: Final = frozenset(
+    {"handoff", "person", "email", "phone", "user", "mailbox", "conversation", "words", "identity", "matter", "named"}
+)
 _BLANK: Final = {one.name: "" for one in fields(Entry) if one.name in _PERSONAL}
 
 
