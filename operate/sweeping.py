@@ -13,7 +13,7 @@ from handoff.log import JSONLines, log_as_json
 from handoff.settings import read_ledger
 from handoff.sweep import READ_MAX, SweepReport, sweep
 from handoff.writer import TicketWriter
-from operate.operator import NEEDS_ACTION, OK, Halt, Operator, missing_file
+from operate.operator import NEEDS_ACTION, NO_ANSWER, OK, Halt, Operator, missing_file
 from operate.screen import Bar, Screen
 from operate.spans import span
 from operate.stopping import stopping
@@ -47,7 +47,10 @@ def sweep_rows(args: Namespace, operator: Operator) -> int:
     if args.budget <= writer.policy.deadline_s:
         raise Halt(f"--budget must be more than DEADLINE_S ({writer.policy.deadline_s:g} s), what one row may take")
     if args.every is None:
-        return NEEDS_ACTION if one_pass(writer, operator.screen, args.budget).states[State.FAILED] else OK
+        report = one_pass(writer, operator.screen, args.budget)
+        if report.stopped == "ledger-down":
+            return NO_ANSWER
+        return NEEDS_ACTION if report.states[State.FAILED] or report.failed_rows else OK
     log_as_json(platform_formats=False)
     with stopping(insist=True) as stop:  # the second signal loses nothing: a row left held is taken up after its lease
         times = Times(args.every, args.budget, stop.wait, stop.is_set)

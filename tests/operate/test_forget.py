@@ -64,6 +64,7 @@ def test_with_yes_what_waits_is_gone(station: Station) -> None:
     assert len(station.rows()) == 2
     shown = station.run("forget", EMAIL, "--yes", "--json").json
     assert [(one["why"], one["result"]) for one in shown] == [("theirs", "erased whole")] * 2
+    assert [one["note"] for one in shown] == [True, False]  # what makes a note theirs is in its handoff's row
     assert station.rows() == []
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from handoff.sweep import SweepReport
 from operate.screen import Screen
 from operate.stopping import stopping
 from operate.sweeping import StepPerRow, Times, in_words, one_pass, repeat
+from tests.factories import handoff
 from tests.ledger_factories import FaultyLedger, with_parts
 from tests.operate.operating import Station
 
@@ -88,6 +90,31 @@ def test_a_loop_that_waits_for_the_ledger_ends_when_asked(station: Station, tmp_
     assert station.run("sweep", "--every", "60", LEDGER_URL=f"sqlite:///{tmp_path}/never.db").status == 0
     timer.join()
     assert not (tmp_path / "never.db").exists()
+
+
+def test_a_row_that_fails_ends_with_1_and_is_counted(station: Station) -> None:
+    """What breaks the code is for a person too; the loop's line names it as well."""
+    now = station.clock.now()
+    station.has(state=State.NOT_CREATED, due_at=now - 1, handoff="[")
+    ran = station.run("sweep")
+    assert ran.status == 1
+    assert ran.out.startswith("Swept: 1 with an error (see the log)")
+    station.clock.time += 900
+    out, _ = passes(station.delivery(), waits(1))
+    assert out.startswith("Swept: 1 with an error (see the log)")
+
+
+def test_a_pass_that_the_ledger_ended_ends_with_3(station: Station) -> None:
+    """Three rows in a row that could not be written: the rest waits for the next pass."""
+    now = station.clock.now()
+    for number in (1, 2, 3, 4):
+        station.has(number, state=State.NOT_CREATED, due_at=now - 1, handoff=handoff().to_json())
+    with sqlite3.connect(station.environ["LEDGER_URL"].removeprefix("sqlite:///")) as db:
+        db.execute("CREATE TRIGGER down BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'down'); END")
+    db.close()
+    ran = station.run("sweep")
+    assert ran.status == 3
+    assert "(stopped: the ledger does not answer)" in ran.out
 
 
 def test_a_budget_shorter_than_one_row_may_take_is_refused(station: Station) -> None:
