@@ -53,12 +53,8 @@ def _wanted(args: Namespace, ledger: Ledger, now: float) -> list[Entry]:
     found = standing(ledger, now)
     if args.state:
         return [one for one in found if one.state in args.state]
-    return [one for one in found if one.waiting and not _may_be_corrected(one)]
-
-
-def _may_be_corrected(entry: Entry) -> bool:
-    """Return True if the person may still send it without its faults: a ticket made now would be one of two."""
-    return entry.state is State.REJECTED and not entry.is_parked
+    # What the person may still send without its faults is left: a ticket made now would be one of two.
+    return [one for one in found if one.waiting and (one.state is not State.REJECTED or one.is_parked)]
 
 
 def _show(args: Namespace, operator: Operator, results: list[tuple[Entry, str]], writer: TicketWriter | None) -> int:

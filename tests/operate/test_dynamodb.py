@@ -41,6 +41,8 @@ def test_a_handoff_is_listed_shown_retried_audited_and_forgotten(on_dynamodb: St
     ran = station.run("forget", EMAIL)
     assert ran.status == 0
     assert f"until {moment(station.clock.now() + 35 * 86_400)}" in ran.out
+    given_up = station.has(state=State.FAILED)
+    assert station.run("discard", given_up.reference, "--yes").status == 0
     [left] = station.rows()
     assert (left.state, left.person, left.ticket_id) == (State.CREATED, "", 1)
 
