@@ -97,11 +97,11 @@ def unread(error: FreshdeskError, name: str, suffix: str, text: str) -> Finding:
     """
     status = error.status if isinstance(error, FreshdeskRefused) else None
     code = str(getattr(error, "code", "")) if status else ""
-    advice = _CODES.get(code) or _STATUSES.get(status or 0, f"no usable answer ({error})")
+    advice = f"no usable answer ({error})"
     if isinstance(error, FreshdeskUnreachable):
         advice = f"cannot be reached ({error}): correct the address, or the network"
-    elif code:
-        advice = f"{advice} ({status} {code})"
+    elif known := _CODES.get(code) or _STATUSES.get(status or 0):
+        advice = f"{known} ({status} {code})" if code else known
     if status in {401, 403} and code not in _OF_THE_URL:
         return Finding("fault", f"FRESHDESK_API_KEY{suffix}", advice)
     if name != MAIN_ACCOUNT:

@@ -282,7 +282,6 @@ def test_reads_that_fail_alike_are_one_finding(station: Station) -> None:
         (403, "password_lockout", "FRESHDESK_API_KEY_OTRA", "unlock them in Freshdesk (403 password_lockout)"),
         (403, "some_new_code", "FRESHDESK_API_KEY_OTRA", "may create and see tickets (403 some_new_code)"),
         (403, "", "FRESHDESK_API_KEY_OTRA", "may create and see tickets"),
-        (422, "inconsistent_state", "FRESHDESK_URL", "no usable answer (422) (422 inconsistent_state)"),
     ],
 )
 def test_freshdesks_own_code_is_passed_on(status: int, code: str, what: str, text: str) -> None:

@@ -178,9 +178,8 @@ def test_a_ledger_that_does_not_answer_ends_with_3(station: Station, tmp_path: P
     (tmp_path / "odd.db").write_text("this is no database, and long enough to be seen as none " * 20)
     ran = station.run("list", LEDGER_URL=f"sqlite:///{tmp_path}/odd.db")
     assert ran.status == 3
-    assert ran.err == (
-        "LEDGER_URL: the ledger does not answer (DatabaseError); check the address and who may read it\n"
-    )
+    assert ran.err.startswith("LEDGER_URL: the ledger does not answer (DatabaseError")
+    assert ran.err.endswith("; check the address and who may read it\n")
 
 
 def test_ctrl_c_ends_with_130(station: Station) -> None:
