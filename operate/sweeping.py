@@ -92,7 +92,7 @@ def repeat(writer: TicketWriter, screen: Screen, times: Times) -> None:
         except LedgerUnavailable as error:
             logger.error("ledger down while sweeping", extra={"error": str(error)})
             continue
-        except Exception as error:  # noqa: BLE001 -- a loop that dies of one pass delivers nothing from then on
+        except Exception as error:  # noqa: BLE001 -- a loop that ends with one pass delivers nothing from then on
             logger.error("pass failed", extra={"error": type(error).__name__})
             continue
         if report.states.total() or report.taken_by_others or report.failed_rows:

@@ -219,8 +219,8 @@ def test_a_wrong_key_ends_with_3(station: Station) -> None:
     assert "401" in ran.err
 
 
-def test_a_hiccup_is_waited_out(station: Station) -> None:
-    """One answer lost is no outage."""
+def test_one_lost_answer_is_read_again(station: Station) -> None:
+    """An outage is more than one lost answer."""
     station.deliver()
     station.freshdesk.weather("down", times=1)
     assert station.run("audit").status == 0
