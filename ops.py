@@ -44,12 +44,12 @@ def main(
             operator = Operator(
                 environ=environ, screen=screen, clock=clock, stdin=stdin, open_page=open_page, at_end=at_end
             )
-            status, told = _run(args.run, args, operator)
+            status, problem = _run(args.run, args, operator)
     except BrokenPipeError:  # the reader of a pipe has had enough; what is still to be flushed must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return OK
-    if told:
-        screen.warn(told)
+    if problem:
+        screen.warn(problem)
     return status
 
 
@@ -62,20 +62,18 @@ def _run(run: Callable[..., int], *given: object) -> tuple[int, str]:
 
 
 def _meaning(error: BaseException) -> tuple[int, str]:
-    told = (INTERRUPTED, "Interrupted; nothing is lost by that.")
+    """Return the exit status of an error, and what to print."""
     match error:
         case SettingsError():
-            told = WRONG_CALL, f"Mend these settings:\n{error}"
+            return WRONG_CALL, f"Fix these settings:\n{error}"
         case Halt():
-            told = error.status, str(error)
+            return error.status, str(error)
         case LedgerUnavailable():
-            told = NO_ANSWER, f"LEDGER_URL: the ledger does not answer ({error}); check the address and who may read it"
+            return NO_ANSWER, f"LEDGER_URL: the ledger does not answer ({error}); check the address and who may read it"
         case FreshdeskError():
-            told = (
-                NO_ANSWER,
-                f"FRESHDESK_URL: no answer from Freshdesk to work with ({error}); try: python ops.py check",
-            )
-    return told
+            return NO_ANSWER, f"FRESHDESK_URL: Freshdesk gave no usable answer ({error}); try: python ops.py check"
+        case _:
+            return INTERRUPTED, "Interrupted; nothing is lost by that."
 
 
 if __name__ == "__main__":

@@ -189,6 +189,8 @@ class Delivery:
         new_words = standing.fingerprint != handoff.fingerprint
         if new_words:
             self._keep_words(handoff, standing, new, deadline)
+        if not standing.handoff and standing.ticket_id is None:  # `ops.py forget` took the words: here they are again
+            standing = self.writer.settle(standing, transitions.restored(standing, new), deadline)
         if standing.state is State.FAILED:
             again = transitions.reopened(standing, now=self.writer.clock.now(), policy=self.writer.policy)
             standing = self.writer.settle(standing, again, deadline)

@@ -65,7 +65,7 @@ class LookByAddress:
     def __call__(self, entry: Entry, deadline: Deadline) -> Found:
         """Look for entry's ticket; see `Look`."""
         writer = self.writer
-        email = writer.requester(Handoff.from_json(entry.handoff))
+        email = writer.requester(Handoff.from_json(entry.handoff)) if entry.handoff else ""
         looked_at, others = writer.clock.now(), writer.tickets_of_others(entry)
         found = writer.helpdesk(entry).look(
             entry.reference, deadline, email=email, since=entry.look_from, everywhere=True, besides=others
@@ -113,6 +113,8 @@ class Recovery:
     def _advanced(self, entry: Entry, look: Look, deadline: Deadline) -> Entry | None:
         if entry.is_note:
             return self._add_note(entry, deadline)
+        if not entry.handoff and entry.state not in {State.CREATING, State.IN_DOUBT}:
+            return self._give_up(entry)  # `ops.py forget` took the words
         if entry.state is State.REJECTED:
             return self._replace_refused(entry, deadline)
         if entry.state in {State.CREATING, State.IN_DOUBT}:
@@ -148,6 +150,8 @@ class Recovery:
         if found.looked_at < settled_at:
             after = transitions.postponed(taken, until=settled_at, cause=Cause.WAITING, error="waiting")
             return writer.settle(taken, after, deadline)
+        if not taken.handoff:
+            return self._give_up(transitions.undoubted(taken))
         return self._create(taken, deadline, clear_until=found.looked_at, rung=self._rung_after_doubt(taken))
 
     def _rung_after_doubt(self, entry: Entry) -> int:

@@ -167,6 +167,17 @@ def given_up(entry: Entry, *, owner: str, due_at: float) -> Entry:
     return changed(entry, state=State.FAILED, owner=owner, due_at=due_at, doubt_since=doubt)
 
 
+def undoubted(entry: Entry) -> Entry:
+    """Return a row in doubt as one that certainly has no ticket; not yet a version of its own."""
+    return replace(entry, state=State.NOT_CREATED, doubt_since=None)
+
+
+def restored(entry: Entry, new: Entry) -> Entry:
+    """Return a row whose words `ops.py forget` took, with those of the same handoff that has come again."""
+    words = {name: getattr(new, name) for name in ("handoff", "person", "identity", "mailbox", "conversation")}
+    return changed(entry, matter=new.matter, named=new.named, **words)
+
+
 def doubt_of(entry: Entry) -> float | None:
     """Return since when there may be a ticket; for a caller that may have died, the end of its lease."""
     return entry.due_at if entry.state is State.CREATING else entry.doubt_since

@@ -1,1 +1,1 @@
-"""The operator's commands, one room each; `ops.py` is their door. Never part of what is deployed."""
+"""The operator's commands, one module each; `ops.py` starts them. Never part of what is deployed."""

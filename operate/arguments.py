@@ -12,6 +12,7 @@ from handoff.sweep import BUDGET_S
 from handoff.version import VERSION, commit
 from operate.auditing import audit
 from operate.checking import check
+from operate.discarding import discard
 from operate.forgetting import forget
 from operate.listing import list_rows, show_row
 from operate.operator import Operator
@@ -33,7 +34,7 @@ settings (environment; the same as the function's, but WEBHOOK_SECRET is never n
 STATUSES: Final = """\
 exit status:
   0    all is well
-  1    there is something to mend; it was printed
+  1    there is something to fix; it was printed
   2    a wrong option, a wrong file or a wrong setting
   3    the ledger or Freshdesk did not answer
   130  interrupted with Ctrl-C
@@ -46,14 +47,15 @@ a day with it:
   python ops.py audit           has every handoff exactly one ticket?
 """
 _SHORT: Final = {
-    "check": "hold routing.toml and the settings against Freshdesk",
+    "check": "compare routing.toml and the settings with Freshdesk",
     "routes": "show where each category goes; find faults in routing.toml",
     "preview": "show the ticket a handoff would become, without sending it",
     "list": "list handoffs by state and age",
     "show": "show all that is known of one handoff",
     "retry": "make handoffs due at once that wait or were given up",
-    "sweep": "bring on what is due, once or again and again",
-    "audit": "hold the ledger against Freshdesk: one ticket each?",
+    "sweep": "process what is due, once or again and again",
+    "audit": "compare the ledger with Freshdesk: one ticket each?",
+    "discard": "remove a handoff without a ticket, as a person decided",
     "forget": "erase a person from the ledger",
 }
 
@@ -68,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and its commit, and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_check, _routes, _preview, _list, _show, _retry, _sweep, _audit, _forget):
+    for add in (_check, _routes, _preview, _list, _show, _retry, _sweep, _audit, _discard, _forget):
         add(commands)
     return top
 
@@ -108,17 +110,17 @@ def _command(
 
 def _check(commands: _Commands[argparse.ArgumentParser]) -> None:
     about = """\
-Hold routing.toml against Freshdesk: the key and what it may see, every group, type, product, source, agent and
+Compare routing.toml with Freshdesk: the key and what it may see, every group, type, product, source, agent and
 custom field of every route, the fields the account requires, the fallback requester; and whether the ledger
-answers. Any agent's key will do; nothing is written. Each fault names the line of routing.toml to mend."""
+answers. Any agent's key will do; nothing is written. Each fault names the line of routing.toml to correct."""
     needs = "FRESHDESK_URL, FRESHDESK_API_KEY (and FRESHDESK_API_KEY_<NAME> of each [desks.NAME]), LEDGER_URL"
     _command(commands, "check", check, about, needs, ("", "--json"))
 
 
 def _routes(commands: _Commands[argparse.ArgumentParser]) -> None:
     about = """\
-Show where each category of each bot goes, and what an unknown one gets. A broken file is told fault by fault, by
-line. Asks nobody: it needs no key and no network."""
+Show where each category of each bot goes, and what an unknown one gets. Of a broken file, show every fault with
+its line. It needs no key and no network."""
     command = _command(commands, "routes", show_routes, about, "nothing (ROUTING_FILE)", ("", "new-routing.toml"))
     command.add_argument("file", nargs="?", metavar="FILE", help="a routing file; default ROUTING_FILE or routing.toml")
 
@@ -126,8 +128,8 @@ line. Asks nobody: it needs no key and no network."""
 def _preview(commands: _Commands[argparse.ArgumentParser]) -> None:
     about = """\
 Show the ticket that a handoff would become: subject, requester, group, priority, tags, description; its reference
-and key; what would be cut, masked or put under "Otros datos". Sends nothing. A handoff that would be refused is
-told fault by fault. It prints what the file holds, the person's data included."""
+and key; what would be cut, masked or put under "Otros datos". Sends nothing. Of a handoff that would be refused,
+show every fault. It prints what the file holds, the person's data included."""
     examples = ("handoff.json", "handoff.json --html", "- < handoff.json")
     command = _command(commands, "preview", preview, about, "nothing (ROUTING_FILE)", examples)
     command.add_argument("file", metavar="FILE.json", help="the body as the bot sends it; - reads standard input")
@@ -159,7 +161,8 @@ is not shown, only whether it is still held."""
 def _retry(commands: _Commands[argparse.ArgumentParser]) -> None:
     about = """\
 Make handoffs due at once that wait, or that were given up after 72 hours. The next sweep takes them. It cannot make
-a second ticket: what is in doubt is still looked for first, and what has a ticket is left alone."""
+a second ticket: what is in doubt is still looked for first, and what has a ticket is left alone. With REFERENCE and
+--now it also looks for a second ticket in Freshdesk, and names both."""
     examples = ("BF-7K3QX2AB", "BF-7K3QX2AB --now", "--all --state failed")
     command = _command(commands, "retry", retry_rows, about, "LEDGER_URL; with --now all that sweep needs", examples)
     command.add_argument("reference", nargs="?", metavar="REFERENCE", help="one handoff and its notes")
@@ -167,15 +170,15 @@ a second ticket: what is in doubt is still looked for first, and what has a tick
         "--all", action="store_true", help="every row without a ticket, but those that may yet be corrected"
     )
     _state(command, STATES, "with --all: only rows in this state; may be repeated")
-    command.add_argument("--now", action="store_true", help="run a sweep at once, and tell what came of it")
+    command.add_argument("--now", action="store_true", help="run a sweep at once, and show what came of it")
     _budget(command)
 
 
 def _sweep(commands: _Commands[argparse.ArgumentParser]) -> None:
     about = """\
-Bring on what is due: create what is not created, look for what is in doubt, turn what was refused into a ticket.
+Process what is due: create what is not created, look for what is in doubt, make a ticket of what was refused.
 One pass, or one every so many seconds until SIGINT or SIGTERM. Any number may run at once. The log goes to standard
-error, one JSON object a line. A ledger that is down is waited for."""
+error, one JSON object a line. No ledger is made: with --every it waits until the function has made its own."""
     examples = ("", "--every 30", "--every 30 --budget 120 --json")
     needs = "FRESHDESK_URL, FRESHDESK_API_KEY, LEDGER_URL; DEADLINE_S and IN_DOUBT_WAIT_S as the function has them"
     command = _command(commands, "sweep", sweep_rows, about, needs, examples)
@@ -185,19 +188,30 @@ error, one JSON object a line. A ledger that is down is waited for."""
 
 def _audit(commands: _Commands[argparse.ArgumentParser]) -> None:
     about = """\
-Hold the ledger against Freshdesk, spam and deleted tickets included: handoffs whose ticket is gone, handoffs with two
-tickets (and which to merge), handoffs nobody tries any more, tickets with a reference the ledger does not know.
-Tickets per handoff must be exactly 1. Reads only; obeys the rate limit and leaves a fifth of it to live requests."""
+Compare the ledger with Freshdesk, spam and deleted tickets included: handoffs whose ticket is gone, handoffs with two
+tickets (and which to merge), handoffs of any age that nobody tries any more, tickets with a reference the ledger does
+not know. Tickets per handoff must be exactly 1. Reads only; obeys the rate limit and leaves a fifth of it to live
+requests."""
     needs = "FRESHDESK_URL, FRESHDESK_API_KEY, LEDGER_URL"
     command = _command(commands, "audit", audit, about, needs, ("", "--days 2", "--json"))
     command.add_argument("--days", type=_days, default=30.0, metavar="N", help="handoffs of the last N days (30)")
 
 
+def _discard(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = """\
+Remove a handoff without a ticket, and its notes: nobody tries it any more, and nobody answers the person. Shows its
+state, its age and the cause; with --yes removes it. What has its ticket or is being sent is kept."""
+    command = _command(commands, "discard", discard, about, "LEDGER_URL", ("BF-7K3QX2AB", "BF-7K3QX2AB --yes"))
+    command.add_argument("reference", metavar="REFERENCE", help="as `list` shows it")
+    command.add_argument("--yes", action="store_true", help="remove it; without, it is only shown")
+
+
 def _forget(commands: _Commands[argparse.ArgumentParser]) -> None:
     about = """\
-Erase a person from the ledger. Handoffs that have their ticket lose the hashes that stand for the person; the ticket's
-number stays until the row is over, so that a repeat does not become a second ticket. Handoffs that wait are erased
-whole and never become tickets: that needs --yes. The contact and its tickets in Freshdesk must be deleted there."""
+Erase a person from the ledger. Handoffs that have a ticket, or may have one, lose the words and the hashes that stand
+for the person; key, reference and number stay, so that a repeat does not become a second ticket. Handoffs that
+certainly have none are erased whole. What waits never becomes a ticket then: that needs --yes. The contact and its
+tickets in Freshdesk must be deleted there; backups keep what they hold."""
     command = _command(commands, "forget", forget, about, "LEDGER_URL", ("ana@example.com", "ana@example.com --yes"))
     command.add_argument(
         "email", metavar="EMAIL", help="the person's e-mail address (or telephone, as the bot sent it)"
@@ -205,19 +219,19 @@ whole and never become tickets: that needs --yes. The contact and its tickets in
     command.add_argument("--yes", action="store_true", help="erase waiting handoffs too, though they had no answer yet")
 
 
-def _state(command: argparse.ArgumentParser, states: Sequence[State], told: str) -> None:
+def _state(command: argparse.ArgumentParser, states: Sequence[State], which: str) -> None:
     def read(text: str) -> State:
         if text not in states:
             raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(states)}")
         return State(text)
 
-    about = f"{told}: {', '.join(states)}"
+    about = f"{which}: {', '.join(states)}"
     command.add_argument("--state", action="append", type=read, metavar="STATE", help=about)
 
 
 def _budget(command: argparse.ArgumentParser) -> None:
-    told = f"seconds a pass may take ({BUDGET_S:g})"
-    command.add_argument("--budget", type=_seconds, default=BUDGET_S, metavar="S", help=told)
+    about = f"seconds a pass may take ({BUDGET_S:g})"
+    command.add_argument("--budget", type=_seconds, default=BUDGET_S, metavar="S", help=about)
 
 
 def _seconds(text: str) -> float:
@@ -225,7 +239,7 @@ def _seconds(text: str) -> float:
 
 
 def _days(text: str) -> float:
-    return _number(text, 0.01, 30.0, "days: the ledger's rows live no longer")
+    return _number(text, 0.01, 30.0, "days: rows with a ticket live no longer")
 
 
 def _number(text: str, least: float, most: float, what: str) -> float:

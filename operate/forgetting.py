@@ -7,11 +7,13 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from handoff import transitions
-from handoff.inbound import Handoff, person_of
+from handoff.inbound import Handoff, Identity, persons_of
 from handoff.ledger import Entry, Ledger
+from handoff.settings import read_ledger
 from operate.listing import standing, summary
-from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.operator import NEEDS_ACTION, OK, Halt, Operator
+from operate.removing import blanked, may_have_ticket, remove
+from operate.spans import moment
 
 ADDRESS_MIN: Final = 5  # shorter than any address or telephone: it would be found in other people's words
 TRIES: Final = 5
@@ -19,14 +21,21 @@ THEIRS: Final = "theirs"
 MENTIONS: Final = "mentions the address"
 ERASED: Final = "erased whole"
 BLANKED: Final = "kept without the person"
+GONE: Final = "changed meanwhile, and no longer theirs"
+RESTLESS: Final = "not erased: another call changes it over and over; run forget again"
+BACKUP_S: Final = 35 * 86_400.0  # of a table's point-in-time recovery: deploy.md switches it on
 _WITHOUT_YES: Final = (
     "{count} of these wait for a ticket and hold what the person asked. Erased, they never become tickets, and nobody "
-    "answers them; those being sent or in doubt may have one already. Nothing was changed. If so it shall be: --yes"
+    "answers them; those being sent or in doubt may have one already. Nothing was changed. To do it all the same: --yes"
 )
 _REST: Final = (
     "Freshdesk keeps its own: delete the contact there, and its tickets with it (Contacts > the person > Delete "
     "forever). The hash that bounds a person's tickets an hour goes by itself."
 )
+_BACKUPS: Final = {
+    "dynamodb": "The table's backups (point-in-time recovery) hold the erased data until {until}.",
+    "sqlite": "Copies that you made of the ledger's file hold the erased data until you delete them.",
+}
 
 
 class Match(NamedTuple):
@@ -42,35 +51,42 @@ def forget(args: Namespace, operator: Operator) -> int:
     if len(address) < ADDRESS_MIN:
         raise Halt("EMAIL: this is no address; give the one the person wrote to the bot")
     ledger, now = operator.ledger(), operator.clock.now()
-    found = [*matches(standing(ledger, now), address)]
+    found = sorted(matches(standing(ledger, now), address), key=lambda one: not one.entry.is_note)  # by their handoff's
     pending = sum(one.entry.waiting for one in found)
     if pending and not args.yes:
-        _tell(operator, [(one, "would be " + _fate(one.entry)) for one in found], now)
+        _show(operator, [(one, "would be " + _fate(one.entry)) for one in found], now)
         operator.screen.warn(_WITHOUT_YES.format(count=pending))
-        return TO_MEND
-    _tell(operator, [(one, erase(ledger, one.entry, now)) for one in found], now)
-    operator.screen.say(_REST if found else "The ledger knows nobody by this address.")
-    return OK
+        return NEEDS_ACTION
+    done = [(one, erase(ledger, one.entry, address, now)) for one in found]
+    _show(operator, done, now)
+    if not found:
+        operator.screen.say("The ledger knows nobody by this address.")
+        return OK
+    operator.screen.say(_REST)
+    store = read_ledger(operator.environ).store
+    operator.screen.say(_BACKUPS[store].format(until=moment(now + BACKUP_S)))
+    return NEEDS_ACTION if any(result == RESTLESS for _, result in done) else OK
+
+
+def _hashes_of(entry: Entry) -> set[str]:
+    identity = Identity.from_text(entry.identity)
+    return {entry.person, identity.email, identity.phone} - {""}
 
 
 def matches(entries: list[Entry], address: str) -> Iterator[Match]:
     """Yield the rows of the person with this address, the notes to them, and rows whose words name the address."""
-    person = person_of(address)
-    theirs = {(one.reference, one.entry) for one in entries if one.person == person}
+    persons = set(persons_of(address))
+    theirs = {(one.reference, one.entry) for one in entries if persons & _hashes_of(one)}
     for entry in entries:
         if (entry.reference, entry.entry.partition("#")[0]) in theirs:
             yield Match(entry, THEIRS)
         elif entry.handoff and names(Handoff.from_json(entry.handoff), address):
-            yield Match(entry, THEIRS if person_of_handoff(entry) == person else MENTIONS)
-
-
-def person_of_handoff(entry: Entry) -> str:
-    """Return the hash for whoever a row's handoff is from; a note's row does not hold it."""
-    return Handoff.from_json(entry.handoff).person
+            is_theirs = Handoff.from_json(entry.handoff).person in persons  # a note's row does not hold the hash
+            yield Match(entry, THEIRS if is_theirs else MENTIONS)
 
 
 def names(handoff: Handoff, address: str) -> bool:
-    """Tell whether any text of the handoff holds the address, and not as a part of a longer one.
+    """Return True if any text of the handoff holds the address, and not as a part of a longer one.
 
     >>> names(Handoff(key="k", reason="soy ana@example.com."), "Ana@example.com")
     True
@@ -89,25 +105,27 @@ def _texts(handoff: Handoff) -> Iterator[str]:
 
 
 def _fate(entry: Entry) -> str:
-    return ERASED if entry.waiting or entry.is_note else BLANKED
+    return BLANKED if may_have_ticket(entry) and not entry.is_note else ERASED
 
 
-def erase(ledger: Ledger, entry: Entry, now: float) -> str:
-    """Erase a row, or blank it where a repeat must still find its ticket; return which. One that moves is followed."""
+def erase(ledger: Ledger, entry: Entry, address: str, now: float) -> str:
+    """Erase a row, or blank it where there may be a ticket that a repeat must find; return which.
+
+    A row that another call changes meanwhile is looked at again first.
+    """
     for _ in range(TRIES):
-        if _fate(entry) == ERASED:
-            ledger.delete(entry)
-            return ERASED
-        if ledger.replace(entry, transitions.changed(entry, person="", conversation="", handoff="")):
-            return BLANKED
-        standing_now = [one for one in ledger.find(entry.reference, now=now) if one.entry == entry.entry]
-        if not standing_now:
-            return ERASED
-        entry = standing_now[0]
-    raise Halt(f"{entry.reference}: another call changes it over and over; run forget again", TO_MEND)
+        fate = _fate(entry)
+        if remove(ledger, entry, now) if fate == ERASED else ledger.replace(entry, blanked(entry)):
+            return fate
+        again = (one.entry for one in matches(ledger.find(entry.reference, now=now), address))
+        standing_now = next((one for one in again if one.entry == entry.entry), None)
+        if standing_now is None:
+            return GONE
+        entry = standing_now
+    return RESTLESS
 
 
-def _tell(operator: Operator, done: list[tuple[Match, str]], now: float) -> None:
+def _show(operator: Operator, done: list[tuple[Match, str]], now: float) -> None:
     screen = operator.screen
     screen.json([{**summary(one.entry, now), "why": one.why, "result": result} for one, result in done])
     if done:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from handoff.ledger import Entry, Ledger, State
 from handoff.routing import plain
-from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.operator import NEEDS_ACTION, OK, Halt, Operator
 from operate.spans import moment, span
 
 _REFERENCE: Final = re.compile(r"(?:BF-)?([A-Z2-7]{8})")
@@ -24,12 +24,15 @@ NEXT: Final[Mapping[State, str]] = MappingProxyType(
         State.NOT_CREATED: "There is certainly no ticket. The sweep creates it when it is due.",
         State.IN_DOUBT: "There may be a ticket. The sweep looks for it, and posts again only after the wait.",
         State.REJECTED: "It came with faults. When due, the sweep makes of it what it can, unless a good one followed.",
-        State.FAILED: "Given up: nothing more happens by itself. Mend the error, then: python ops.py retry {reference}",
+        State.FAILED: "Given up after 72 hours: it is kept, nobody tries it, and the log has an error each day. "
+        "Correct the cause, then: python ops.py retry {reference}; or: python ops.py discard {reference}",
     },
 )
-FORSAKEN: Final = (
-    "Nothing happens by itself: routing.toml has no fallback_requester. Set it, then: python ops.py retry {reference}"
+NO_ADDRESS: Final = (
+    "It waits for you: it has no address, and routing.toml had no fallback_requester. The log has an error each day. "
+    "Set one, then: python ops.py retry {reference}; or: python ops.py discard {reference}"
 )
+BLANK: Final = "`forget` erased its person: no new ticket can be made of it. The sweep only looks whether there is one."
 
 
 def read_reference(text: str) -> str:
@@ -59,16 +62,17 @@ def rows_under(ledger: Ledger, reference: str, now: float) -> list[Entry]:
         # Some words are spelt with a reference's letters; whoever wrote one does not know what a reference is.
         remark = "" if reference.strip().upper() == named else f" ({reference!r} was read so: one {_LOOKS})"
         raise Halt(
-            f"{named}{remark}: the ledger has no such handoff; rows live 30 days, those without ids of "
-            "conversation and message one day",
-            TO_MEND,
+            f"{named}{remark}: the ledger has no such handoff; with a ticket a row lives 30 days, one day where the "
+            "bot sent no ids of conversation and message",
+            NEEDS_ACTION,
         )
     return sorted(found, key=lambda entry: (entry.is_note, entry.created_at))
 
 
 def standing(ledger: Ledger, now: float) -> list[Entry]:
-    """Return every row that is not over, the oldest first."""
-    return sorted((one for one in ledger.each() if one.expires_at > now), key=lambda entry: entry.created_at)
+    """Return every row that is not over, the oldest first; without a ticket a row is never over."""
+    found = (one for one in ledger.each() if not one.is_over(now))
+    return sorted(found, key=lambda entry: entry.created_at)
 
 
 def list_rows(args: Namespace, operator: Operator) -> int:
@@ -104,11 +108,17 @@ def counted(entries: Iterable[Entry]) -> str:
 
 
 def _cells(entry: Entry, now: float) -> tuple[object, ...]:
-    due = "" if entry.due_at is None else "now" if entry.due_at <= now else span(entry.due_at - now)
+    due_at = _due_at(entry)
+    due = "" if due_at is None else "now" if due_at <= now else span(due_at - now)
     name = f"{entry.reference} (note)" if entry.is_note else entry.reference
     ticket = f"#{entry.ticket_id}" if entry.ticket_id else None
     whose = (entry.bot, entry.category or "sin-categoria")
     return (name, entry.state, *whose, span(now - entry.created_at), entry.attempts, due, ticket, entry.error)
+
+
+def _due_at(entry: Entry) -> float | None:
+    """Return when something is done for a row; a parked one is only logged again at its due_at."""
+    return None if entry.is_parked else entry.due_at
 
 
 def summary(entry: Entry, now: float) -> dict[str, Any]:
@@ -121,7 +131,9 @@ def summary(entry: Entry, now: float) -> dict[str, Any]:
         "category": entry.category,
         "age_s": round(now - entry.created_at, 1),
         "attempts": entry.attempts,
-        "due_in_s": None if entry.due_at is None else round(max(entry.due_at - now, 0.0), 1),
+        "due_in_s": None if (due_at := _due_at(entry)) is None else round(max(due_at - now, 0.0), 1),
+        "parked": entry.is_parked,
+        "cause": str(entry.cause),
         "error": entry.error,
         "ticket_id": entry.ticket_id,
     }
@@ -134,34 +146,36 @@ def show_row(args: Namespace, operator: Operator) -> int:
     operator.screen.json([in_full(one, now) for one in found])
     for entry in found:
         title = f"{entry.reference}: " + ("new words, for the same ticket" if entry.is_note else "the handoff")
-        told = {name: value for name, value in in_full(entry, now).items() if value not in (None, "", False)}
-        operator.screen.table(("what", "value"), told.items(), title)
+        held = {name: value for name, value in in_full(entry, now).items() if value not in (None, "", False)}
+        operator.screen.table(("what", "value"), held.items(), title)
         operator.screen.say(what_next(entry))
     return OK
 
 
 def what_next(entry: Entry) -> str:
     """Return what will happen to a row, as a sentence."""
-    forsaken = entry.state is State.REJECTED and entry.is_parked
-    return (FORSAKEN if forsaken else NEXT[entry.state]).format(reference=entry.reference)
+    if entry.waiting and not entry.handoff and not entry.is_note:
+        return BLANK
+    is_parked = entry.state is State.REJECTED and entry.is_parked
+    return (NO_ADDRESS if is_parked else NEXT[entry.state]).format(reference=entry.reference)
 
 
 def in_full(entry: Entry, now: float) -> dict[str, Any]:
     """Return all that may be shown of a row: of the person's data only whether it is there."""
     return summary(entry, now) | {
-        "desk": entry.account,
+        "account": entry.account,
         "group": entry.group,
         "priority": entry.priority,
         "language": entry.language,
         "refused": entry.refused,
-        "crowded": entry.over_limit,
+        "over_limit": entry.over_limit,
         "version": entry.version,
         "key": entry.entry.partition("#")[0],
         "created_at": moment(entry.created_at),
         "due_at": moment(entry.due_at),
         "doubt_since": moment(entry.doubt_since),
         "given_up_at": moment(entry.give_up_at),
-        "forgotten_at": moment(entry.expires_at),
+        "forgotten_at": None if entry.waiting else moment(entry.expires_at),
         "persons_data": "held until there is a ticket (not shown)" if entry.handoff else "erased",
         "persons_hash": "held" if entry.person else "none",
     }

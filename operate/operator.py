@@ -1,4 +1,4 @@
-"""What every command gets: the environment, the screen, the clock, and the rooms built from the settings."""
+"""What every command gets: the environment, the screen, the clock, and what is built from the settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handoff.writer import TicketWriter
 from operate.screen import Screen
 
 OK: Final = 0
-TO_MEND: Final = 1  # the command ran, and found something a person must see to
+NEEDS_ACTION: Final = 1  # the command ran, and found something that a person must act on
 WRONG_CALL: Final = 2  # argparse's own status for a wrong option; here also for wrong settings
 NO_ANSWER: Final = 3  # the ledger or Freshdesk did not answer
 INTERRUPTED: Final = 130
@@ -49,28 +49,35 @@ class Operator:
             Halt: there is no such file: asking a new, empty one would answer wrongly.
         """
         address = read_ledger(self.environ)
-        _must_be_there(address)
-        ledger = open_ledger(address)
+        _must_exist(address)
+        ledger = open_ledger(address, create=False)
         self.at_end.callback(ledger.close)
         return ledger
 
-    def writer(self, *, new_ledger: bool) -> TicketWriter:
+    def writer(self, *, new_ledger: bool = False) -> TicketWriter:
         """Build the writer that the environment describes, the webhook secret aside.
 
         Args:
-            new_ledger: whether the ledger's file may be made now, as for the first sweep on a new machine.
+            new_ledger: whether the ledger's file may be absent. Only for a caller that waits until it is there.
 
         Raises:
             SettingsError, Halt: as for the ledger.
         """
         settings = DeliverySettings.read(self.environ)
         if not new_ledger:
-            _must_be_there(settings.ledger)
-        writer = open_writer(settings, self.clock)
+            _must_exist(settings.ledger)
+        writer = open_writer(settings, self.clock, create_ledger=False)
         self.at_end.callback(writer.ledger.close)
         return writer
 
 
-def _must_be_there(address: LedgerAddress) -> None:
-    if address.store == "sqlite" and not Path(address.name).is_file():
-        raise Halt(f"LEDGER_URL: there is no file {address.name} here; set it to the function's ledger")
+def _must_exist(address: LedgerAddress) -> None:
+    if missing := missing_file(address):
+        raise Halt(f"LEDGER_URL: {missing}")
+
+
+def missing_file(address: LedgerAddress) -> str:
+    """Return what to do about a SQLite file that does not exist, or "" where it does or the store is another."""
+    if address.store != "sqlite" or Path(address.name).is_file():
+        return ""
+    return f"there is no file {address.name}; the function makes it: start that first, or set its own LEDGER_URL here"

@@ -1,4 +1,4 @@
-"""Pure: what Freshdesk says of its ticket form, held against routing.toml. Each fault names the line to mend."""
+"""Pure: compares Freshdesk's ticket form with routing.toml. Each fault names the line to correct."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _CUSTOM_KINDS: Final = MappingProxyType(
 
 
 class Finding(NamedTuple):
-    """One thing that was checked: how it is, where, and the line of routing.toml to mend."""
+    """One thing that was checked: how it is, where, and the line of routing.toml to correct."""
 
     level: Level
     what: str
-    told: str
+    text: str
     line: int | None = None
 
 
@@ -59,12 +59,12 @@ class FormField:
     choices: tuple[Choice, ...] | None
 
 
-def read_form(told: Any) -> dict[str, FormField]:
+def read_form(answer: Any) -> dict[str, FormField]:
     """Return the fields of GET /ticket_fields by name; what is no field is passed over.
 
     https://developers.freshdesk.com/api/#list_all_ticket_fields
     """
-    rows = told if isinstance(told, list) else ()
+    rows = answer if isinstance(answer, list) else ()
     return {row["name"]: _field(row) for row in rows if isinstance(row, dict) and isinstance(row.get("name"), str)}
 
 
@@ -79,7 +79,7 @@ def _field(row: Mapping[str, Any]) -> FormField:
     )
 
 
-def read_choices(told: Any) -> tuple[Choice, ...] | None:
+def read_choices(choices: Any) -> tuple[Choice, ...] | None:
     """Return the choices of a field; one answer holds them in three shapes, and nested fields in a fourth.
 
     >>> read_choices(["Consulta"]), read_choices({"Pagos": 101}), read_choices({"2": ["Open", "In work"]})
@@ -87,11 +87,11 @@ def read_choices(told: Any) -> tuple[Choice, ...] | None:
     >>> read_choices({"Argentina": {"Córdoba": []}})
     (('Argentina', 'Argentina'),)
     """
-    if isinstance(told, list):
-        return tuple((str(one), str(one)) for one in told) or None
-    if not isinstance(told, dict):
+    if isinstance(choices, list):
+        return tuple((str(one), str(one)) for one in choices) or None
+    if not isinstance(choices, dict):
         return None
-    return tuple(_choice(name, value) for name, value in told.items()) or None
+    return tuple(_choice(name, value) for name, value in choices.items()) or None
 
 
 def _choice(name: str, value: Any) -> Choice:
@@ -103,22 +103,22 @@ def _choice(name: str, value: Any) -> Choice:
 
 
 class Preflight:
-    """Holds one desk's routes against its form."""
+    """Checks one help desk account's routes against its form."""
 
     def __init__(self, text: str, routes: Iterable[Route], form: Mapping[str, FormField]) -> None:
         self._text = text
         self._table = tomllib.loads(text)
         self._routes = tuple(routes)
         self._form = form
-        self._found: defaultdict[Finding, list[str]] = defaultdict(list)  # what is wrong → the routes it spoils
+        self._found: defaultdict[Finding, list[str]] = defaultdict(list)  # what is wrong → the routes it affects
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what is wrong, each once and with the routes it spoils; then what is right, in one line a field."""
+        """Yield what is wrong, each once and with the routes it affects; then what is right, in one line a field."""
         for route in self._routes:
             for finding in (*self._standard(route), *self._custom(route), *self._required(route)):
                 self._found[finding].append(f"{route.bot}/{route.category or '(any other)'}")
-        for finding, spoilt in self._found.items():
-            yield finding._replace(told=f"{finding.told} [{_some(spoilt)}]")
+        for finding, routes in self._found.items():
+            yield finding._replace(text=f"{finding.text} [{_some(routes)}]")
         yield from self._sound()
 
     def _standard(self, route: Route) -> Iterator[Finding]:
@@ -127,8 +127,8 @@ class Preflight:
             if value is not None:
                 yield from self._value(route, name, value)
         if route.email_config_id is not None:
-            told = f"{route.email_config_id} cannot be checked with an agent's key"
-            yield Finding("warning", "email_config_id", told, self._line(route, "email_config_id"))
+            problem = f"{route.email_config_id} cannot be checked with an agent's key"
+            yield Finding("warning", "email_config_id", problem, self._line(route, "email_config_id"))
 
     def _value(self, route: Route, name: str, value: int | str) -> Iterator[Finding]:
         field = self._form.get(FORM_NAMES[name])
@@ -141,8 +141,8 @@ class Preflight:
         if value not in known:
             yield Finding("fault", name, f"Freshdesk has no {value!r}; it has {_listed(field.choices)}", line)
         elif name == "group_id" and route.group and known[value] != route.group:
-            told = f"{route.group!r} is called {known[value]!r} in Freshdesk"
-            yield Finding("fault", "group", told, self._line(route, "group"))
+            problem = f"{route.group!r} is called {known[value]!r} in Freshdesk"
+            yield Finding("fault", "group", problem, self._line(route, "group"))
 
     def _custom(self, route: Route) -> Iterator[Finding]:
         for name, value in route.custom_fields.items():
@@ -161,10 +161,10 @@ class Preflight:
         for field in self._form.values():
             if not field.required or field.name in _ALWAYS | set_by | route.custom_fields.keys():
                 continue
-            told = f"Freshdesk requires {field.label!r} of agents, and no line sets it"
+            problem = f"Freshdesk requires {field.label!r} of agents, and no line sets it"
             # Some accounts say so of the company and take tickets without: only what a route could set is a fault.
             settable = field.custom or field.name in FORM_NAMES.values()
-            yield Finding("fault" if settable else "warning", field.name, told, self._line(route, "", whole=True))
+            yield Finding("fault" if settable else "warning", field.name, problem, self._line(route, "", whole=True))
 
     def _sound(self) -> Iterator[Finding]:
         wrong = {finding.what for finding in self._found}

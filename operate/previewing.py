@@ -24,7 +24,7 @@ from handoff.sanitize import clean, mask_cards
 from handoff.settings import read_routing
 from handoff.strict_json import BODY_MAX, MalformedJSON, parse_body
 from handoff.ticket import NO_ROUTE_TAG, SUBJECT_MAX, to_ticket
-from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.operator import NEEDS_ACTION, OK, Halt, Operator
 from operate.plain import plain_text
 
 _FREE_TEXT: Final = ("conversation_summary", "conversation_transcript", "reason", "user_name")
@@ -53,12 +53,12 @@ def preview(args: Namespace, operator: Operator) -> int:
     raw = _read(args.file, operator)
     routing = read_routing(operator.environ)
     if len(raw) > BODY_MAX:
-        return _refused(operator, "payload-too-large", told=f"this one has {len(raw):,} bytes")
+        return _refused(operator, "payload-too-large", found=f"this one has {len(raw):,} bytes")
     try:
         body = parse_body(raw)
         handoff = read_handoff(body, args.idempotency_key)
     except MalformedJSON as error:
-        return _refused(operator, "malformed-json", told=f"{error.__cause__ or error}")
+        return _refused(operator, "malformed-json", found=f"{error.__cause__ or error}")
     except InvalidHandoff as error:
         return _refused(operator, "invalid-handoff", error.faults, error.salvaged.reference)
     _show(operator, _previewed(body, handoff, routing, args.idempotency_key), as_page=args.html)
@@ -74,17 +74,19 @@ def _read(file: str, operator: Operator) -> bytes:
         raise Halt(f"FILE.json: {file} cannot be read ({type(error).__name__})") from error
 
 
-def _refused(operator: Operator, code: str, faults: tuple[Fault, ...] = (), reference: str = "", told: str = "") -> int:
-    """Tell what the bot would be answered."""
+def _refused(
+    operator: Operator, code: str, faults: tuple[Fault, ...] = (), reference: str = "", found: str = ""
+) -> int:
+    """Show what the bot would be answered."""
     messages = Messages(MESSAGES_FILE.read_text(encoding="utf-8"))
     answer = json.loads(problem(code, messages, faults=faults, reference=reference).body)
-    operator.screen.json(answer | ({"found": told} if told else {}))
-    operator.screen.say(f"Refused with {answer['status']} {code}: {answer['detail']}{f' ({told})' if told else ''}")
+    operator.screen.json(answer | ({"found": found} if found else {}))
+    operator.screen.say(f"Refused with {answer['status']} {code}: {answer['detail']}{f' ({found})' if found else ''}")
     for error in answer.get("errors", ()):
         operator.screen.say(f"- {error['field']}: {error['message']}")
     operator.screen.say(f"The bot would say: {answer['message']}")
     operator.screen.say("It is kept all the same; if no good one follows in 15 minutes, the sweep makes it a ticket.")
-    return TO_MEND
+    return NEEDS_ACTION
 
 
 def _previewed(body: Mapping[str, Any], handoff: Handoff, routing: Routing, idempotency_key: str) -> Preview:
@@ -137,7 +139,7 @@ def _show(operator: Operator, found: Preview, *, as_page: bool) -> None:
         {
             "reference": found.handoff.reference,
             "key": found.key,
-            "desk": found.route.account,
+            "account": found.route.account,
             "group": found.route.group,
             "priority": found.route.priority,
             "ticket": found.fields,
@@ -158,19 +160,19 @@ def _show(operator: Operator, found: Preview, *, as_page: bool) -> None:
 def _rows(found: Preview) -> dict[str, object]:
     fields, route = found.fields, found.route
     requester = (fields.get(name) for name in ("name", "email", "phone"))
-    told = {
+    main = {
         "subject": fields["subject"],
         "requester": ", ".join(str(value) for value in requester if value),
         "group": f"{route.group} ({route.group_id})" if route.group else route.group_id,
         "priority": route.priority,
         "type": route.type,
         "tags": ", ".join(fields["tags"]),
-        "desk": route.account,
+        "account": route.account,
         "reference": found.handoff.reference,
         "key": found.key,
     }
     rest = ("source", "product_id", "responder_id", "email_config_id", "custom_fields")
-    return {name: value for name, value in {**told, **{name: fields.get(name) for name in rest}}.items() if value}
+    return {name: value for name, value in {**main, **{name: fields.get(name) for name in rest}}.items() if value}
 
 
 def _write_page(found: Preview) -> Path:

@@ -1,4 +1,4 @@
-"""Reads from Freshdesk that can wait: they obey the rate limit, leave room in it, and are safe to repeat."""
+"""Reads from Freshdesk that can wait: they obey the rate limit, leave a part of it free, and are safe to repeat."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from freshdesk_client import (
 )
 from handoff.helpdesk import HEAD_ROOM, HelpDesk
 from handoff.pagination import LAST_PAGE, TooManyPages, every_ticket
-from operate.operator import TO_MEND, Halt
+from operate.operator import NEEDS_ACTION, Halt
 
 T = TypeVar("T")
 
@@ -26,25 +26,25 @@ PAUSES_S: Final = (1.0, 4.0)  # after a read that got no answer
 BUSY_MAX: Final = 30  # 429s in a row: half an hour at a window of one minute
 BOXES: Final = ("", "spam", "deleted")
 
-Told = Callable[[str], None]
+Say = Callable[[str], None]
 
 
-def patiently(helpdesk: HelpDesk, call: Callable[[], T], told: Told) -> T:
+def patiently(helpdesk: HelpDesk, call: Callable[[], T], say: Say) -> T:
     """Return what call reads, after as many waits as it takes.
 
     Raises:
-        FreshdeskError: it was refused, or there is no answer to be had.
+        FreshdeskError: it was refused, or no answer came.
     """
     busy, pauses = 0, list(PAUSES_S)
     while True:
-        _leave_room(helpdesk, told)
+        _leave_headroom(helpdesk, say)
         try:
             return call()
         except FreshdeskBusy as error:
             busy += 1
             if busy > BUSY_MAX:
                 raise
-            told(f"rate limit: waiting {error.retry_after_s:.0f} s")
+            say(f"rate limit: waiting {error.retry_after_s:.0f} s")
             helpdesk.clock.sleep(error.retry_after_s)
         except (FreshdeskUnreachable, OutcomeUnknown):
             if not pauses:
@@ -52,39 +52,39 @@ def patiently(helpdesk: HelpDesk, call: Callable[[], T], told: Told) -> T:
             helpdesk.clock.sleep(pauses.pop(0))
 
 
-def _leave_room(helpdesk: HelpDesk, told: Told) -> None:
+def _leave_headroom(helpdesk: HelpDesk, say: Say) -> None:
     limit = helpdesk.client.meter.limit
     if limit is not None and limit.remaining <= HEAD_ROOM * limit.total:
-        told("leaving the rest of this minute's rate limit to live requests")
+        say("leaving the rest of this minute's rate limit to live requests")
         helpdesk.clock.sleep(RATE_WINDOW_S)
-        helpdesk.client.meter.limit = None  # what it told was the last minute's
+        helpdesk.client.meter.limit = None  # it was the last minute's
 
 
-def each_ticket(helpdesk: HelpDesk, since: float, told: Told) -> Iterator[tuple[str, Listed]]:
-    """Yield every ticket touched since an epoch second and the box it lies in: "", "spam" or "deleted".
+def each_ticket(helpdesk: HelpDesk, since: float, say: Say) -> Iterator[tuple[str, Listed]]:
+    """Yield every ticket updated since an epoch second and the box it lies in: "", "spam" or "deleted".
 
     Raises:
-        FreshdeskError: the list is not to be had.
+        FreshdeskError: the list cannot be read.
         Halt: there are more than Freshdesk lists.
     """
     for box in BOXES:
         try:
-            yield from ((box, row) for row in _rows(helpdesk, ListQuery(since, only=box, described=True), told))
+            yield from ((box, row) for row in _rows(helpdesk, ListQuery(since, only=box, described=True), say))
         except FreshdeskRefused:
             if not box:
                 raise
-            told(f"this account does not list {box} tickets")
+            say(f"this account does not list {box} tickets")
 
 
-def _rows(helpdesk: HelpDesk, query: ListQuery, told: Told) -> Iterator[Listed]:
+def _rows(helpdesk: HelpDesk, query: ListQuery, say: Say) -> Iterator[Listed]:
     def read(number: int, size: int) -> Page:
         asked = query._replace(page=number, size=size)
-        page = patiently(helpdesk, lambda: helpdesk.list_page(TIMEOUT_S, asked), told)
-        told(f"{helpdesk.url}: {query.only or 'tickets'}, page {number}")
+        page = patiently(helpdesk, lambda: helpdesk.list_page(TIMEOUT_S, asked), say)
+        say(f"{helpdesk.url}: {query.only or 'tickets'}, page {number}")
         return page
 
     try:
         yield from every_ticket(read, most=LAST_PAGE)
     except TooManyPages:
         advice = f"--days: more than {LAST_PAGE} pages of tickets were updated since then; take fewer days"
-        raise Halt(advice, TO_MEND) from None
+        raise Halt(advice, NEEDS_ACTION) from None

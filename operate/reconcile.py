@@ -1,4 +1,4 @@
-"""Pure: the ledger's rows against Freshdesk's tickets. Every handoff must have exactly one."""
+"""Pure: compares the ledger's rows with Freshdesk's tickets. Every handoff must have exactly one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Ticket(NamedTuple):
 
 
 @dataclass(slots=True)
-class Shelf:
-    """The tickets of one help desk, by number and by reference."""
+class Tickets:
+    """The tickets of one help desk account, by number and by reference."""
 
     by_number: dict[int, Ticket] = field(default_factory=dict)
     by_reference: defaultdict[str, dict[int, Ticket]] = field(default_factory=lambda: defaultdict(dict))
@@ -54,14 +54,14 @@ class Drift:
     tickets: int = 0
     missing: list[dict[str, Any]] = field(default_factory=list)
     doubles: list[dict[str, Any]] = field(default_factory=list)
-    forsaken: list[dict[str, Any]] = field(default_factory=list)
+    parked: list[dict[str, Any]] = field(default_factory=list)
     unknown: list[dict[str, Any]] = field(default_factory=list)
     in_spam: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def any(self) -> bool:
-        """Tell whether a person must act."""
-        return bool(self.missing or self.doubles or self.forsaken or self.unknown)
+        """Return True if a person must act."""
+        return bool(self.missing or self.doubles or self.parked or self.unknown)
 
     @property
     def tickets_per_handoff(self) -> float | None:
@@ -77,7 +77,7 @@ class Drift:
             "waiting": self.waiting,
             "missing": self.missing,
             "doubles": self.doubles,
-            "forsaken": self.forsaken,
+            "parked": self.parked,
             "unknown": self.unknown,
             "in_spam": self.in_spam,
             "drift": self.any,
@@ -85,25 +85,25 @@ class Drift:
 
 
 def reconcile(
-    rows: Iterable[tuple[str, Entry]], shelves: Mapping[str, Shelf], gone: frozenset[tuple[str, int]]
+    rows: Iterable[tuple[str, Entry]], listed: Mapping[str, Tickets], gone: frozenset[tuple[str, int]]
 ) -> Drift:
     """Return how rows and tickets differ.
 
     Args:
-        rows: (desk, row) of every row that is not over.
-        shelves: tickets by desk.
-        gone: (desk, number) of tickets that rows name and Freshdesk says do not exist.
+        rows: (account's URL, row) of every row that is not over.
+        listed: tickets by account's URL.
+        gone: (account's URL, number) of tickets that rows name and Freshdesk says do not exist.
     """
     drift, rows = Drift(), list(rows)
     of_others = _numbers_by_reference(rows)
     for helpdesk, entry in rows:
         if entry.is_parked:
-            drift.forsaken.append(_named(entry, state=str(entry.state), note=entry.is_note, error=entry.error))
+            drift.parked.append(_named(entry, state=str(entry.state), note=entry.is_note, error=entry.error))
         elif entry.waiting:
             drift.waiting += not entry.is_note
         if not entry.is_note:
             others = of_others[helpdesk, entry.reference] - {entry.ticket_id}
-            tickets = {n: one for n, one in shelves[helpdesk].of(entry).items() if n not in others}
+            tickets = {n: one for n, one in listed[helpdesk].of(entry).items() if n not in others}
             _count(drift, entry, tickets, exists=(helpdesk, entry.ticket_id) not in gone)
     return drift
 
@@ -138,18 +138,18 @@ def _count(drift: Drift, entry: Entry, tickets: Mapping[int, Ticket], *, exists:
         drift.in_spam.append(_named(entry, tickets=spam))
 
 
-def _named(entry: Entry, **told: Any) -> dict[str, Any]:
-    return {"reference": entry.reference, "bot": entry.bot, "category": entry.category, **told}
+def _named(entry: Entry, **more: Any) -> dict[str, Any]:
+    return {"reference": entry.reference, "bot": entry.bot, "category": entry.category, **more}
 
 
-def unclaimed(shelf: Shelf, known: frozenset[str], now: float) -> list[dict[str, Any]]:
+def unclaimed(listed: Tickets, known: frozenset[str], now: float) -> list[dict[str, Any]]:
     """Return the tickets whose reference no row has, though every row of their age must still be there.
 
     A row without ids of conversation and message is over after a day: an older ticket says nothing.
     """
     return [
         {"reference": reference, "ticket_id": number}
-        for reference, tickets in sorted(shelf.by_reference.items())
+        for reference, tickets in sorted(listed.by_reference.items())
         for number, one in sorted(tickets.items())
         if reference not in known and one.box != DELETED and _is_young(one.row.created_at, now)
     ]

@@ -9,8 +9,9 @@ from typing import Final
 from handoff import transitions
 from handoff.ledger import Entry, Ledger, State
 from handoff.writer import TicketWriter
+from operate.auditing import compared
 from operate.listing import rows_under, standing, summary
-from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.operator import NEEDS_ACTION, OK, Halt, Operator
 from operate.sweeping import one_pass
 
 REOPENED: Final = "due now"
@@ -24,9 +25,7 @@ def retry_rows(args: Namespace, operator: Operator) -> int:
     """Run `retry`."""
     if bool(args.reference) == args.all:
         raise Halt("retry: name a REFERENCE, or --all")
-    writer = (
-        operator.writer(new_ledger=False) if args.now else None
-    )  # its settings are checked before anything is changed
+    writer = operator.writer() if args.now else None  # its settings are checked before anything is changed
     ledger = writer.ledger if writer else operator.ledger()
     now = operator.clock.now()
     wanted = _wanted(args, ledger, now)
@@ -36,7 +35,7 @@ def retry_rows(args: Namespace, operator: Operator) -> int:
         for entry in wanted:
             results.append((entry, reopen(ledger, entry, now=now, policy=policy)))
             bar.step()
-    return _told(args, operator, results, writer)
+    return _show(args, operator, results, writer)
 
 
 def reopen(ledger: Ledger, entry: Entry, *, now: float, policy: transitions.Policy) -> str:
@@ -54,15 +53,11 @@ def _wanted(args: Namespace, ledger: Ledger, now: float) -> list[Entry]:
     found = standing(ledger, now)
     if args.state:
         return [one for one in found if one.state in args.state]
-    return [one for one in found if one.waiting and not _may_be_corrected(one)]
+    # What the person may still send without its faults is left: a ticket made now would be one of two.
+    return [one for one in found if one.waiting and (one.state is not State.REJECTED or one.is_parked)]
 
 
-def _may_be_corrected(entry: Entry) -> bool:
-    """Tell whether the person may still send it without its faults: a ticket made now would be one of two."""
-    return entry.state is State.REJECTED and not entry.is_parked
-
-
-def _told(args: Namespace, operator: Operator, results: list[tuple[Entry, str]], writer: TicketWriter | None) -> int:
+def _show(args: Namespace, operator: Operator, results: list[tuple[Entry, str]], writer: TicketWriter | None) -> int:
     screen, counts = operator.screen, Counter(result for _, result in results)
     if not args.now:
         screen.json([{**summary(one, operator.clock.now()), "result": result} for one, result in results])
@@ -71,20 +66,36 @@ def _told(args: Namespace, operator: Operator, results: list[tuple[Entry, str]],
             number = f" (#{entry.ticket_id})" if entry.ticket_id else ""
             screen.say(f"{entry.reference}{' (note)' if entry.is_note else ''}: {result}{number}")
     screen.say(", ".join(f"{count} {result}" for result, count in counts.items()) if counts else "No rows to retry.")
-    status = TO_MEND if counts[CHANGED] else OK
+    status = NEEDS_ACTION if counts[CHANGED] else OK
     if writer is not None:
-        return max(status, _swept(args, operator, [one for one, result in results if result == REOPENED], writer))
+        status = max(status, _swept(args, operator, [one for one, result in results if result == REOPENED], writer))
+        return max(status, _second_tickets(operator, args.reference, writer) if args.reference else OK)
     if counts[REOPENED]:
-        screen.say("The next sweep takes them. Not to wait for it: python ops.py sweep")
+        screen.say("The next sweep takes them. To run it now: python ops.py sweep")
+    if counts[HAS_TICKET] and args.reference:
+        screen.say(f"Is there a second ticket? python ops.py retry {results[0][0].reference} --now")
     return status
 
 
 def _swept(args: Namespace, operator: Operator, reopened: list[Entry], writer: TicketWriter) -> int:
-    """Run a pass, and tell how the rows stand then: 1 where one of them still has no ticket."""
+    """Run a pass, and print how the rows stand then: 1 where one of them still has no ticket."""
     one_pass(writer, operator.screen, args.budget)
     found = [row for one in reopened for row in writer.ledger.find(one.reference, now=operator.clock.now())]
     touched = {(one.reference, one.entry) for one in reopened}
     waiting = [row for row in found if row.waiting and (row.reference, row.entry) in touched]
     for row in waiting:
-        operator.screen.warn(f"{row.reference}: still {row.state} ({row.error or 'no error told'})")
-    return TO_MEND if waiting else OK
+        operator.screen.warn(f"{row.reference}: still {row.state} ({row.error or 'no error'})")
+    return NEEDS_ACTION if waiting else OK
+
+
+def _second_tickets(operator: Operator, reference: str, writer: TicketWriter) -> int:
+    """Look for a ticket beside the handoff's own, which may have shown late in Freshdesk's list; name both."""
+    found = rows_under(writer.ledger, reference, operator.clock.now())
+    rows = [one for one in found if one.ticket_id is not None and not one.is_note]
+    if not rows:
+        return OK
+    doubles = compared(writer, operator.screen, rows, min(one.created_at for one in rows)).doubles
+    for one in doubles:
+        numbers = ", ".join(f"#{number}" for number in one["tickets"])
+        operator.screen.warn(f"{one['reference']} has {len(one['tickets'])} tickets, {numbers}: merge {one['merge']}")
+    return NEEDS_ACTION if doubles else OK

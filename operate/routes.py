@@ -11,9 +11,9 @@ from handoff.inbound import Handoff
 from handoff.routing import MAIN_ACCOUNT, Route, Routing, RoutingError, load_routing
 from handoff.settings import routing_file
 from handoff.ticket import to_ticket
-from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.operator import NEEDS_ACTION, OK, Halt, Operator
 
-_COLUMNS = ("bot", "category", "in the subject", "group", "priority", "type", "tags", "desk")
+_COLUMNS = ("bot", "category", "in the subject", "group", "priority", "type", "tags", "account")
 _SAMPLE = Handoff(key="A" * 52, user_email="ana@example.com")  # what a ticket's tags are does not depend on it
 ANY_OTHER = "(any other)"
 
@@ -49,8 +49,8 @@ def _broken(operator: Operator, path: Path, error: RoutingError) -> int:
     operator.screen.json({"file": str(path), "faults": [fault._asdict() for fault in error.faults]})
     for fault in error.faults:
         operator.screen.say(f"{path.name}: {fault}")
-    operator.screen.say(f"{len(error.faults)} to mend; until then the function does not start with this file.")
-    return TO_MEND
+    operator.screen.say(f"{len(error.faults)} to fix; until then the function does not start with this file.")
+    return NEEDS_ACTION
 
 
 def as_dict(route: Route) -> dict[str, Any]:
@@ -66,16 +66,15 @@ def as_dict(route: Route) -> dict[str, Any]:
         "product_id": route.product_id,
         "source": route.source,
         "tags": to_ticket(_SAMPLE, route)["tags"],
-        "desk": route.account,
+        "account": route.account,
     }
 
 
 def _cells(route: Route) -> tuple[object, ...]:
-    told = as_dict(route)
     group = f"{route.group} ({route.group_id})" if route.group else route.group_id
     label = route.label or "as the bot names it"
     names = (route.bot, route.category or ANY_OTHER, label, group, route.priority)
-    return (*names, route.type, ", ".join(told["tags"]), route.account or "main")
+    return (*names, route.type, ", ".join(as_dict(route)["tags"]), route.account or "main")
 
 
 def remarks_on(routing: Routing) -> Iterator[str]:
@@ -87,4 +86,4 @@ def remarks_on(routing: Routing) -> Iterator[str]:
         yield f"[desks.{name}] is used by no bot"
     for route in routing.each():
         if route.group_id is None and route.account != MAIN_ACCOUNT:
-            yield f"{route.bot}, {route.category or ANY_OTHER}: no group_id; a bot with a desk of its own inherits none"
+            yield f"{route.bot}, {route.category or ANY_OTHER}: no group_id; with its own account a bot inherits none"

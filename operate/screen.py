@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TextIO
@@ -14,7 +15,9 @@ from rich.text import Text
 
 from handoff.sanitize import clean
 
-WIDTH_IN_A_FILE: Final = 160  # no terminal tells its width there; nothing is cut, long cells fold
+# C0 and C1 controls but tab and line feed, line and paragraph separators, marks and overrides of the writing direction.
+_STEERING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+WIDTH_IN_A_FILE: Final = 160  # nothing is cut, long cells fold
 
 
 class Bar(Protocol):
@@ -24,8 +27,8 @@ class Bar(Protocol):
         """Go on by count."""
         ...
 
-    def tell(self, what: str) -> None:
-        """Say what is being done now."""
+    def say(self, what: str) -> None:
+        """Show what is being done now."""
         ...
 
 
@@ -41,30 +44,30 @@ class Screen:
 
     @property
     def watched(self) -> bool:
-        """Tell whether a person sees standard error as it is written."""
+        """Return True if a person sees standard error as it is written."""
         return self._err.is_terminal
 
     def say(self, line: str = "") -> None:
         """Print a line for people; nothing where JSON was asked for."""
         if not self.as_json:
-            self._out_file.write(f"{line}\n")
+            self._out_file.write(_harmless(f"{line}\n"))
             self._out_file.flush()
 
     def warn(self, line: str) -> None:
         """Print a line on standard error."""
-        self._err_file.write(f"{line}\n")
+        self._err_file.write(_harmless(f"{line}\n"))
         self._err_file.flush()
 
     def json(self, data: Any) -> None:
         """Print data as JSON where that was asked for."""
         if self.as_json:
-            self._out_file.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+            self._out_file.write(_harmless(json.dumps(data, ensure_ascii=False, indent=2)) + "\n")
             self._out_file.flush()
 
     def line(self, data: Any) -> None:
         """Print data as one line of JSON where that was asked for: for a stream of them."""
         if self.as_json:
-            self._out_file.write(json.dumps(data, ensure_ascii=False) + "\n")
+            self._out_file.write(_harmless(json.dumps(data, ensure_ascii=False)) + "\n")
             self._out_file.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
@@ -75,7 +78,7 @@ class Screen:
             self.say(clean(title))
         table = Table()
         for column in columns:
-            table.add_column(Text(column), overflow="fold")
+            table.add_column(_cell(column), overflow="fold")
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
         self._out.print(table)
@@ -98,7 +101,7 @@ class _Bar:
     def step(self, count: int = 1) -> None:
         self._progress.advance(self._task, count)
 
-    def tell(self, what: str) -> None:
+    def say(self, what: str) -> None:
         self._progress.update(self._task, description=what)
 
 
@@ -107,6 +110,15 @@ def _console(file: TextIO) -> Console:
     return Console(file=file, width=width, markup=False, highlight=False, emoji=False)
 
 
+def _harmless(text: str) -> str:
+    r"""Return text with what could steer a terminal or reorder a line escaped as in JSON; JSON stays valid.
+
+    >>> _harmless("pago\u202e \x9b31m")
+    'pago\\u202e \\u009b31m'
+    """
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _cell(value: object) -> Text:
     """Return a cell: text as it is, never read as markup, without anything that could steer a terminal."""
-    return Text("" if value is None else clean(str(value)))
+    return Text("" if value is None else _harmless(clean(str(value))))

@@ -1,4 +1,4 @@
-"""Being told to stop by a signal, for programs that run until then."""
+"""Stops programs by a signal that run until then."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Stop:
         self._is_set = False
 
     def is_set(self) -> bool:
-        """Return True if it was told to stop."""
+        """Return True if a signal asked to stop."""
         return self._is_set
 
     def set(self) -> None:
-        """Tell it to stop; safe in a signal handler."""
+        """Ask to stop; safe in a signal handler."""
         self._is_set = True
 
     def wait(self, seconds: float = float("inf")) -> bool:
-        """Wait so many seconds, or less when told to stop; return True if told to stop."""
+        """Wait so many seconds, or less when asked to stop; return True if asked to stop."""
         until = time.monotonic() + seconds
         while not self._is_set and (left_s := until - time.monotonic()) > 0:
             time.sleep(min(left_s, _LOOK_S))

@@ -1,4 +1,4 @@
-"""`sweep`: one pass over what is due, or one every so many seconds until told to stop."""
+"""`sweep`: one pass over what is due, or one every so many seconds until a signal asks to stop."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 
 from handoff.ledger import LedgerUnavailable, State
 from handoff.log import JSONLines, log_as_json
+from handoff.settings import read_ledger
 from handoff.sweep import READ_MAX, SweepReport, sweep
 from handoff.writer import TicketWriter
-from operate.operator import OK, TO_MEND, Halt, Operator
+from operate.operator import NEEDS_ACTION, NO_ANSWER, OK, Halt, Operator, missing_file
 from operate.screen import Bar, Screen
 from operate.spans import span
 from operate.stopping import stopping
@@ -35,19 +36,28 @@ _STOPPED: Final = {
     "asked to stop": "asked to",
 }
 
-Wait = Callable[[float], bool]  # waits so many seconds, or less when told to stop; tells whether to stop
+LEDGER_PAUSE_S: Final = 5.0
+
+Wait = Callable[[float], bool]  # waits so many seconds, or less when asked to stop; returns whether to stop
 
 
 def sweep_rows(args: Namespace, operator: Operator) -> int:
-    """Run `sweep`."""
-    writer = operator.writer(new_ledger=True)
+    """Run `sweep`. A ledger's file that does not exist is never made; a loop waits until the function has made it."""
+    writer = operator.writer(new_ledger=args.every is not None)
     if args.budget <= writer.policy.deadline_s:
         raise Halt(f"--budget must be more than DEADLINE_S ({writer.policy.deadline_s:g} s), what one row may take")
     if args.every is None:
-        return TO_MEND if one_pass(writer, operator.screen, args.budget).states[State.FAILED] else OK
+        report = one_pass(writer, operator.screen, args.budget)
+        if report.stopped == "ledger-down":
+            return NO_ANSWER
+        return NEEDS_ACTION if report.states[State.FAILED] or report.failed_rows else OK
     log_as_json(platform_formats=False)
     with stopping(insist=True) as stop:  # the second signal loses nothing: a row left held is taken up after its lease
         times = Times(args.every, args.budget, stop.wait, stop.is_set)
+        if missing := missing_file(read_ledger(operator.environ)):
+            logger.warning("waiting for the ledger", extra={"error": missing})
+        while missing_file(read_ledger(operator.environ)) and not stop.wait(min(args.every, LEDGER_PAUSE_S)):
+            pass
         repeat(writer, operator.screen, times)
     return OK
 
@@ -59,12 +69,12 @@ def one_pass(writer: TicketWriter, screen: Screen, budget_s: float) -> SweepRepo
     with _bar(writer, screen) if screen.watched else nullcontext():
         report = sweep(writer, budget_s=budget_s)
     screen.json(report.as_dict())
-    screen.say(told(report))
+    screen.say(in_words(report))
     return report
 
 
 class Times(NamedTuple):
-    """When to sweep, in seconds, and how to learn that it is enough."""
+    """When to sweep, in seconds, and how to learn that it is time to stop."""
 
     every_s: float
     budget_s: float
@@ -73,7 +83,7 @@ class Times(NamedTuple):
 
 
 def repeat(writer: TicketWriter, screen: Screen, times: Times) -> None:
-    """Run passes until told to stop, whatever a pass ends with. A ledger that is down is waited for."""
+    """Run passes until asked to stop, whatever a pass ends with. A ledger that is down is waited for."""
     pause_s = 0.0
     while not times.wait(pause_s):
         pause_s = times.every_s
@@ -82,20 +92,21 @@ def repeat(writer: TicketWriter, screen: Screen, times: Times) -> None:
         except LedgerUnavailable as error:
             logger.error("ledger down while sweeping", extra={"error": str(error)})
             continue
-        except Exception as error:  # noqa: BLE001 -- a loop that dies of one pass delivers nothing from then on
+        except Exception as error:  # noqa: BLE001 -- a loop that ends with one pass delivers nothing from then on
             logger.error("pass failed", extra={"error": type(error).__name__})
             continue
-        if report.states.total() or report.taken_by_others:
+        if report.states.total() or report.taken_by_others or report.failed_rows:
             screen.line(report.as_dict())
-            screen.say(told(report))
+            screen.say(in_words(report))
         if report.stopped == "budget":
             pause_s = 0.0  # there is more to do, and time for it
 
 
-def told(report: SweepReport) -> str:
+def in_words(report: SweepReport) -> str:
     """Return a pass in one line."""
     parts = [f"{report.states[state]} {word}" for state, word in _WORDS.items() if report.states[state]]
     parts += [f"{report.taken_by_others} taken by another sweep"] if report.taken_by_others else []
+    parts += [f"{report.failed_rows} with an error (see the log)"] if report.failed_rows else []
     line = ", ".join(parts) or ("nothing could be done now" if report.stopped else "nothing was due")
     if report.waiting:
         line += f"; {report.waiting} waiting, the oldest for {span(report.oldest_waiting_s)}"
@@ -104,7 +115,7 @@ def told(report: SweepReport) -> str:
 
 @contextmanager
 def _bar(writer: TicketWriter, screen: Screen) -> Iterator[None]:
-    """Show how many rows are done. The log tells of each; only what a person must see to is printed."""
+    """Show how many rows are done. The log has a line for each; only errors are printed."""
     due = len(writer.ledger.due(writer.clock.now(), READ_MAX))
     log = logging.getLogger("handoff")
     with screen.bar("Sweeping", due or None) as bar:

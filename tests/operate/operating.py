@@ -1,4 +1,4 @@
-"""An operator at the desk: runs commands in the test's process, on a clock that only moves when somebody waits."""
+"""An operator's machine: runs commands in the test's process, on a clock that only moves when somebody waits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import requests
 
 import ops
 from dev.local_freshdesk import LocalFreshdesk
@@ -17,7 +19,7 @@ from handoff.ledger import ROW_LIFETIME_S, Entry, Ledger, State
 from handoff.responses import Outcome
 from handoff.settings import DeliverySettings
 from tests.closing import closed_at_end
-from tests.factories import body
+from tests.factories import API_KEY, EMAIL, body
 from tests.ledger_factories import VirtualClock, entry
 
 ROUTING = Path(__file__).parents[2] / "config" / "routing.toml"
@@ -96,3 +98,10 @@ class Station:
     def states(self) -> list[State]:
         """Return the rows' states."""
         return [one.state for one in self.rows()]
+
+
+def ticket_with(station: Station, reference: str) -> int:
+    """Make a ticket by hand with a reference in its subject; return its number."""
+    said = {"email": EMAIL, "subject": f"Otra vez [{reference}]", "description": "x", "status": 2, "priority": 1}
+    url = f"{station.freshdesk.url}/api/v2/tickets"
+    return int(requests.post(url, json=said, auth=(API_KEY, "X"), timeout=10).json()["id"])

@@ -1,4 +1,4 @@
-"""`check`: routing.toml and the settings against a Freshdesk, each fault with the line to mend."""
+"""`check`: routing.toml and the settings against a Freshdesk, each fault with the line to correct."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from dev.local_freshdesk.helpdesk import AGENT_KEY, READONLY_KEY
+from freshdesk_client import FreshdeskRefused
+from handoff.routing import MAIN_ACCOUNT
+from operate.checking import unread
 from operate.preflight import read_choices
 from tests.factories import API_KEY
 from tests.leaks import canaries_in
@@ -87,7 +90,7 @@ def help_desk(**answers: Any) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(raw)
 
-        def log_message(self, *_told: object) -> None:
+        def log_message(self, *_args: object) -> None:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -108,7 +111,7 @@ def test_the_shipped_file_fits_the_stand_in_with_any_agents_key(station: Station
     """Nothing that only an administrator may read is asked for, and nothing is written."""
     ran = station.run("check", FRESHDESK_API_KEY=key)
     assert ran.status == 0
-    assert "Nothing to mend" in ran.out
+    assert "Nothing to fix" in ran.out
     assert {method for method, _ in station.freshdesk.calls} == {"GET"}
     assert {path for _, path in station.freshdesk.calls} == {"/api/v2/agents/me", "/api/v2/ticket_fields"}
 
@@ -141,12 +144,12 @@ def test_what_freshdesk_does_not_know_is_a_fault_on_its_line(
     assert found(ran) == [(what, line_of(text, start))]
 
 
-def test_a_fault_is_told_once_with_the_routes_it_spoils(station: Station, tmp_path: Path) -> None:
-    """One line of [default] spoils many routes; the choices there are stand in the text."""
+def test_a_fault_is_reported_once_with_the_routes_it_affects(station: Station, tmp_path: Path) -> None:
+    """One line of [default] affects many routes; the choices there are stand in the text."""
     ran = checked(station, tmp_path, SHIPPED.replace('type = "Consulta"', 'type = "Duda"'))
     [fault] = [one for one in ran.json["findings"] if one["level"] == "fault"]
-    assert "Freshdesk has no 'Duda'; it has Consulta, Reclamo, Incidente, Solicitud" in fault["told"]
-    assert "betsur/otros, betsur/apuestas, betsur/promociones, betsur/(any other)" in fault["told"]
+    assert "Freshdesk has no 'Duda'; it has Consulta, Reclamo, Incidente, Solicitud" in fault["text"]
+    assert "betsur/otros, betsur/apuestas, betsur/promociones, betsur/(any other)" in fault["text"]
 
 
 def test_the_table_names_file_and_line(station: Station, tmp_path: Path) -> None:
@@ -157,12 +160,12 @@ def test_the_table_names_file_and_line(station: Station, tmp_path: Path) -> None
         ran = station.run("check", ROUTING_FILE=str(file), FRESHDESK_URL=url)
     assert ran.status == 1
     assert "line of routing.toml" in ran.out
-    assert ran.out.index("MEND") < ran.out.index("ok ")
-    assert "1 to mend." in ran.out
+    assert ran.out.index("FIX ") < ran.out.index("ok ")
+    assert "1 to fix." in ran.out
 
 
 @pytest.mark.parametrize(
-    ("category", "told"),
+    ("category", "shown"),
     [
         (
             'custom_fields = { cf_nada = "x" }',
@@ -177,11 +180,11 @@ def test_the_table_names_file_and_line(station: Station, tmp_path: Path) -> None
         ("product_id = 5", "5: this account shows no product to choose from"),
     ],
 )
-def test_custom_fields_must_exist_and_fit(station: Station, tmp_path: Path, category: str, told: str) -> None:
+def test_custom_fields_must_exist_and_fit(station: Station, tmp_path: Path, category: str, shown: str) -> None:
     """A value that is not a choice, or not of the field's type, costs the ticket that field."""
     ran = small(station, tmp_path, category=category)
     [fault] = [one for one in ran.json["findings"] if one["level"] == "fault"]
-    assert told in fault["told"]
+    assert shown in fault["text"]
     assert fault["line"] == 11
 
 
@@ -232,23 +235,68 @@ def test_a_key_that_does_not_see_every_ticket_is_a_fault(station: Station, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("status", "what", "told"),
+    ("status", "what", "shown"),
     [
         (401, "FRESHDESK_API_KEY", "does not know this key"),
         (403, "FRESHDESK_API_KEY", "may not read this"),
         (404, "FRESHDESK_URL", "no such account"),
-        (500, "FRESHDESK_URL", "no answer to work with (status 500)"),
+        (500, "FRESHDESK_URL", "no usable answer (status 500)"),
     ],
 )
-def test_a_read_that_fails_names_the_setting(station: Station, status: int, what: str, told: str) -> None:
-    """And how to mend it; the rest is checked all the same."""
+def test_a_read_that_fails_names_the_setting(station: Station, status: int, what: str, shown: str) -> None:
+    """And how to correct it; the rest is checked all the same."""
     with help_desk(agents_me={"ticket_scope": 1}, ticket_fields=status) as url:
         ran = station.run("check", "--json", FRESHDESK_URL=url)
     assert ran.status == 1
     [fault] = [one for one in ran.json["findings"] if one["level"] == "fault"]
     assert fault["what"] == what
-    assert told in fault["told"]
+    assert shown in fault["text"]
     assert ("LEDGER_URL", None) in found(ran, "ok")
+
+
+def test_one_read_that_fails_does_not_end_the_check(station: Station, tmp_path: Path) -> None:
+    """The form is compared though the key's agent could not be read, and the other way round."""
+    text = SMALL.format(default='type = "Queja"', bot="", category="")
+    with help_desk(agents_me=500, ticket_fields=FORM) as url:
+        assert found(checked(station, tmp_path, text, FRESHDESK_URL=url)) == [("FRESHDESK_URL", None), ("type", 6)]
+    with help_desk(agents_me={"ticket_scope": 2}, ticket_fields=500) as url:
+        ran = checked(station, tmp_path, text, FRESHDESK_URL=url)
+    assert sorted(found(ran)) == [("FRESHDESK_API_KEY", None), ("FRESHDESK_URL", None)]
+
+
+def test_reads_that_fail_alike_are_one_finding(station: Station) -> None:
+    """A wrong key is one thing to correct."""
+    with help_desk(agents_me=401, ticket_fields=401) as url:
+        assert found(station.run("check", "--json", FRESHDESK_URL=url)) == [("FRESHDESK_API_KEY", None)]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "what", "text"),
+    [
+        (
+            403,
+            "account_suspended",
+            "FRESHDESK_URL",
+            "its owner has to reactivate it in Freshdesk (403 account_suspended)",
+        ),
+        (403, "password_lockout", "FRESHDESK_API_KEY_OTRA", "unlock them in Freshdesk (403 password_lockout)"),
+        (403, "some_new_code", "FRESHDESK_API_KEY_OTRA", "may create and see tickets (403 some_new_code)"),
+        (403, "", "FRESHDESK_API_KEY_OTRA", "may create and see tickets"),
+    ],
+)
+def test_freshdesks_own_code_is_passed_on(status: int, code: str, what: str, text: str) -> None:
+    """Nobody is sent to change a role where the account is suspended."""
+    finding = unread(FreshdeskRefused(status, code=code), MAIN_ACCOUNT, "_OTRA", "")
+    assert (finding.level, finding.what) == ("fault", what)
+    assert finding.text.endswith(text)
+
+
+def test_a_ledger_that_is_not_there_is_not_made(station: Station, tmp_path: Path) -> None:
+    """Before its first start the function has none yet: a warning, and no file."""
+    ran = station.run("check", "--json", LEDGER_URL=f"sqlite:///{tmp_path}/other.db")
+    assert ran.status == 0
+    assert ("LEDGER_URL", None) in found(ran, "warning")
+    assert not (tmp_path / "other.db").exists()
 
 
 def test_a_form_that_is_no_list_holds_nothing(station: Station, tmp_path: Path) -> None:
@@ -257,7 +305,7 @@ def test_a_form_that_is_no_list_holds_nothing(station: Station, tmp_path: Path) 
 
 
 def test_a_freshdesk_that_cannot_be_reached_is_a_fault(station: Station) -> None:
-    """The address is told to be corrected; no traceback, no key."""
+    """It says to correct the address; no traceback, no key."""
     station.freshdesk.stop()
     ran = station.run("check")
     assert ran.status == 1
@@ -275,8 +323,8 @@ def test_a_fault_of_this_machine_is_not_the_addresss(station: Station, tmp_path:
     assert "correct the address" not in ran.out
 
 
-def test_another_desk_is_checked_with_its_own_key_and_form(station: Station, tmp_path: Path) -> None:
-    """Its bot inherits no numbers of the main account; a wrong address is told by its line."""
+def test_another_account_is_checked_with_its_own_key_and_form(station: Station, tmp_path: Path) -> None:
+    """Its bot inherits no numbers of the main account; a wrong address is reported with its line."""
     text = SMALL.format(default='type = "Consulta"', bot='desk = "otra"\ngroup_id = 777', category="group_id = 102")
     with (
         help_desk(agents_me={"ticket_scope": 1}, ticket_fields=FORM) as url,
@@ -287,7 +335,7 @@ def test_another_desk_is_checked_with_its_own_key_and_form(station: Station, tmp
         good = checked(station, tmp_path, text.format(url=url), **key)
         bad = checked(station, tmp_path, text.format(url=wrong), **key)
     assert found(good) == [("group_id", 10)]
-    assert [one["desk"] for one in good.json["findings"] if one["what"] == "group_id"] == ["otra"]
+    assert [one["account"] for one in good.json["findings"] if one["what"] == "group_id"] == ["otra"]
     assert found(bad) == [("desks.otra.url", 14)]
 
 
@@ -305,7 +353,7 @@ def test_a_file_without_a_fallback_is_pointed_out(station: Station, tmp_path: Pa
 
 
 def test_a_number_that_is_not_inherited_is_not_blamed(station: Station, tmp_path: Path) -> None:
-    """A shared category's group belongs to the main account: the bot's own line is the one to mend."""
+    """A shared category's group belongs to the main account: the bot's own line is the one to correct."""
     text = SMALL.format(default='type = "Consulta"', bot='desk = "otra"\ngroup_id = 777', category="")
     text += "[categories.ventas]\ngroup_id = 102\n"
     with help_desk(agents_me={"ticket_scope": 1}, ticket_fields=FORM) as url:
@@ -315,7 +363,7 @@ def test_a_number_that_is_not_inherited_is_not_blamed(station: Station, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("told", "choices"),
+    ("shown", "choices"),
     [
         (["Consulta"], (("Consulta", "Consulta"),)),
         ({"Pagos": 101}, ((101, "Pagos"),)),
@@ -327,6 +375,6 @@ def test_a_number_that_is_not_inherited_is_not_blamed(station: Station, tmp_path
         (None, None),
     ],
 )
-def test_choices_come_in_several_shapes(told: Any, choices: Any) -> None:
+def test_choices_come_in_several_shapes(shown: Any, choices: Any) -> None:
     """One answer of Freshdesk holds them all."""
-    assert read_choices(told) == choices
+    assert read_choices(shown) == choices

@@ -9,6 +9,7 @@ import pytest
 from handoff.ledger import State
 from handoff.ledger.dynamodb import DynamoDBLedger
 from handoff.transitions import changed
+from operate.spans import moment
 from tests.factories import EMAIL
 from tests.ledger_factories import REGION, dynamodb_table
 from tests.operate.operating import Station
@@ -37,7 +38,11 @@ def test_a_handoff_is_listed_shown_retried_audited_and_forgotten(on_dynamodb: St
     assert station.run("audit").status == 1
     assert station.run("retry", "--all", "--now").status == 0
     assert station.run("audit", "--json").json["tickets_per_handoff"] == 1.0
-    assert station.run("forget", EMAIL).status == 0
+    ran = station.run("forget", EMAIL)
+    assert ran.status == 0
+    assert f"until {moment(station.clock.now() + 35 * 86_400)}" in ran.out
+    given_up = station.has(state=State.FAILED)
+    assert station.run("discard", given_up.reference, "--yes").status == 0
     [left] = station.rows()
     assert (left.state, left.person, left.ticket_id) == (State.CREATED, "", 1)
 

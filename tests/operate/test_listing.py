@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from handoff.ledger import State
+from handoff.ledger import Cause, State
 from tests.factories import CANARIES, handoff
 from tests.leaks import canaries_in
 from tests.operate.operating import Station
 
 
-def test_list_tells_how_a_row_stands(station: Station) -> None:
+def test_list_shows_how_a_row_stands(station: Station) -> None:
     """The table has the reference, state, attempts, error, and when it is due."""
     station.has(state=State.NOT_CREATED, attempts=3, error="unreachable")
     station.clock.time += 20
@@ -36,6 +36,8 @@ def test_list_as_json_has_seconds_and_numbers(station: Station) -> None:
         "age_s": 5.0,
         "attempts": 0,
         "due_in_s": None,
+        "parked": False,
+        "cause": "",
         "error": "",
         "ticket_id": 7,
     }
@@ -63,10 +65,12 @@ def test_list_narrows_by_state_age_and_bot(station: Station, options: tuple[str,
 
 
 def test_list_passes_over_rows_that_are_over(station: Station) -> None:
-    """An expired row that the store has not removed yet counts as absent."""
-    station.has(expires_at=station.clock.now() + 1)
+    """An expired row that the store has not removed yet counts as absent; without a ticket a row never is over."""
+    over = station.clock.now() + 1
+    station.has(1, state=State.CREATED, ticket_id=7, due_at=None, expires_at=over)
+    station.has(2, state=State.FAILED, expires_at=over)
     station.clock.time += 1
-    assert station.run("list").out == "No rows.\n"
+    assert [row["reference"] for row in station.run("list", "--json").json] == ["BF-CCCCCCCC"]
 
 
 def test_list_says_that_a_row_is_due_or_is_a_note(station: Station) -> None:
@@ -94,10 +98,10 @@ def test_show_says_whether_the_data_is_still_held(station: Station) -> None:
     """Held until there is a ticket, erased from then on."""
     held = station.has(1, handoff="{}", person="hash")
     erased = station.has(2, state=State.CREATED, ticket_id=3, due_at=None)
-    [told] = station.run("show", held.reference, "--json").json
-    assert (told["persons_data"], told["persons_hash"]) == ("held until there is a ticket (not shown)", "held")
-    [told] = station.run("show", erased.reference, "--json").json
-    assert (told["persons_data"], told["persons_hash"], told["due_at"]) == ("erased", "none", None)
+    [shown] = station.run("show", held.reference, "--json").json
+    assert (shown["persons_data"], shown["persons_hash"]) == ("held until there is a ticket (not shown)", "held")
+    [shown] = station.run("show", erased.reference, "--json").json
+    assert (shown["persons_data"], shown["persons_hash"], shown["due_at"]) == ("erased", "none", None)
 
 
 def test_show_takes_a_reference_as_people_type_it(station: Station) -> None:
@@ -110,7 +114,7 @@ def test_show_takes_a_reference_as_people_type_it(station: Station) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "shown"),
     [
         ({"state": State.CREATING}, "A call is sending it now"),
         ({"state": State.CREATED, "ticket_id": 4}, "it has its ticket"),
@@ -119,15 +123,36 @@ def test_show_takes_a_reference_as_people_type_it(station: Station) -> None:
         ({"state": State.REJECTED}, "It came with faults"),
         (
             {"state": State.REJECTED, "due_at": None},
-            "no fallback_requester. Set it, then: python ops.py retry BF-BBBBBBBB",
+            "no fallback_requester. The log has an error each day. Set one, then: python ops.py retry BF-BBBBBBBB",
         ),
-        ({"state": State.FAILED, "due_at": None}, "Mend the error, then: python ops.py retry BF-BBBBBBBB"),
+        (
+            {"state": State.REJECTED, "cause": Cause.ACCOUNT},
+            "Set one, then: python ops.py retry BF-BBBBBBBB; or: python ops.py discard BF-BBBBBBBB",
+        ),
+        ({"state": State.IN_DOUBT, "handoff": ""}, "`forget` erased its person"),
+        ({"state": State.FAILED, "due_at": None}, "Correct the cause, then: python ops.py retry BF-BBBBBBBB"),
     ],
 )
-def test_show_says_what_happens_next(station: Station, fields: dict[str, Any], told: str) -> None:
+def test_show_says_what_happens_next(station: Station, fields: dict[str, Any], shown: str) -> None:
     """Every state has its sentence; the dead ends name the command that leads out."""
+    station.has(**{"handoff": "{}", **fields})
+    assert shown in station.run("show", "BF-BBBBBBBB").out
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_parked"),
+    [
+        ({"state": State.FAILED}, True),
+        ({"state": State.REJECTED, "cause": Cause.ACCOUNT}, True),
+        ({"state": State.REJECTED}, False),
+    ],
+)
+def test_a_parked_row_is_due_for_nothing(station: Station, fields: dict[str, Any], *, is_parked: bool) -> None:
+    """Its due_at is only the time of the next reminder in the log; `list` does not promise an attempt."""
     station.has(**fields)
-    assert told in station.run("show", "BF-BBBBBBBB").out
+    [row] = station.run("list", "--json").json
+    assert (row["parked"], row["due_in_s"]) == (is_parked, None if is_parked else 60.0)
+    assert ("1 min" in station.run("list").out) is not is_parked
 
 
 def test_show_of_an_unknown_reference_is_one_line(station: Station) -> None:

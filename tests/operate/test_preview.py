@@ -41,27 +41,27 @@ def test_nothing_is_sent(station: Station) -> None:
 
 def test_it_is_the_very_ticket_that_would_be_sent(station: Station) -> None:
     """Delivered afterwards, the handoff has the reference, subject and description that were shown."""
-    told = previewed(station, "--json").json
+    shown = previewed(station, "--json").json
     outcome = station.delivery().deliver(read_handoff(body()))
     [ticket] = station.freshdesk.tickets()
-    assert (told["reference"], told["group"]) == (outcome.reference, outcome.group)
-    assert told["ticket"]["subject"] == ticket["subject"]
-    assert f"<div>{told['ticket']['description']}</div>" == ticket["description"]  # Freshdesk adds the div
+    assert (shown["reference"], shown["group"]) == (outcome.reference, outcome.group)
+    assert shown["ticket"]["subject"] == ticket["subject"]
+    assert f"<div>{shown['ticket']['description']}</div>" == ticket["description"]  # Freshdesk adds the div
 
 
 @pytest.mark.parametrize(
-    ("fields", "options", "told"),
+    ("fields", "options", "shown"),
     [
         ({}, ("--idempotency-key", "k"), "the header Idempotency-Key"),
         ({"message_id": None}, (), "a hash of the body (holds 24 h)"),
         ({}, (), "conversation_id and message_id"),
     ],
 )
-def test_it_tells_what_the_key_is_made_of(
-    station: Station, fields: dict[str, Any], options: tuple[str, ...], told: str
+def test_it_shows_what_the_key_is_made_of(
+    station: Station, fields: dict[str, Any], options: tuple[str, ...], shown: str
 ) -> None:
     """Which decides what counts as the same handoff."""
-    assert told in previewed(station, "--json", *options, **fields).json["key"]
+    assert shown in previewed(station, "--json", *options, **fields).json["key"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_words_that_look_like_markup_are_shown_as_they_are(station: Station) -> 
     assert f"Motivo: {words}\n" in ran.out  # the text
 
 
-def test_a_refused_handoff_is_told_as_the_bot_would_be(station: Station) -> None:
+def test_a_refused_handoff_is_reported_as_the_bot_would_be(station: Station) -> None:
     """Every fault with its fix, the sentence for the person, what becomes of it; status 1."""
     ran = previewed(station, user_email="ana@", category="")
     assert ran.status == 1
@@ -108,13 +108,13 @@ def test_a_refused_handoff_is_told_as_the_bot_would_be(station: Station) -> None
     assert "- category: must be given, and not empty" in ran.out
     assert "- user_email: must be an e-mail address such as ana@example.com" in ran.out
     assert "It is kept all the same" in ran.out
-    told = previewed(station, "--json", user_email="ana@").json
-    assert [error["field"] for error in told["errors"]] == ["user_email"]
-    assert told["reference"].startswith("BF-")
+    shown = previewed(station, "--json", user_email="ana@").json
+    assert [error["field"] for error in shown["errors"]] == ["user_email"]
+    assert shown["reference"].startswith("BF-")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "shown"),
     [
         ("{", "400 malformed-json"),
         ('{"a": 1, "a": 2}', "duplicate name"),
@@ -122,11 +122,11 @@ def test_a_refused_handoff_is_told_as_the_bot_would_be(station: Station) -> None
         (json.dumps({"conversation_summary": "a" * 262_144}), "413 payload-too-large"),
     ],
 )
-def test_what_is_no_body_is_refused(station: Station, text: str, told: str) -> None:
+def test_what_is_no_body_is_refused(station: Station, text: str, shown: str) -> None:
     """Not JSON, not an object, too large: as the function would answer."""
     ran = station.run("preview", "-", stdin=text)
     assert ran.status == 1
-    assert told in ran.out
+    assert shown in ran.out
 
 
 def test_a_page_is_written_for_its_owner_alone_and_opened(station: Station, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def freshdesk(reply: Reply) -> HelpDesk:
 
 
 def nothing(_what: str) -> None:
-    """Take what is told."""
+    """Take what is said."""
 
 
 def test_an_endless_rate_limit_is_not_waited_for() -> None:
@@ -46,10 +46,10 @@ def test_a_list_without_end_asks_for_fewer_days() -> None:
 
 def test_an_account_that_does_not_list_spam_is_read_without() -> None:
     """Whether every plan takes the filter is not documented; the plain list must be there."""
-    told: list[str] = []
+    shown: list[str] = []
     row = {"id": 5, "subject": "x", "created_at": "2026-09-21T00:00:00Z", "status": 2}
     no_boxes = freshdesk(lambda request: answer(400, {}) if "filter=" in request.path else answer(200, [row]))
-    assert [(box, one.ticket_id) for box, one in each_ticket(no_boxes, 0.0, told.append)] == [("", 5)]
-    assert told[-2:] == ["this account does not list spam tickets", "this account does not list deleted tickets"]
+    assert [(box, one.ticket_id) for box, one in each_ticket(no_boxes, 0.0, shown.append)] == [("", 5)]
+    assert shown[-2:] == ["this account does not list spam tickets", "this account does not list deleted tickets"]
     with pytest.raises(FreshdeskRefused):
         list(each_ticket(freshdesk(lambda _request: answer(403, {})), 0.0, nothing))

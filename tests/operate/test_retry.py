@@ -7,7 +7,7 @@ import pytest
 from handoff.ledger import State
 from handoff.transitions import Policy, changed
 from operate.retrying import CHANGED, reopen
-from tests.operate.operating import Station
+from tests.operate.operating import Station, ticket_with
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_a_row_in_a_calls_hands_is_left_to_it(station: Station) -> None:
 
 
 def test_all_takes_every_row_without_a_ticket(station: Station) -> None:
-    """Or only those in the states named; JSON tells each."""
+    """Or only those in the states named; JSON names each."""
     station.has(1, state=State.FAILED, due_at=None)
     station.has(2, state=State.REJECTED, due_at=None)
     done = station.has(3, state=State.CREATED, ticket_id=1, due_at=None)
-    told = station.run("retry", "--all", "--state", "failed", "--json").json
-    assert [(one["reference"], one["result"]) for one in told] == [("BF-BBBBBBBB", "due now")]
+    shown = station.run("retry", "--all", "--state", "failed", "--json").json
+    assert [(one["reference"], one["result"]) for one in shown] == [("BF-BBBBBBBB", "due now")]
     assert station.run("retry", "--all").out.startswith("2 due now\n")
     assert station.row(done.entry) == done
 
@@ -74,7 +74,7 @@ def test_all_leaves_alone_what_may_yet_be_corrected(station: Station) -> None:
     assert "1 due now" in station.run("retry", "--all", "--state", "rejected").out
 
 
-def test_a_row_that_another_call_changes_meanwhile_is_told(station: Station) -> None:
+def test_a_row_that_another_call_changes_meanwhile_is_reported(station: Station) -> None:
     """It is not overwritten; the status is 1."""
     row = station.has(state=State.NOT_CREATED)
     now = station.clock.now()
@@ -106,7 +106,7 @@ def test_either_a_reference_or_all(station: Station, options: tuple[str, ...]) -
 
 
 def test_now_makes_the_ticket_at_once(station: Station) -> None:
-    """The pass is run, and its summary told."""
+    """The pass is run, and its summary shown."""
     station.freshdesk.weather("rate-limited")
     reference = station.deliver().reference
     station.freshdesk.weather("healthy")
@@ -117,13 +117,25 @@ def test_now_makes_the_ticket_at_once(station: Station) -> None:
     assert len(station.freshdesk.tickets()) == 1
 
 
-def test_now_tells_what_is_still_without_a_ticket(station: Station) -> None:
+def test_now_shows_what_is_still_without_a_ticket(station: Station) -> None:
     """With 1, and why."""
     station.freshdesk.weather("rate-limited")
     reference = station.deliver().reference
     ran = station.run("retry", reference, "--now")
     assert ran.status == 1
     assert f"{reference}: still not_created (busy)" in ran.err
+
+
+def test_now_names_a_second_ticket_that_turned_up_later(station: Station) -> None:
+    """Both numbers, and which to merge into which; without --now it says how to look."""
+    outcome = station.deliver()
+    assert station.run("retry", outcome.reference, "--now").status == 0
+    second = ticket_with(station, outcome.reference)
+    ran = station.run("retry", outcome.reference, "--now")
+    assert ran.status == 1
+    numbers = f"#{outcome.ticket_id}, #{second}"
+    assert f"{outcome.reference} has 2 tickets, {numbers}: merge #{second} into #{outcome.ticket_id}" in ran.err
+    assert f"python ops.py retry {outcome.reference} --now" in station.run("retry", outcome.reference).out
 
 
 def test_now_checks_its_settings_before_it_changes_anything(station: Station) -> None:

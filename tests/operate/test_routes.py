@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.operate.operating import ROUTING, Station
 
-TWO_DESKS = """\
+TWO_ACCOUNTS = """\
 default_bot = "uno"
 [default]
 group_id = 7
@@ -44,7 +44,7 @@ def test_every_category_of_every_bot_has_a_line(station: Station) -> None:
         "product_id": 1070000000201,
         "source": 2,
         "tags": ["botpress", "bot:betsur"],
-        "desk": "",
+        "account": "",
     }
     assert found["institucional", None]["tags"] == ["botpress", "bot:institucional", "sin-categoria"]
 
@@ -59,7 +59,7 @@ def test_the_table_shows_names_for_people(station: Station) -> None:
 def test_another_file_can_be_looked_at(station: Station, tmp_path: Path) -> None:
     """FILE wins over ROUTING_FILE; what is seldom meant is remarked upon."""
     file = tmp_path / "new.toml"
-    file.write_text(TWO_DESKS)
+    file.write_text(TWO_ACCOUNTS)
     ran = station.run("routes", str(file), ROUTING_FILE=str(ROUTING))
     assert ran.status == 0
     assert "Ventas (9)" in ran.out
@@ -70,22 +70,22 @@ def test_another_file_can_be_looked_at(station: Station, tmp_path: Path) -> None
     assert "- uno" not in ran.out
 
 
-def test_a_broken_file_is_told_fault_by_fault(station: Station, tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_fault_by_fault(station: Station, tmp_path: Path) -> None:
     """Each fault names its line; the status is 1."""
     file = tmp_path / "broken.toml"
-    file.write_text(TWO_DESKS.replace('"low"', '"lowest"').replace("group_id = 9", 'group_id = "nine"'))
+    file.write_text(TWO_ACCOUNTS.replace('"low"', '"lowest"').replace("group_id = 9", 'group_id = "nine"'))
     ran = station.run("routes", ROUTING_FILE=str(file))
     assert ran.status == 1
     assert 'broken.toml: línea 4: default.priority: "lowest" no vale: escribí una de estas opciones: "low"' in ran.out
     assert "broken.toml: línea 15: bots.dos.categories.ventas.group_id: tiene que ser un número entero" in ran.out
-    assert "2 to mend" in ran.out
-    told = station.run("routes", str(file), "--json")
-    assert told.status == 1
-    assert [fault["line"] for fault in told.json["faults"]] == [4, 15]
+    assert "2 to fix" in ran.out
+    shown = station.run("routes", str(file), "--json")
+    assert shown.status == 1
+    assert [fault["line"] for fault in shown.json["faults"]] == [4, 15]
 
 
 def test_a_file_that_is_not_there_is_one_line(station: Station, tmp_path: Path) -> None:
-    """The option or the setting that named it is told."""
+    """The option or the setting that named it is shown."""
     file = tmp_path / "routing.toml"
     for ran, name in (
         (station.run("routes", str(file)), "FILE"),
@@ -96,11 +96,11 @@ def test_a_file_that_is_not_there_is_one_line(station: Station, tmp_path: Path) 
 
 
 def test_a_file_is_read_as_windows_saves_it(station: Station, tmp_path: Path) -> None:
-    """Its mark before the text is passed over; another encoding is a fault of the file, told with the remedy."""
+    """Its mark before the text is passed over; another encoding is a fault of the file, shown with the remedy."""
     file = tmp_path / "routing.toml"
-    file.write_text(TWO_DESKS, encoding="utf-8-sig")
+    file.write_text(TWO_ACCOUNTS, encoding="utf-8-sig")
     assert station.run("routes", str(file)).status == 0
-    file.write_text(TWO_DESKS + "# sólo\n", encoding="latin-1")
+    file.write_text(TWO_ACCOUNTS + "# sólo\n", encoding="latin-1")
     ran = station.run("routes", str(file))
     assert ran.status == 1
     assert "el archivo no está guardado en UTF-8" in ran.out

@@ -1,4 +1,4 @@
-"""`sweep`: one pass, or one after the other until told to stop."""
+"""`sweep`: one pass, or one after the other until a signal asks to stop."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from handoff.delivery import Delivery
 from handoff.ledger import State
+from handoff.ledger.sqlite import SQLiteLedger
 from handoff.sweep import SweepReport
 from operate.screen import Screen
 from operate.stopping import stopping
-from operate.sweeping import StepPerRow, Times, one_pass, repeat, told
+from operate.sweeping import StepPerRow, Times, in_words, one_pass, repeat
+from tests.factories import handoff
 from tests.ledger_factories import FaultyLedger, with_parts
 from tests.operate.operating import Station
 
@@ -31,7 +35,7 @@ class Terminal(io.StringIO):
 
 
 def waits(count: int) -> Iterator[bool]:
-    """Return what each wait tells: not to stop for so many times, then to stop."""
+    """Return what each wait returns: not to stop for so many times, then to stop."""
     return iter([*([False] * count), True])
 
 
@@ -59,12 +63,58 @@ def test_a_row_given_up_ends_with_1(station: Station) -> None:
     assert (ran.status, ran.out) == (1, "Swept: 1 given up\n")
 
 
-def test_the_first_sweep_on_a_machine_makes_the_ledger(station: Station) -> None:
-    """Unlike the commands that only read it."""
-    path = station.environ["LEDGER_URL"] + ".new"
-    assert station.run("list", LEDGER_URL=path).status == 2
-    assert station.run("sweep", LEDGER_URL=path).status == 0
-    assert station.run("list", LEDGER_URL=path).out == "No rows.\n"
+def test_a_loop_waits_until_the_function_has_made_the_ledger(station: Station, tmp_path: Path) -> None:
+    """It makes no file of its own: one in another folder would look as if nothing were due."""
+    file = tmp_path / "later.db"
+    made = SQLiteLedger(file)
+    seen: list[bool] = []
+
+    def make() -> None:
+        seen.append(file.exists())
+        made.due(0.0, 1)
+
+    timers = threading.Timer(0.5, make), threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM))
+    for timer in timers:
+        timer.start()
+    ran = station.run("sweep", "--every", "0.1", LEDGER_URL=f"sqlite:///{file}")
+    for timer in timers:
+        timer.join()
+    made.close()
+    assert (ran.status, ran.out, seen) == (0, "", [False])
+
+
+def test_a_loop_that_waits_for_the_ledger_ends_when_asked(station: Station, tmp_path: Path) -> None:
+    """Whatever LEDGER_URL names."""
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    assert station.run("sweep", "--every", "60", LEDGER_URL=f"sqlite:///{tmp_path}/never.db").status == 0
+    timer.join()
+    assert not (tmp_path / "never.db").exists()
+
+
+def test_a_row_that_fails_ends_with_1_and_is_counted(station: Station) -> None:
+    """What breaks the code is for a person too; the loop's line names it as well."""
+    now = station.clock.now()
+    station.has(state=State.NOT_CREATED, due_at=now - 1, handoff="[")
+    ran = station.run("sweep")
+    assert ran.status == 1
+    assert ran.out.startswith("Swept: 1 with an error (see the log)")
+    station.clock.time += 900
+    out, _ = passes(station.delivery(), waits(1))
+    assert out.startswith("Swept: 1 with an error (see the log)")
+
+
+def test_a_pass_that_the_ledger_ended_ends_with_3(station: Station) -> None:
+    """Three rows in a row that could not be written: the rest waits for the next pass."""
+    now = station.clock.now()
+    for number in (1, 2, 3, 4):
+        station.has(number, state=State.NOT_CREATED, due_at=now - 1, handoff=handoff().to_json())
+    with sqlite3.connect(station.environ["LEDGER_URL"].removeprefix("sqlite:///")) as db:
+        db.execute("CREATE TRIGGER down BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'down'); END")
+    db.close()
+    ran = station.run("sweep")
+    assert ran.status == 3
+    assert "(stopped: the ledger does not answer)" in ran.out
 
 
 def test_a_budget_shorter_than_one_row_may_take_is_refused(station: Station) -> None:
@@ -78,6 +128,7 @@ def test_a_budget_shorter_than_one_row_may_take_is_refused(station: Station) -> 
     ("report", "line"),
     [
         (SweepReport(taken_by_others=2), "Swept: 2 taken by another sweep"),
+        (SweepReport(failed_rows=3), "Swept: 3 with an error (see the log)"),
         (
             SweepReport(stopped="budget"),
             "Swept: nothing could be done now (stopped: the time of this pass was used up)",
@@ -92,9 +143,9 @@ def test_a_budget_shorter_than_one_row_may_take_is_refused(station: Station) -> 
         ),
     ],
 )
-def test_a_pass_is_told_in_one_line(report: SweepReport, line: str) -> None:
+def test_a_pass_is_reported_in_one_line(report: SweepReport, line: str) -> None:
     """With what waits, and why it stopped."""
-    assert told(report) == line
+    assert in_words(report) == line
 
 
 def passes(delivery: Delivery, answers: Iterator[bool], *, as_json: bool = False) -> tuple[str, list[float]]:
@@ -219,7 +270,7 @@ def test_the_bar_moves_with_each_row() -> None:
         def step(self, count: int = 1) -> None:
             steps.append(count)
 
-        def tell(self, what: str) -> None:
+        def say(self, what: str) -> None:
             raise AssertionError(what)
 
     handler = StepPerRow(Counted(), Screen(io.StringIO(), io.StringIO(), as_json=False))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from freshdesk_client import OutcomeUnknown
+from handoff import transitions
 from handoff.delivery import AmbiguousReference, Delivery
 from handoff.inbound import Handoff
 from handoff.ledger import Claim, Entry, State
@@ -247,3 +248,44 @@ def test_nothing_is_posted_once_the_lease_is_over(clock: VirtualClock, fake: Fak
     rule = delivery(clock=clock, transport=fake, ledger=Suspending(sqlite_ledger()), deadline_s=500.0)
     assert rule.deliver(handoff()).status is Status.QUEUED
     assert fake.posts == 0
+
+
+# What `ops.py forget` has blanked
+
+
+def blank(rule: Delivery, **changes: Any) -> Entry:
+    """Deliver a handoff whose answer is lost, and take its words."""
+    rule.deliver(handoff(conversation_id="c"))
+    [row] = rule.writer.ledger.each()
+    blanked = transitions.changed(row, handoff="", person="", identity="", mailbox="", conversation="", **changes)
+    assert rule.writer.ledger.replace(row, blanked)
+    return blanked
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_blanked_row_in_doubt_finds_its_ticket_or_ends(fake: FakeFreshdesk, rule: Delivery, *, written: bool) -> None:
+    """By its reference alone; nothing is posted without words."""
+    fake.always = LOST if written else OutcomeUnknown("not written")
+    blank(rule)
+    fake.always = None
+    posts = fake.posts
+    for _ in range(3):
+        fake.clock.time += 700.0
+        pass_over(rule)
+    [row] = rule.writer.ledger.each()
+    assert (row.state, fake.posts) == (State.CREATED if written else State.FAILED, posts)
+
+
+@pytest.mark.parametrize("address", [{}, {"user_email": "correcto@example.com"}])
+def test_a_repeat_of_a_blanked_row_brings_its_words_back(
+    fake: FakeFreshdesk, rule: Delivery, address: dict[str, str]
+) -> None:
+    """It is the same handoff, also with a corrected address, and becomes one ticket."""
+    fake.always = OutcomeUnknown("not written")
+    blank(rule)
+    fake.always = None
+    assert rule.deliver(handoff(conversation_id="c", **address)).status is Status.QUEUED
+    for _ in range(3):
+        fake.clock.time += 700.0
+        pass_over(rule)
+    assert len(fake.tickets) == 1
