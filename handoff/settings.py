@@ -100,8 +100,13 @@ def read_routing(environ: Mapping[str, str]) -> Routing:
 
 
 def routing_file(environ: Mapping[str, str]) -> Path:
-    """Return where the routing file is; it may not be there."""
-    return Path(environ.get("ROUTING_FILE", "").strip() or DEFAULT_ROUTING)
+    """Return where the routing file is; it may not be there.
+
+    A relative path that leads nowhere is looked for in config/: until 1.0.0 the file was in the project's folder.
+    """
+    given = Path(environ.get("ROUTING_FILE", "").strip() or DEFAULT_ROUTING)
+    moved = DEFAULT_ROUTING.parent / given
+    return moved if not given.exists() and moved.is_file() else given
 
 
 class _Reader:

@@ -258,3 +258,14 @@ def test_no_secret_shows() -> None:
     assert SECRET[:20] not in told
     assert API_KEY not in told
     assert "routing=" not in told  # it has addresses of the house
+
+
+@pytest.mark.parametrize("given", ["routing.toml", "./routing.toml", " routing.toml "])
+def test_the_address_of_1_0_0_still_leads_to_the_routing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """The file has moved to config/; a file of that name that is there comes first."""
+    monkeypatch.chdir(tmp_path)
+    assert routing_file({"ROUTING_FILE": given}) == DEFAULT_ROUTING.parent / given.strip()
+    (tmp_path / "routing.toml").write_text("")
+    assert routing_file({"ROUTING_FILE": given}) == Path(given.strip())
