@@ -135,7 +135,11 @@ class Delivery:
         writer, reference = self.writer, reference_of(marker_of(handoff.matter))
         rows = writer.with_retries(lambda: writer.ledger.find(reference, now=writer.clock.now()), deadline)
         refused = [row for row in rows if transitions.is_refused(row) and row.matter == handoff.matter]
-        theirs = [row for row in refused if not (row.person and handoff.person and row.person != handoff.person)]
+        theirs = [
+            row
+            for row in refused
+            if row.refused_field or "" in {row.person, handoff.person} or row.person == handoff.person
+        ]
         return theirs[0].entry if theirs else handoff.key
 
     def _made_in_outage(self, new: Entry, handoff: Handoff, deadline: Deadline) -> Outcome | None:

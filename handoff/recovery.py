@@ -45,11 +45,12 @@ class Look(Protocol):
 def _settles(good: Entry, refused: Entry) -> bool:
     """Return True if good, of the same conversation, is what refused should have been.
 
-    A person who is known is settled only by a handoff of their own: others may write in the same conversation.
+    A person who is known is settled only by a handoff of their own: others may write in the same conversation. One
+    whose address Freshdesk refused is not known.
     """
     if good.refused or good.is_note or good.created_at < refused.created_at:
         return False
-    if refused.person:
+    if refused.person and not refused.refused_field:
         return refused.person == good.person
     if not refused.identity:
         return True  # a row of 1.0.0, which kept no more than the conversation

@@ -12,7 +12,7 @@ from handoff.responses import PROBLEMS
 from tests.botpress.cards import CARDS, OUTPUTS, ROOT
 
 GUIDES: Final = {"en": ROOT / "botpress" / "README.md", "es": ROOT / "botpress" / "README.es.md"}
-ONLY_FOR_GET: Final = {"missing-reference", "unknown-reference"}
+ONLY_FOR_GET: Final = {"missing-reference", "unknown-reference", "ambiguous-reference"}
 
 
 def table(language: str, name: str) -> list[list[str]]:

@@ -13,7 +13,7 @@ from deploy.aws.vendor import pip_environment
 from tests.endpoints import ROOT
 
 # Imported beside the library that brings it: not one more to choose or to watch.
-BROUGHT_BY = {"werkzeug": "flask", "markupsafe": "jinja2", "urllib3": "requests"}
+BROUGHT_BY = {"werkzeug": "flask", "markupsafe": "jinja2", "urllib3": "requests", "idna": "requests"}
 PLATFORM = {"lambda_handler.py", "handoff/ledger/dynamodb.py"}  # AWS's own libraries, on AWS only
 DIRECT_MAX = 5
 

@@ -29,4 +29,4 @@ def test_the_cost_adds_up() -> None:
     """With 770 ms added a call takes a second: 1,000 handoffs are 1,000 GB seconds at 1,024 MB."""
     found = cost(PAIR._replace(rounds=[(1.0, 770.0)]))
     assert found.startswith("1,000 times 1.000 s times 1024 MB (compute) 0.0167; calls 0.0002; ")
-    assert found.endswith("**0.0290 US$**.")
+    assert found.endswith("**0.0328 US$**.")

@@ -15,7 +15,7 @@ from handoff.responses import Status
 from tests.closing import sqlite_ledger
 from tests.factories import PHONE, handoff
 from tests.handoff.delivery.keeping import LOST, pass_over
-from tests.ledger_factories import FakeFreshdesk, FaultyLedger, VirtualClock, delivery
+from tests.ledger_factories import FakeFreshdesk, FaultyLedger, VirtualClock, delivery, refusal
 
 KEY_OF_ALL = "U" * 52  # what three bots make of `Idempotency-Key: undefined`
 
@@ -199,6 +199,18 @@ def test_a_look_that_fails_after_an_outage_leaves_the_handoff_to_the_sweep(
 
 def _row(rule: Delivery) -> list[Any]:
     return [rule._new_row(handoff(key="Z" * 52))]  # noqa: SLF001 -- a row without a ticket leaves only the mark
+
+
+def test_an_address_that_freshdesk_refused_may_come_corrected_under_another_key(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """The first person's address was the fault: the same matter of the same conversation settles it."""
+    fake.fates.append(refusal("email"))
+    assert rule.deliver(other(1, user_email="mal@example.com")).status is Status.REJECTED
+    rule.deliver(other(2, user_email="bien@example.com"))
+    clock.time += 1000.0
+    pass_over(rule)
+    assert len(fake.tickets) == 1
 
 
 # One reference of two keys
