@@ -14,10 +14,10 @@ from typing import Any, Final
 from freshdesk_client import FreshdeskError, Listed
 from handoff.deadline import Deadline
 from handoff.helpdesk import is_ticket_of
-from handoff.ledger import Entry, LedgerUnavailable, State
+from handoff.ledger import Cause, Entry, LedgerUnavailable, State
 from handoff.log import place_of
 from handoff.recovery import Found, LookByAddress, Recovery
-from handoff.transitions import BACKOFF_MAX_S
+from handoff.transitions import BACKOFF_MAX_S, RATE_LIMIT_SPREAD_S
 from handoff.writer import TicketWriter
 
 logger = logging.getLogger("handoff.sweep")
@@ -25,6 +25,7 @@ logger = logging.getLogger("handoff.sweep")
 BUDGET_S: Final = 55.0  # of the minute until the next pass; none begins a row that it could not end within
 BATCH: Final = 100
 READ_MAX: Final = 1000  # so many are counted
+SCARCE_PAUSE_S: Final = 10.0  # between two rows where the rate limit is nearly used up: live requests need the rest
 SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each
 LEDGER_FAILURES: Final = 3  # in a row: the ledger is down, not one lost answer
 ACCOUNT_FAILURES: Final = 3  # in a row: the account is down, and the rest of its rows wait for the next pass
@@ -117,10 +118,9 @@ def sweep(writer: TicketWriter, *, budget_s: float, should_stop: Callable[[], bo
             break
         helpdesk = writer.helpdesk(entry)
         is_down = failures[helpdesk.url] >= ACCOUNT_FAILURES
-        # The rate limit may have to open first; what it leaves is for live requests.
-        if is_down or not (
-            helpdesk.has_headroom and deadline.pause(helpdesk.closed_for_s, keep=writer.policy.deadline_s)
-        ):
+        # The rate limit may have to open first; of its last part most is left to live requests.
+        wait_s = max(helpdesk.closed_for_s, 0.0 if helpdesk.has_headroom else SCARCE_PAUSE_S)
+        if is_down or not deadline.pause(wait_s, keep=writer.policy.deadline_s):
             report.stopped = "account-down" if is_down else "rate-limit"
             closed.add(helpdesk.url)
             if len(closed) == len(writer.helpdesks):
@@ -175,9 +175,14 @@ def _due(writer: TicketWriter, report: SweepReport) -> Iterator[tuple[Entry, Loo
     found = True
     while found:
         found, now = False, writer.clock.now()
-        until = now + (BACKOFF_MAX_S if report.states[State.CREATED] else 0.0)
+        answers = report.states[State.CREATED] > 0
+        until = now + (BACKOFF_MAX_S if answers else RATE_LIMIT_SPREAD_S)
         rows = _read(writer, until, after)
-        ripe = (one for one in rows if _is_ripe(one, writer, now) and (one.reference, one.entry) not in seen)
+        ripe = (
+            one
+            for one in rows
+            if _is_ripe(one, writer, now, answers=answers) and (one.reference, one.entry) not in seen
+        )
         while batch := list(islice(ripe, BATCH)):
             found = True
             look = look if look and look.worth else _look_for(batch, writer)
@@ -200,10 +205,15 @@ def _is_due(entry: Entry, now: float) -> bool:
     return entry.due_at is not None and entry.due_at <= now
 
 
-def _is_ripe(entry: Entry, writer: TicketWriter, now: float) -> bool:
-    """Return True if the row is due, or would be if its account had answered before."""
-    if _is_due(entry, now):
+def _is_ripe(entry: Entry, writer: TicketWriter, now: float, *, answers: bool) -> bool:
+    """Return True if the row is due, or would be if its account, which answers now, had answered before.
+
+    The spread that keeps live callers apart would cost rows of a full minute the whole pass that begins with the next.
+    """
+    if _is_due(entry, now + (RATE_LIMIT_SPREAD_S if entry.cause == Cause.RATE_LIMIT else 0.0)):
         return True
+    if not answers:
+        return False
     if entry.doubt_since is not None and now < entry.doubt_since + writer.policy.in_doubt_wait_s:
         return False
     return entry.waits_for_account and not entry.is_note and not entry.over_limit

@@ -43,17 +43,15 @@ def test_a_pass_ends_with_its_budget(fake: FakeFreshdesk, rule: Delivery) -> Non
     assert report.waiting == 3
 
 
-def test_a_pass_leaves_room_for_live_requests(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """A fifth of the rate limit is not the sweep's; a minute later nobody knows, and it may ask again."""
+def test_a_pass_leaves_most_of_a_scarce_limit_to_live_requests(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """Where a fifth of the limit is left, ten seconds lie between two rows: several a pass, and the rest is others'."""
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
-    for number in range(3):
+    for number in range(9):
         keep_number(rule, number)
-    assert (sweep(rule.writer, budget_s=120.0).stopped, fake.posts) == ("rate-limit", 1)
-    clock.time += 60.0
-    assert (sweep(rule.writer, budget_s=120.0).stopped, fake.posts) == ("rate-limit", 1)
-    clock.time += 0.01
-    sweep(rule.writer, budget_s=120.0)
-    assert fake.posts == 2
+    assert (sweep(rule.writer, budget_s=60.0).stopped, fake.posts) == ("rate-limit", 5)
+    assert clock.time == NOW + 40.0
 
 
 def test_with_room_enough_a_pass_goes_on(fake: FakeFreshdesk, rule: Delivery) -> None:
@@ -74,6 +72,18 @@ def test_a_pass_waits_for_a_limit_that_opens_in_time(fake: FakeFreshdesk, rule: 
     assert (report.stopped, states(rule)) == ("", [State.NOT_CREATED, State.CREATED])
     sweep(rule.writer, budget_s=120.0)
     assert states(rule) == [State.CREATED] * 2
+
+
+def test_a_row_of_a_full_minute_is_taken_up_as_the_next_begins(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """The seconds that spread live callers out would cost it the whole pass that begins with the new minute."""
+    fake.fates.append(busy(20.0))
+    keep_number(rule, 0)
+    sweep(rule.writer, budget_s=20.0)
+    clock.time += 15.0
+    sweep(rule.writer, budget_s=120.0)
+    assert states(rule) == [State.CREATED]
 
 
 def test_a_pass_does_not_wait_for_a_limit_that_opens_too_late(fake: FakeFreshdesk, rule: Delivery) -> None:
