@@ -40,7 +40,7 @@ class Faults:
     outage_s: float = 30.0
     kill: float = 0.005  # before, and again after, every call to Freshdesk or the ledger
     kill_in_list: float = 0.0005  # the same for a page of a list, which changes nothing
-    suspended: float = 0.02  # pauses in which the machine is suspended, and for how long
+    suspended: float = 0.005  # pauses in which the machine is suspended, and for how long
     suspended_s: tuple[float, float] = (30.0, 3600.0)
     copies: float = 0.05
     deaf: float = 0.01  # answers that never reach the sender
