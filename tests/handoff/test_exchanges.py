@@ -129,7 +129,7 @@ def test_an_answer_that_is_not_by_the_letter_is_a_bad_answer(start: Start, name:
     send = transport_to(host)
     for calls in (1, 2):
         with pytest.raises(OutcomeUnknown):
-            send(post("x"), 1.0)
+            send(post("x"), 0.3)
         assert host.connections == calls
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
-from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.transport import RequestsTransport
 from tests.closing import sqlite_ledger
 from tests.ledger_factories import (
     FakeFreshdesk,
+    QuickClock,
     VirtualClock,
     delivery,
 )
@@ -28,10 +28,10 @@ def freshdesk() -> Iterator[LocalFreshdesk]:
 
 @pytest.fixture
 def over_http(freshdesk: LocalFreshdesk, tmp_path: Path) -> Delivery:
-    """Return a delivery to the stand-in, with everything real and a short deadline."""
+    """Return a delivery to the stand-in, with everything real but its waits, and a short deadline."""
     transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
     ledger = sqlite_ledger(tmp_path / "ledger.db")
-    return delivery(clock=SystemClock(), transport=transport, ledger=ledger, url=freshdesk.url, deadline_s=5.0)
+    return delivery(clock=QuickClock(), transport=transport, ledger=ledger, url=freshdesk.url, deadline_s=5.0)
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
 def opened(aws: None) -> Iterator[tuple[NotDynamoDB, DynamoDBLedger]]:  # noqa: ARG001 -- sets the credentials
     """Return a server that stands where DynamoDB should, and a ledger on it: botocore's client is slow to make."""
     with NotDynamoDB() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         store = DynamoDBLedger("handoffs", region=REGION, endpoint=f"http://127.0.0.1:{server.server_address[1]}")
         yield server, store
         store.close()
