@@ -72,6 +72,7 @@ def run(*, handoffs: int, kills: int, seed: int, folder: Path, forgetful: bool =
         over.set()
         weather.join()
         town.weather("healthy")
+        _send_again_after_a_death(town)
         settled = town.settle(SETTLE_S if not forgetful else 0.0)
         time.sleep(LATE_S)
         return _counted(town, told, killer.done, settled=settled, took_s=time.monotonic() - began_at)
@@ -116,6 +117,14 @@ def _send(town: Town, pause_s: float, number: int) -> dict[str, Any]:
     port = town.functions[number % len(town.functions)].port
     with requests.Session() as session:
         return send_until_heard(session, port, json_of(body_of(number)), PAUSES_S)
+
+
+def _send_again_after_a_death(town: Town) -> None:
+    """Kill each function, and let it be asked once more for a handoff that it made a ticket of, or promised to."""
+    for number, function in enumerate(town.functions):
+        function.kill()
+        with requests.Session() as session:
+            send_until_heard(session, function.port, json_of(body_of(number)), PAUSES_S)
 
 
 def _change_weather(town: Town, over: threading.Event, random: Random) -> None:

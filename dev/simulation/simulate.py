@@ -24,7 +24,19 @@ from handoff.ledger.sqlite import SQLiteLedger
 
 LATE_MAX_S: Final = 590.0  # just inside IN_DOUBT_WAIT_S
 _SHOWN: Final = 10
-_COLUMNS: Final = ("seed", "tickets", "lost", "twice", "false", "late", "words", "kills", "slowest s", "took s")
+_COLUMNS: Final = (
+    "seed",
+    "tickets",
+    "as notes",
+    "lost",
+    "twice",
+    "false",
+    "late",
+    "words",
+    "kills",
+    "slowest s",
+    "took s",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     broken = sum(not verdict.kept for verdict in found)
     lost, extra = sum(one.lost for one in found), sum(one.extra for one in found)
     handoffs, tickets = sum(one.handoffs for one in found), sum(one.tickets for one in found)
-    told = f"{handoffs:,} handoffs, {tickets:,} tickets: {lost} lost, {extra} twice"
+    joined = sum(one.joined for one in found)
+    told = f"{handoffs:,} handoffs, {tickets:,} tickets, {joined} as notes: {lost} lost, {extra} twice"
     print(f"\n{told}; {broken} of {len(found)} seeds broke the promise")
     return int(bool(broken) != bool(run.without))
 
@@ -88,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show(run: Run, seed: int, outcome: tuple[Verdict, float]) -> Verdict:
     """Print the line of one seed, and how to run it again where it broke the promise."""
     one, took_s = outcome
-    counts = (seed, one.tickets, one.lost, one.extra, one.false, one.late, one.words_lost, one.kills)
+    counts = (seed, one.tickets, one.joined, one.lost, one.extra, one.false, one.late, one.words_lost, one.kills)
     print("".join(f"{count:>10,}" for count in counts) + f"{one.slowest_s:>10.2f}{took_s:>10.1f}", flush=True)
     if not one.kept and not run.without:
         for number, what in list(one.broken.items())[:_SHOWN]:

@@ -65,6 +65,11 @@ def number_in(subject: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def numbers_in(texts: Sequence[str]) -> set[int]:
+    """Return which stories these texts tell of."""
+    return {int(number) for text in texts for number in _MARK.findall(text)}
+
+
 def make_stories(random: Random, *, count: int, rate: float, copies: float) -> list[Story]:
     """Return that many stories; rate is how many begin in a second, copies the share that arrives two more times."""
     names, shares = zip(*_SHARES, strict=True)

@@ -6,9 +6,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from dev.simulation.stories import every_word, number_in
+from dev.simulation.endpoints import ROUTING
+from dev.simulation.stories import every_word, number_in, numbers_in
 
 if TYPE_CHECKING:
+    from dev.simulation.desk_model import Ticket
     from dev.simulation.history import History
 
 DEADLINE_S: Final = 12.0
@@ -34,10 +36,14 @@ class Answered:
 
 @dataclass(slots=True)
 class Verdict:
-    """What came of a history. `broken` names the stories to look into, with what is wrong."""
+    """What came of a history. `broken` names the stories to look into, with what is wrong.
+
+    `joined` counts the stories past the hourly bound of the fallback requester: they are notes in its open ticket.
+    """
 
     handoffs: int
     tickets: int
+    joined: int = 0
     lost: int = 0
     extra: int = 0
     false: int = 0
@@ -60,9 +66,11 @@ def judge(history: History) -> Verdict:
     tickets: dict[int, list[int]] = defaultdict(list)
     for ticket in history.account.tickets:
         tickets[_owner(ticket.subject)].append(ticket.ticket_id)
+    joined = _joined(history.account.tickets)
     verdict = Verdict(len(history.stories), len(history.account.tickets), kills=history.kills, digest=history.digest())
     for story in history.stories:
-        made = tickets[story.number]
+        made = tickets[story.number] = tickets[story.number] or joined[story.number]
+        verdict.joined += made is joined[story.number] and bool(made)
         verdict.lost += not made
         verdict.extra += max(len(made) - 1, 0)
         if len(made) != 1:
@@ -75,6 +83,16 @@ def judge(history: History) -> Verdict:
 def _owner(subject: str) -> int:
     number = number_in(subject)
     return -1 if number is None else number
+
+
+def _joined(tickets: list[Ticket]) -> dict[int, list[int]]:
+    """Return the tickets of the fallback requester in which other stories are told as notes."""
+    joined: dict[int, list[int]] = defaultdict(list)
+    for ticket in tickets:
+        if ticket.fields.get("email") == ROUTING.fallback_requester:
+            for number in numbers_in(ticket.notes) - {_owner(ticket.subject)}:
+                joined[number].append(ticket.ticket_id)
+    return joined
 
 
 def _hold_answers(history: History, verdict: Verdict, tickets: dict[int, list[int]]) -> None:

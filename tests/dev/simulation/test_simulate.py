@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from dev.simulation.controls import CONTROLS, NAIVE, Rig
-from dev.simulation.faults import Faults
+from dev.simulation.faults import CALM, Faults
 from dev.simulation.history import History, Plan
 from dev.simulation.simulate import main
-from dev.simulation.verdict import Verdict
+from dev.simulation.stories import Sending, Story, body_of, json_of
+from dev.simulation.verdict import Verdict, judge
 from tests.closing import sqlite_ledger
 
 pytestmark = pytest.mark.proof
@@ -28,7 +29,7 @@ def verdict(*, seed: int = 1, handoffs: int = 1000, rig: Rig | None = None, faul
 def test_nothing_is_lost_and_nothing_is_made_twice(seed: int) -> None:
     """With all faults on, every request becomes exactly one ticket, every answer is true and in time."""
     found = verdict(seed=seed, handoffs=600)
-    assert (found.tickets, found.broken) == (600, {})
+    assert (found.tickets + found.joined, found.broken) == (600, {})
     assert found.kills > 20
     assert found.slowest_s <= 12.0
 
@@ -36,14 +37,27 @@ def test_nothing_is_lost_and_nothing_is_made_twice(seed: int) -> None:
 def test_a_ticket_written_almost_ten_minutes_late_is_not_made_again() -> None:
     """Late writes up to 590 s after the time-out stay inside IN_DOUBT_WAIT_S."""
     found = verdict(handoffs=400, faults=Faults(written_late=0.05, late_max_s=590.0))
-    assert (found.tickets, found.broken) == (400, {})
+    assert (found.tickets + found.joined, found.broken) == (400, {})
 
 
 def test_the_same_holds_over_the_real_store(tmp_path: Path) -> None:
     """SQLite instead of the ledger in memory."""
     plan = Plan(seed=5, handoffs=150, store=partial(sqlite_ledger, tmp_path / "handoffs.db"))
     found = History(plan).run()
-    assert (found.tickets, found.broken) == (150, {})
+    assert (found.tickets + found.joined, found.broken) == (150, {})
+
+
+def test_past_the_fallbacks_bound_a_request_is_a_note_and_without_it_lost() -> None:
+    """Of eight requests that nobody corrects, five become tickets and three join one; the verdict looks for them."""
+    history = History(Plan(seed=1, handoffs=0, faults=CALM))
+    body = [json_of(body_of(number, user_email="no tengo")) for number in range(8)]
+    stories = [Story(number, "never-corrected", (Sending(number, body[number]),)) for number in range(8)]
+    history.use(history.account, stories)
+    found = history.run()
+    assert (found.tickets, found.joined, found.broken) == (5, 3, {})
+    for ticket in history.account.tickets:
+        ticket.notes.clear()
+    assert judge(history).lost == 3
 
 
 DOUBLES = Faults(written_late=0.05, late_max_s=590.0, copies=0.1)
@@ -98,7 +112,10 @@ def test_a_seed_is_a_history() -> None:
 def test_the_command_tells_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
     """A line a seed, and a sum; 0 when the promise was kept."""
     assert main(["--seeds", "1", "--first-seed", "3", "--handoffs", "100"]) == 0
-    assert "100 handoffs, 100 tickets: 0 lost, 0 twice; 0 of 1 seeds broke the promise" in capsys.readouterr().out
+    assert (
+        "100 handoffs, 100 tickets, 0 as notes: 0 lost, 0 twice; 0 of 1 seeds broke the promise"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_control_succeeds_by_failing(capsys: pytest.CaptureFixture[str]) -> None:
