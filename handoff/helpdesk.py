@@ -38,6 +38,7 @@ HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to li
 _UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
 _BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
 _OF_THE_ACCOUNT: Final = frozenset({401, 403, 404})  # these statuses meet every ticket, whatever is in it
 
 
@@ -143,6 +144,22 @@ class HelpDesk:
         """Return the requester's newest ticket that is not closed, or None."""
         rows = self._rows(deadline, ListQuery(since, email), everywhere=False) if email else ()
         return max((row.ticket_id for row in rows if row.status not in _CLOSED), default=None)
+
+    def is_open(self, ticket_id: int, deadline: Deadline) -> bool:
+        """Return True if an agent still works on the ticket: https://developers.freshdesk.com/api/#view_a_ticket.
+
+        Raises:
+            FreshdeskError: nobody knows.
+        """
+        try:
+            with self._calling(deadline):
+                ticket = self.client.get(f"tickets/{ticket_id:d}", deadline.left_s - SETTLE_RESERVE_S)
+        except FreshdeskRefused as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return False
+        gone = not isinstance(ticket, dict) or ticket.get("deleted") or ticket.get("spam")
+        return not gone and ticket.get("status") not in _CLOSED
 
     def add_note(self, ticket_id: int, html: str, deadline: Deadline) -> None:
         """Add a private note.

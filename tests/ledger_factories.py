@@ -125,6 +125,9 @@ class FakeFreshdesk:
         return number
 
     def _answer(self, request: Request) -> Answer:
+        if request.method == "GET" and "?" not in request.path:
+            shown = [one for one in self.tickets if one["id"] == int(request.path.split("/")[4])]
+            return answer(200, shown[0], self.headers) if shown else answer(404)
         if request.method == "GET":
             return self._list(request)
         said = json.loads(request.body or b"")
@@ -187,9 +190,15 @@ class FaultyLedger:
         """See `Ledger`."""
         return self._met("in_conversation", lambda: self.ledger.in_conversation(conversation, now=now))
 
-    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
         """See `Ledger`."""
-        return self._met("take_place", lambda: self.ledger.take_slot(person, now=now, tickets_an_hour=tickets_an_hour))
+        return self._met(
+            "take_place", lambda: self.ledger.take_slot(person, entry, now=now, tickets_an_hour=tickets_an_hour)
+        )
+
+    def with_slot(self, person: str, *, now: float) -> list[Entry]:
+        """See `Ledger`."""
+        return self._met("with_slot", lambda: self.ledger.with_slot(person, now=now))
 
     def each(self) -> Iterator[Entry]:
         """See `Ledger`."""

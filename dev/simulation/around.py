@@ -34,9 +34,13 @@ class Around:
         """See `ledger.Ledger.in_conversation`."""
         return self.inner.in_conversation(conversation, now=now)
 
-    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
         """See `ledger.Ledger.take_slot`."""
-        return self.inner.take_slot(person, now=now, tickets_an_hour=tickets_an_hour)
+        return self.inner.take_slot(person, entry, now=now, tickets_an_hour=tickets_an_hour)
+
+    def with_slot(self, person: str, *, now: float) -> list[Entry]:
+        """See `ledger.Ledger.with_slot`."""
+        return self.inner.with_slot(person, now=now)
 
     def each(self) -> Iterator[Entry]:
         """See `ledger.Ledger.each`."""

@@ -53,6 +53,15 @@ def test_another_spelling_is_the_same_address(endpoint: Endpoint, freshdesk: Loc
     assert len(freshdesk.tickets()) == 5
 
 
+def test_a_tagged_address_is_the_same_mailbox(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+    """`victim+1@`, `victim+2@`: five tickets in all, and the rest is in them as notes."""
+    for number in range(8):
+        endpoint(request(message_id=f"m{number}", user_email=f"victim+{number}@example.com", reason=f"{number}"))
+    sweep.sweep(endpoint.delivery.writer, budget_s=60.0)
+    notes = [note for ticket in freshdesk.tickets() for note in freshdesk.notes(ticket["id"])]
+    assert (len(freshdesk.tickets()), len(notes)) == (5, 3)
+
+
 def test_without_the_bound_every_handoff_is_a_ticket(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
     """The control: with a bound of a thousand the flood makes a ticket each."""
     with open_endpoint(freshdesk.url, tmp_path) as opened:

@@ -51,6 +51,21 @@ def test_one_too_many_is_a_ticket_once_there_is_a_place(fake: FakeFreshdesk, rul
     assert (fake.posts, row_of(rule).state, row_of(rule).over_limit) == (1, State.CREATED, False)
 
 
+@pytest.mark.parametrize(("changes", "notes"), [({}, [2]), ({"status": 5}, []), ({"spam": True}, []), ({"id": 9}, [])])
+def test_one_too_many_of_a_tagged_address_joins_a_ticket_of_its_mailbox(
+    fake: FakeFreshdesk, clock: VirtualClock, changes: Any, notes: list[int]
+) -> None:
+    """Freshdesk lists one spelling of an address; the ledger knows the hour's tickets of all of them."""
+    rule = delivery(clock=clock, transport=fake, tickets_an_hour=2)
+    for number in (1, 2):
+        rule.deliver(handoff(key=f"{number}" * 52, user_email=f"victim+{number}@example.com", reason=f"{number}"))
+    fake.tickets[1].update(changes)
+    fake.tickets[0].update({"status": 4})
+    rule.deliver(handoff(key="3" * 52, user_email="victim+3@example.com", reason="3"))
+    pass_over(rule)
+    assert (fake.posts, [ticket_id for ticket_id, _ in fake.notes]) == (2, notes)
+
+
 def test_one_too_many_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock) -> None:
     """With no open ticket and no place it waits, and is a ticket when the hour has slid on."""
     rule = delivery(clock=clock, transport=fake, tickets_an_hour=1)

@@ -253,10 +253,23 @@ def test_notes_and_nobody_take_no_places(ledger: Ledger) -> None:
 
 
 def test_a_place_can_be_taken_later(ledger: Ledger) -> None:
-    """The sweep takes places one by one, until the hour is full."""
-    assert [ledger.take_slot("same", now=NOW, tickets_an_hour=2) for _ in range(3)] == [True, True, False]
-    assert ledger.take_slot("same", now=NOW + PERSON_WINDOW_S, tickets_an_hour=2)
-    assert ledger.take_slot("", now=NOW, tickets_an_hour=0)
+    """The sweep takes places one by one, until the hour is full; a row that has one already needs no other."""
+    rows = [number(one) for one in range(4)]
+    assert [ledger.take_slot("same", row, now=NOW, tickets_an_hour=2) for row in rows] == [True, True, False, False]
+    assert ledger.take_slot("same", rows[1], now=NOW, tickets_an_hour=2)
+    assert ledger.take_slot("same", rows[2], now=NOW + PERSON_WINDOW_S, tickets_an_hour=2)
+    assert ledger.take_slot("", rows[3], now=NOW, tickets_an_hour=0)
+
+
+def test_the_rows_of_an_hour_are_found_by_whom_it_counts_for(ledger: Ledger) -> None:
+    """Whatever the spelling of the address; for an hour, and nobody else's."""
+    first, second, removed = number(1, mailbox="m"), number(2, mailbox="m"), number(3, mailbox="m")
+    for row in (first, second, removed, number(4, mailbox="other")):
+        claim(ledger, row)
+    ledger.delete(removed)
+    assert sorted(row.reference for row in ledger.with_slot("m", now=NOW)) == [first.reference, second.reference]
+    assert ledger.with_slot("m", now=NOW + PERSON_WINDOW_S) == []
+    assert ledger.with_slot("nobody", now=NOW) == []
 
 
 def test_every_row_is_told_and_no_place(ledger: Ledger) -> None:

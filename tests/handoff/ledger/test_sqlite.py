@@ -202,9 +202,9 @@ def test_what_is_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
 def test_tidying_forgets_no_place_of_this_hour(tmp_path: Path) -> None:
     """Else whoever waits for the hourly tidying gets five tickets more."""
     ledger = sqlite_ledger(tmp_path / "handoffs.db")
-    assert ledger.take_slot("p", now=NOW, tickets_an_hour=1)
+    assert ledger.take_slot("p", entry(), now=NOW, tickets_an_hour=1)
     ledger.tidy(NOW + PERSON_WINDOW_S - 1)
-    assert not ledger.take_slot("p", now=NOW + PERSON_WINDOW_S - 1, tickets_an_hour=1)
+    assert not ledger.take_slot("p", entry(reference="BF-BBBBBBBB"), now=NOW + PERSON_WINDOW_S - 1, tickets_an_hour=1)
     ledger.close()
 
 
