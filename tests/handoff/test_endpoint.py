@@ -442,10 +442,10 @@ def test_the_entry_points_serve_the_function_of_the_environment(
     main["ENDPOINT"].delivery.writer.ledger.close()
 
 
-def test_the_start_names_version_and_commit(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_start_names_version_and_commit(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """Whoever reads the log knows what runs."""
-    with caplog.at_level(logging.INFO, "handoff.bootstrap"):
-        bootstrap.open_endpoint(environ())
+    with caplog.at_level(logging.INFO, "handoff.bootstrap"), open_endpoint(NOWHERE, tmp_path):
+        pass
     [started] = [vars(record) for record in caplog.records if record.message == "started"]
     assert (started["version"], started["commit"]) == (VERSION, commit())
 
@@ -569,14 +569,14 @@ def test_half_a_body_is_no_body(came: int, announced: int) -> None:
 
 
 @pytest.mark.parametrize(("told", "handlers"), [({}, 1), ({"AWS_LAMBDA_LOG_FORMAT": "JSON"}, 0)])
-def test_the_log_is_json_by_us_or_by_the_platform(told: dict[str, str], handlers: int) -> None:
+def test_the_log_is_json_by_us_or_by_the_platform(told: dict[str, str], handlers: int, tmp_path: Path) -> None:
     """On Lambda the runtime formats; two formatters would write every line twice."""
     log = logging.getLogger("handoff")
     before = (list(log.handlers), log.propagate, log.level)
     log.handlers.clear()
     try:
-        bootstrap.open_endpoint(environ(**told))
-        assert len(log.handlers) == handlers
+        with open_endpoint(NOWHERE, tmp_path, **told):
+            assert len(log.handlers) == handlers
     finally:
         log.handlers[:], log.propagate = before[0], before[1]
         log.setLevel(before[2])
