@@ -104,7 +104,7 @@ def test_a_handoff_that_must_wait_is_kept(endpoint: Endpoint, freshdesk: LocalFr
     assert kept(endpoint) == [("not_created", False)]
 
 
-def test_an_address_freshdesk_refuses_is_asked_for_again(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+def test_an_address_that_freshdesk_refuses_is_asked_for_again(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """422 on the field, in the person's language; the row waits for the correction."""
     reply = endpoint(request(user_email=REFUSED_ADDRESS, language="en"))
     assert (reply.status, kept(endpoint), freshdesk.tickets()) == (422, [("rejected", True)], [])
