@@ -101,7 +101,7 @@ def test_an_account_that_is_down_does_not_stop_another(clock: VirtualClock, fake
 
 
 def test_a_row_in_doubt_older_than_the_list_is_searched_by_its_address(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """A row that is tried early may be older than those for which the list was made, so the list may lack its ticket."""
+    """A row that is tried early may be older than those the list was made for, so the list may lack its ticket."""
     doubt: dict[str, Any] = {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S}
     for number in range(3):
         keep_number(rule, number, **doubt)
