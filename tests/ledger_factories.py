@@ -64,7 +64,7 @@ Fate = Answer | Exception | Lost | None
 
 
 class FakeFreshdesk:
-    """A fake Freshdesk as a transport on a virtual clock: `fates` are the results of the next calls, None for success."""
+    """A fake Freshdesk as a transport on a virtual clock: `fates` are the results of the next calls (None: success)."""
 
     def __init__(self, clock: VirtualClock, *fates: Fate, taking_s: float = 0.0) -> None:
         self.clock = clock

@@ -100,7 +100,7 @@ def heard(connection: socket.socket) -> socket.socket:
 
 
 def a_moment_later(connection: socket.socket) -> socket.socket:
-    """Return the connection when the caller has connected; closed earlier, the caller would know that nothing was sent."""
+    """Return the connection after a moment; closed earlier, the caller would know that nothing was sent."""
     time.sleep(0.1)
     return connection
 

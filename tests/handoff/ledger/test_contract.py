@@ -312,7 +312,7 @@ def test_the_longest_handoff_fits(ledger: Ledger, letter: str) -> None:
 
 @pytest.mark.parametrize("letter", ['"', "\\"])
 def test_the_largest_valid_body_is_cut_to_what_every_store_takes(ledger: Ledger, letter: str) -> None:
-    """Of 256 KiB of letters that become four times as long, the transcript loses its beginning; the other words stay."""
+    """Of 256 KiB of letters that become four times as long, the transcript loses its beginning; the rest stays."""
     worst = handoff(
         conversation_summary="resumen" + letter * 7_900,
         conversation_transcript=letter * 59_990 + "al final",

@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def opened(aws: None) -> Iterator[tuple[NotDynamoDB, DynamoDBLedger]]:  # noqa: ARG001 -- sets the credentials
-    """Return a server in the place of DynamoDB, and a ledger on it; one for all tests, as botocore's client starts slowly."""
+    """Return a server in the place of DynamoDB, and a ledger on it; one for all tests, as its client starts slowly."""
     with NotDynamoDB() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         store = DynamoDBLedger("handoffs", region=REGION, endpoint=f"http://127.0.0.1:{server.server_address[1]}")
