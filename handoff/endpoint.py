@@ -118,7 +118,7 @@ class Endpoint:
     def _stranger(self, header: str) -> str:
         """Return "" for a header with one of the secrets, else what the log calls it; the answer is the same.
 
-        Bytes are compared in constant time, with every secret: the time taken must not tell which came close.
+        Bytes are compared in constant time, with every secret: the time must not show how much of a secret was right.
         """
         scheme, _, value = header.partition(" ")
         given = value.strip().encode("latin-1", "replace")

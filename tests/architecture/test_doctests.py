@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-ROOMS = (
+MODULES = (
     "freshdesk_client",
     "handoff.inbound",
     "handoff.pagination",
@@ -21,9 +21,9 @@ ROOMS = (
 )
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_the_examples_in_docstrings_are_correct(room: str) -> None:
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_in_docstrings_are_correct(module: str) -> None:
     """Each of these modules has examples, and every one gives the result it shows."""
-    result = doctest.testmod(importlib.import_module(room))
+    result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
     assert result.failed == 0

@@ -176,11 +176,11 @@ def test_the_rate_limit_is_known_for_a_minute() -> None:
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
     freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False)
     assert not freshdesk.has_headroom
-    rooms = []
+    headroom = []
     for seconds in (60.0, 0.01):
         clock.time += seconds
-        rooms.append(freshdesk.has_headroom)
-    assert rooms == [False, True]
+        headroom.append(freshdesk.has_headroom)
+    assert headroom == [False, True]
 
 
 def test_a_call_without_limit_headers_does_not_renew_the_limit() -> None:

@@ -18,7 +18,7 @@ PLATFORM = {"lambda_handler.py", "handoff/ledger/dynamodb.py"}  # AWS's own libr
 DIRECT_MAX = 5
 
 
-def rooms() -> list[Path]:
+def function_files() -> list[Path]:
     """Return the files of the function, without the operator's commands."""
     return [file for file in [*ROOT.glob("*.py"), *ROOT.glob("handoff/**/*.py")] if file.name != "ops.py"]
 
@@ -35,7 +35,7 @@ def third_party(source: str) -> set[str]:
 
 def test_the_function_uses_five_libraries() -> None:
     """Everything else is from Python's standard library; AWS's libraries are imported on AWS only."""
-    files = [file for file in rooms() if str(file.relative_to(ROOT)) not in PLATFORM]
+    files = [file for file in function_files() if str(file.relative_to(ROOT)) not in PLATFORM]
     used = set[str]().union(*(third_party(file.read_text(encoding="utf-8")) for file in files))
     assert used == {"flask", "requests", "jsonschema", "email_validator", "jinja2"}
     assert len(used) <= DIRECT_MAX
