@@ -1,4 +1,4 @@
-"""One help desk, inside a deadline: try to make a ticket, look for one, add a note."""
+"""One help desk account within a deadline: create a ticket, search for one, add a note."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class HelpDesk:
     lag_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Give the client a meter that goes by this desk's clock."""
+        """Give the client a meter that uses this account's clock."""
         self.client.meter = RateMeter(self.clock.now)
 
     @property
@@ -67,7 +67,7 @@ class HelpDesk:
 
     @property
     def has_headroom(self) -> bool:
-        """Tell whether the rate limit has room for calls that can wait."""
+        """Return True if the rate limit has room for calls that can wait."""
         limit = self.client.meter.limit
         return limit is None or limit.remaining > HEAD_ROOM * limit.total
 
