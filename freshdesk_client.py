@@ -227,7 +227,7 @@ def decipher_json(answer: Answer) -> Any:
     return _json(answer.body)
 
 
-CREATE_SHARE: Final = 0.4  # of an account's calls, in every plan that bounds them; no header tells this bound
+CREATE_SHARE: Final = 0.4  # of an account's calls, in every plan that bounds them; no header has this limit
 RATE_WINDOW_S: Final = 60.0  # the limits are per minute
 RETRY_AFTER_DEFAULT_S: Final = 30.0
 RETRY_AFTER_MAX_S: Final = 3600.0

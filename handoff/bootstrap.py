@@ -62,8 +62,10 @@ def open_writer(settings: DeliverySettings, clock: Clock | None = None, *, creat
     )
 
 
-def open_endpoint(environ: Mapping[str, str], messages_file: Path = MESSAGES_FILE) -> Endpoint:
-    """Return the endpoint that environ describes.
+def open_endpoint(
+    environ: Mapping[str, str], messages_file: Path = MESSAGES_FILE, clock: Clock | None = None
+) -> Endpoint:
+    """Return the endpoint that environ describes, by the system clock if none is given.
 
     Raises:
         SettingsError: with every fault of the settings and of the routing file, or the first of the templates.
@@ -75,7 +77,7 @@ def open_endpoint(environ: Mapping[str, str], messages_file: Path = MESSAGES_FIL
         try_templates()
     except (MessagesError, TemplateError) as error:
         raise SettingsError(f"- templates: {error}") from error
-    writer = open_writer(settings)
+    writer = open_writer(settings, clock)
     try:
         writer.ledger.check()
     except LedgerUnavailable as error:  # requests still get tickets, without a ledger

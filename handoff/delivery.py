@@ -70,7 +70,7 @@ class Delivery:
             refused = transitions.quarantined(new, now=self.writer.clock.now(), policy=self.writer.policy)
             claim = self._claim(refused, deadline)
             if claim.mine and not salvaged.conversation and salvaged.matter:
-                marker = refused.alias(f"{refused.reference} {refused.entry}")
+                marker = refused.alias(refused.name)
                 key = marker_of(salvaged.matter)
                 until = refused.created_at + self.writer.policy.refused_wait_s
                 self._claim(replace(marker, reference=reference_of(key), entry=key, expires_at=until), deadline)

@@ -13,7 +13,7 @@ from werkzeug.http import parse_options_header
 from handoff.delivery import AmbiguousReference, Delivery, NothingKept
 from handoff.inbound import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
 from handoff.log import place_of
-from handoff.responses import Messages, Reply, Status, problem, tell
+from handoff.responses import Messages, Reply, Status, outcome_reply, problem
 from handoff.strict_json import BODY_MAX, BodyTooLarge, JSONObject, MalformedJSON, parse_body, unpacked
 
 logger = logging.getLogger("handoff.endpoint")
@@ -55,7 +55,7 @@ class Endpoint:
             outcome = self.delivery.look_up(reference) if is_reference(reference) else None
         except AmbiguousReference:
             return self._refuse("ambiguous-reference")
-        return tell(outcome, self._messages, status=200) if outcome else self._refuse("unknown-reference")
+        return outcome_reply(outcome, self._messages, status=200) if outcome else self._refuse("unknown-reference")
 
     def _handoff(self, request: Request) -> Reply:
         headers, idempotency_key = request.headers, request.headers.get("Idempotency-Key", "")
@@ -88,7 +88,7 @@ class Endpoint:
         if outcome.status is Status.REJECTED:
             faults = (Fault(f"user_{outcome.bad_field}", "invalid"),)
             return self._problem("invalid-handoff", outcome.language, faults, outcome.reference)
-        return tell(outcome, self._messages, other=[name for name, _ in handoff.other])
+        return outcome_reply(outcome, self._messages, other=[name for name, _ in handoff.other])
 
     def _keep(self, code: str, salvaged: Handoff, faults: tuple[Fault, ...] = ()) -> Reply:
         """Refuse a request, but keep what there is of it: refusing is not losing."""
@@ -118,7 +118,7 @@ class Endpoint:
     def _stranger(self, header: str) -> str:
         """Return "" for a header with one of the secrets, else what the log calls it; the answer is the same.
 
-        Bytes are compared in constant time, with every secret: the time taken must not tell which came close.
+        Bytes are compared in constant time, with every secret: the time must not show how much of a secret was right.
         """
         scheme, _, value = header.partition(" ")
         given = value.strip().encode("latin-1", "replace")

@@ -1,4 +1,4 @@
-"""One help desk, inside a deadline: try to make a ticket, look for one, add a note."""
+"""One help desk account within a deadline: create a ticket, search for one, add a note."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to li
 _UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
 _BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
 _OF_THE_ACCOUNT: Final = frozenset({401, 403, 404})  # these statuses meet every ticket, whatever is in it
 
 
@@ -56,7 +57,7 @@ class HelpDesk:
     lag_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Give the client a meter that goes by this desk's clock."""
+        """Give the client a meter that uses this account's clock."""
         self.client.meter = RateMeter(self.clock.now)
 
     @property
@@ -66,7 +67,7 @@ class HelpDesk:
 
     @property
     def has_headroom(self) -> bool:
-        """Tell whether the rate limit has room for calls that can wait."""
+        """Return True if the rate limit has room for calls that can wait."""
         limit = self.client.meter.limit
         return limit is None or limit.remaining > HEAD_ROOM * limit.total
 
@@ -143,6 +144,22 @@ class HelpDesk:
         """Return the requester's newest ticket that is not closed, or None."""
         rows = self._rows(deadline, ListQuery(since, email), everywhere=False) if email else ()
         return max((row.ticket_id for row in rows if row.status not in _CLOSED), default=None)
+
+    def is_open(self, ticket_id: int, deadline: Deadline) -> bool:
+        """Return True if an agent still works on the ticket: https://developers.freshdesk.com/api/#view_a_ticket.
+
+        Raises:
+            FreshdeskError: nobody knows.
+        """
+        try:
+            with self._calling(deadline):
+                ticket = self.client.get(f"tickets/{ticket_id:d}", deadline.left_s - SETTLE_RESERVE_S)
+        except FreshdeskRefused as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return False
+        gone = not isinstance(ticket, dict) or ticket.get("deleted") or ticket.get("spam")
+        return not gone and ticket.get("status") not in _CLOSED
 
     def add_note(self, ticket_id: int, html: str, deadline: Deadline) -> None:
         """Add a private note.

@@ -44,7 +44,7 @@ def log_as_json(*, platform_formats: bool) -> None:
     Args:
         platform_formats: AWS Lambda with `logFormat: JSON` does it itself; then the records only go up to its handler.
     """
-    # A header that urllib3 cannot read is a warning that tells the call's whole address, and so a person's.
+    # A header that urllib3 cannot read is a warning that contains the URL of the call, and so a person's address.
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     logger = logging.getLogger("handoff")
     logger.setLevel(logging.INFO)

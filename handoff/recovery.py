@@ -16,7 +16,7 @@ from handoff.log import log_entry
 from handoff.pagination import TooManyPages
 from handoff.ticket import Rung
 from handoff.transitions import Created
-from handoff.writer import TicketWriter
+from handoff.writer import FALLBACK_SLOT, TicketWriter
 
 logger = logging.getLogger("handoff.recovery")
 
@@ -191,17 +191,28 @@ class Recovery:
             since = now - OPEN_TICKET_WITHIN_S
             email = writer.requester(handoff)  # what is filed under the fallback requester joins its open ticket
             ticket_id = writer.helpdesk(entry).open_ticket_of(email, deadline, since=since)
+            holder = replace(taken, ticket_id=ticket_id) if ticket_id else self._of_the_same_hour(taken, deadline)
         except FreshdeskError as error:
             until = now + transitions.backoff_s(taken.attempts, writer.jitter())
             failed = transitions.unmade(taken, until=until, cause=Cause.UNAVAILABLE, error=f"look: {error}")
             return self._write(taken, failed)
-        if ticket_id is not None:
-            return writer.add_note(taken, handoff, replace(taken, ticket_id=ticket_id), ONE_OF_MANY, deadline)
+        if holder is not None:
+            return writer.add_note(taken, handoff, holder, ONE_OF_MANY, deadline)
         if writer.take_slot(taken):
             taken = self._take(taken, State.NOT_CREATED, over_limit=False)
             return self._create(taken, deadline) if taken else None
         waiting = transitions.changed(taken, due_at=now + WAIT_FOR_ANOTHER_S, cause=Cause.WAITING)
         return self._write(taken, waiting)
+
+    def _of_the_same_hour(self, entry: Entry, deadline: Deadline) -> Entry | None:
+        """Return the row of an open ticket of entry's mailbox: Freshdesk cannot be asked for all its `+tag` addresses.
+
+        Raises:
+            FreshdeskError: nobody knows whether a ticket is open.
+        """
+        rows = self.writer.ledger.with_slot(entry.limited_by or FALLBACK_SLOT, now=self._now())
+        made = ((row, row.ticket_id) for row in reversed(rows) if row.ticket_id is not None)
+        return next((row for row, number in made if self.writer.helpdesk(row).is_open(number, deadline)), None)
 
     def _add_note(self, entry: Entry, deadline: Deadline) -> Entry | None:
         """Add new words to the ticket of their handoff, once that has one."""

@@ -214,7 +214,9 @@ NAMES: Final = frozenset(
 )
 
 
-def tell(outcome: Outcome, messages: Messages, *, other: Iterable[str] = (), status: int | None = None) -> Reply:
+def outcome_reply(
+    outcome: Outcome, messages: Messages, *, other: Iterable[str] = (), status: int | None = None
+) -> Reply:
     """Return the answer to a handoff that was delivered or kept.
 
     Args:

@@ -92,17 +92,17 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Every route, worked out when the file is read; looking one up cannot fail."""
+    """All routes, computed when the file is read, so that a lookup cannot fail."""
 
     routes: Mapping[str, Mapping[str, Route]]  # slug of the bot → plain category → route; "" has the bot's own
     bots: Mapping[str, str]  # plain name → slug
     default_bot: str
     fallback_requester: str
-    accounts: Mapping[str, str]  # name → address of the accounts besides the main one
+    accounts: Mapping[str, str]  # name → URL of each account except the main one
 
-    def bot(self, told: str) -> str:
-        """Return the slug of the bot that told names, or the default bot's."""
-        return self.bots.get(plain(told), self.default_bot)
+    def bot(self, name: str) -> str:
+        """Return the slug of the bot with this name, or the default bot's."""
+        return self.bots.get(plain(name), self.default_bot)
 
     def route(self, bot: str, category: str) -> Route:
         """Return the route of a category as the bot names it; an unknown one gets the bot's default. Never raises."""
@@ -160,7 +160,7 @@ def schema_errors(table: Mapping[str, Any]) -> list[ValidationError]:
 
 
 def _sense_faults(table: Mapping[str, Any]) -> Iterator[Found]:
-    """Yield what no schema can see: names that point nowhere, names given twice, addresses that lead nowhere."""
+    """Yield the faults that no schema can find: references to missing names, duplicate names, invalid URLs."""
     bots, accounts = table["bots"], table.get("desks", {})
     if table["default_bot"] not in bots:
         yield ("default_bot",), f"no hay ningún [bots.{table['default_bot']}]: escribí uno de {', '.join(bots)}"
@@ -210,7 +210,7 @@ def _routing(table: Mapping[str, Any]) -> Routing:
 
 
 def _routes_of(table: Mapping[str, Any], slug: str) -> dict[str, Route]:
-    """Return a bot's routes under every name they have, the bot's own under ""."""
+    """Return a bot's routes under each of their names, its default route under ""."""
     bot, shared = table["bots"][slug], table.get("categories", {})
     own = bot.get("categories", {})
     foreign = bot.get("desk", MAIN_ACCOUNT) != MAIN_ACCOUNT
@@ -229,11 +229,11 @@ def _portable(level: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _route(slug: str, bot: Mapping[str, Any], category: str, *levels: Mapping[str, Any]) -> Route:
-    """Lay the levels over each other, the last on top."""
+    """Merge the levels; a later one takes precedence."""
     merged: dict[str, Any] = {}
     for level in levels:
         if "group_id" in level:
-            merged.pop("group", None)  # the name belongs to the number it came with
+            merged.pop("group", None)  # the name belongs to the number of its own level
         merged |= {name: value for name, value in level.items() if name in _ROUTE_FIELDS}
     return Route(
         bot=slug,

@@ -27,7 +27,7 @@ _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 
 
 class SettingsError(Exception):
-    """The environment is not complete or not right; the message has one line for each fault, and how to mend it."""
+    """The environment is not complete or not right; the message has one line for each fault, with its correction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class DeliverySettings:
     """What delivering needs to know: the sweep and the operator's commands do without the webhook secret."""
 
     freshdesk_url: str
-    api_keys: Mapping[str, str] = field(repr=False)  # desk → key; "" is the main desk
+    api_keys: Mapping[str, str] = field(repr=False)  # account → key; "" is the main account
     ledger: LedgerAddress
     routing: Routing = field(repr=False)
     deadline_s: float
@@ -141,7 +141,7 @@ class _Reader:
             return None
         return DeliverySettings(
             freshdesk_url=url,
-            api_keys=MappingProxyType({"": key, **self._desk_keys(routing)}),
+            api_keys=MappingProxyType({"": key, **self._account_keys(routing)}),
             ledger=ledger,
             routing=routing,
             deadline_s=deadline_s,
@@ -163,9 +163,9 @@ class _Reader:
         return value.rstrip("/")
 
     def _secrets(self, *, local: bool) -> tuple[bytes, ...]:
-        told = self._needed("WEBHOOK_SECRET", f"what Botpress sends after Bearer; {SECRET_MIN} characters or more")
-        secrets = tuple(secret.strip().encode() for secret in told.split(",") if secret.strip())
-        if told and not secrets:
+        value = self._needed("WEBHOOK_SECRET", f"what Botpress sends after Bearer; {SECRET_MIN} characters or more")
+        secrets = tuple(secret.strip().encode() for secret in value.split(",") if secret.strip())
+        if value and not secrets:
             self.faults.append("WEBHOOK_SECRET holds no secret, only commas")
         if any(len(secret) < SECRET_MIN for secret in secrets) and not local:
             self.faults.append(
@@ -189,16 +189,16 @@ class _Reader:
             self.faults.append(f"ROUTING_FILE cannot be read: {path} ({type(error).__name__})")
         return None
 
-    def _desk_keys(self, routing: Routing) -> dict[str, str]:
+    def _account_keys(self, routing: Routing) -> dict[str, str]:
         return {
             name: self._needed(f"FRESHDESK_API_KEY_{name.upper()}", f"the key for [desks.{name}] of the routing file")
             for name in routing.accounts
         }
 
     def _seconds(self, name: str, default: float, within: tuple[float, float]) -> float:
-        told = self._environ.get(name, "").strip()
+        value = self._environ.get(name, "").strip()
         try:
-            seconds = float(told) if told else default
+            seconds = float(value) if value else default
         except ValueError:
             seconds = float("nan")
         if not within[0] <= seconds <= within[1]:

@@ -97,7 +97,7 @@ def to_ticket(
         route: where it goes.
         dropped: fields Freshdesk refused; they are left out and named in the description.
         rung: how plain the ticket is, a `Rung`.
-        refused: whether it came with faults; the agent is told.
+        refused: whether the request had faults; the ticket says so.
         fallback_requester: the e-mail address to file it under when it holds no address of the person.
     """
     requester = _requester(handoff, fallback_requester, rung)

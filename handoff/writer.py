@@ -128,7 +128,7 @@ class TicketWriter:
     def take_slot(self, row: Entry) -> bool:
         """Take a slot of the hour of the row's person, if there is one left. Raises LedgerUnavailable."""
         now, bound = self.clock.now(), self.policy.tickets_an_hour
-        return self.ledger.take_slot(row.limited_by or FALLBACK_SLOT, now=now, tickets_an_hour=bound)
+        return self.ledger.take_slot(row.limited_by or FALLBACK_SLOT, row, now=now, tickets_an_hour=bound)
 
     def tickets_of_others(self, row: Entry) -> list[int]:
         """Return the tickets of other handoffs under row's reference. Raises LedgerUnavailable."""

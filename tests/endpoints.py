@@ -9,6 +9,7 @@ from pathlib import Path
 from handoff import bootstrap
 from handoff.endpoint import Endpoint
 from tests.factories import API_KEY, SECRET
+from tests.ledger_factories import QuickClock
 
 __all__ = ["NOWHERE", "ROOT", "Endpoint", "environ", "open_endpoint"]
 
@@ -29,8 +30,8 @@ def environ(url: str = NOWHERE, ledger: str | Path = "handoffs.db", **more: str)
 
 @contextmanager
 def open_endpoint(url: str, folder: Path, **more: str) -> Iterator[Endpoint]:
-    """Return an endpoint that talks to the Freshdesk at url and keeps its ledger in folder."""
-    opened = bootstrap.open_endpoint(environ(url, folder / "handoffs.db", **more))
+    """Return an endpoint that talks to the Freshdesk at url and keeps its ledger in folder; its pauses cost nothing."""
+    opened = bootstrap.open_endpoint(environ(url, folder / "handoffs.db", **more), clock=QuickClock())
     try:
         yield opened
     finally:

@@ -1,4 +1,4 @@
-"""What tests of the ledger, the rule and the sweep are made of: a clock, a help desk, a ledger that fails, a row."""
+"""Parts for tests of the ledger, delivery and the sweep: a clock, a fake Freshdesk, a failing ledger, rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import botocore.session
 
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
-from handoff.deadline import Clock
+from handoff.deadline import Clock, SystemClock
 from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
 from handoff.ledger import ROW_LIFETIME_S, Claim, Entry, Ledger, LedgerUnavailable, State
@@ -34,7 +34,7 @@ ROUTING: Final = load_routing((Path(__file__).parent.parent / "config" / "routin
 
 
 class VirtualClock:
-    """Time that passes only when somebody waits."""
+    """A clock on which waiting takes no real time."""
 
     def __init__(self, now: float = NOW) -> None:
         self.time = now
@@ -54,6 +54,25 @@ class VirtualClock:
         self.time += seconds
 
 
+class QuickClock(SystemClock):
+    """The system's time, and ahead of it by what was waited for: nobody really waits."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def now(self) -> float:
+        """Return epoch seconds."""
+        return super().now() + self._ahead_s
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump."""
+        return super().monotonic() + self._ahead_s
+
+    def sleep(self, seconds: float) -> None:
+        """Move on."""
+        self._ahead_s += max(seconds, 0.0)
+
+
 class Lost(NamedTuple):
     """Freshdesk does what it is asked, and the answer is lost."""
 
@@ -64,7 +83,7 @@ Fate = Answer | Exception | Lost | None
 
 
 class FakeFreshdesk:
-    """A help desk as a transport on a virtual clock: `fates` is what the next calls meet, None being good weather."""
+    """A fake Freshdesk as a transport on a virtual clock: `fates` are the results of the next calls (None: success)."""
 
     def __init__(self, clock: VirtualClock, *fates: Fate, taking_s: float = 0.0) -> None:
         self.clock = clock
@@ -78,7 +97,7 @@ class FakeFreshdesk:
         self.headers: dict[str, str] = {}
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
-        """Answer as Freshdesk would, or as fate has it."""
+        """Answer as Freshdesk would, or as the next fate says."""
         self.calls.append(request)
         self.timeouts.append(timeout_s)
         self.clock.time += self.taking_s
@@ -94,7 +113,7 @@ class FakeFreshdesk:
 
     @property
     def posts(self) -> int:
-        """How often a ticket was asked for."""
+        """How many tickets were posted."""
         return sum(call.method == "POST" and call.path == "/api/v2/tickets" for call in self.calls)
 
     def has(self, **fields: Any) -> int:
@@ -106,6 +125,9 @@ class FakeFreshdesk:
         return number
 
     def _answer(self, request: Request) -> Answer:
+        if request.method == "GET" and "?" not in request.path:
+            shown = [one for one in self.tickets if one["id"] == int(request.path.split("/")[4])]
+            return answer(200, shown[0], self.headers) if shown else answer(404)
         if request.method == "GET":
             return self._list(request)
         said = json.loads(request.body or b"")
@@ -123,9 +145,9 @@ class FakeFreshdesk:
         return answer(200, found[first : first + size], self.headers)
 
 
-def answer(status: int, told: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+def answer(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer with a JSON body."""
-    return Answer(status, dict(headers or {}), b"" if told is None else json.dumps(told).encode())
+    return Answer(status, dict(headers or {}), b"" if body is None else json.dumps(body).encode())
 
 
 def busy(retry_after: float) -> Answer:
@@ -140,7 +162,7 @@ def refusal(*fields: str, code: str = "invalid_value") -> Answer:
 
 
 class FaultyLedger:
-    """A ledger whose next calls fail as `fates` say: "before" it did anything, or "after"; "" is a good call."""
+    """A ledger whose next calls fail as `fates` say: "before" they did anything, or "after"; "" is a normal call."""
 
     def __init__(self, ledger: Ledger, *fates: str, only: str = "") -> None:
         self.ledger = ledger
@@ -168,9 +190,15 @@ class FaultyLedger:
         """See `Ledger`."""
         return self._met("in_conversation", lambda: self.ledger.in_conversation(conversation, now=now))
 
-    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
         """See `Ledger`."""
-        return self._met("take_place", lambda: self.ledger.take_slot(person, now=now, tickets_an_hour=tickets_an_hour))
+        return self._met(
+            "take_place", lambda: self.ledger.take_slot(person, entry, now=now, tickets_an_hour=tickets_an_hour)
+        )
+
+    def with_slot(self, person: str, *, now: float) -> list[Entry]:
+        """See `Ledger`."""
+        return self._met("with_slot", lambda: self.ledger.with_slot(person, now=now))
 
     def each(self) -> Iterator[Entry]:
         """See `Ledger`."""
@@ -247,7 +275,7 @@ def delivery(
     url: str = "https://betsur.freshdesk.com",
     **policy: Any,
 ) -> Delivery:
-    """Return a delivery to one desk; what is not named here is a field of `Policy`. Its jitter is none."""
+    """Return a delivery to one account without jitter; keywords not named here are fields of `Policy`."""
     owners = (f"owner-{number}" for number in itertools.count(1))
     return Delivery(
         TicketWriter(

@@ -162,7 +162,7 @@ class LambdaRuntime:
     def __enter__(self) -> Self:
         """Start the API and the client."""
         self._api = _Api(("127.0.0.1", 0), self._routes())
-        threading.Thread(target=self._api.serve_forever, daemon=True).start()
+        threading.Thread(target=self._api.serve_forever, args=(0.02,), daemon=True).start()
         command = [str(self.python), "-m", "awslambdaric", self.handler]
         self._log = (self.folder.parent / f"{self.folder.name}.log").open("w+b")
         self._process = subprocess.Popen(

@@ -36,8 +36,9 @@ class Faults:
     look: float = 0.05
     ledger: float = 0.01
     ledger_in_sweep: float = 0.05
-    outage_every_s: float = 0.0  # how often the whole ledger is gone, and for how long; 0: never
-    outage_s: float = 30.0
+    outage_every_s: float = 2400.0  # how often the whole ledger is gone, and for how long; 0: never
+    outage_s: float = 120.0
+    calls_in_outage: int = 1  # of one story; what it sends besides comes once the ledger is back
     kill: float = 0.005  # before, and again after, every call to Freshdesk or the ledger
     kill_in_list: float = 0.0005  # the same for a page of a list, which changes nothing
     suspended: float = 0.005  # pauses in which the machine is suspended, and for how long
@@ -53,12 +54,19 @@ class Faults:
         slow = ("timeout_unwritten", "timeout_written", "written_late", "unreadable")
         return tuple((name, getattr(self, name)) for name in (*names, *slow))
 
+    def outage_left_s(self, elapsed_s: float) -> float:
+        """Return for how long the ledger is still gone; 0 if it is not."""
+        since_last_s = elapsed_s % self.outage_every_s if self.outage_every_s else 0.0
+        ends_s = self.outage_every_s - since_last_s
+        return ends_s if self.outage_every_s and ends_s <= self.outage_s else 0.0
+
 
 CALM: Final = Faults(
     **{name: 0.0 for name, _ in Faults().of_a_post()},  # type: ignore[arg-type]  # every one of them is a share
     look=0.0,
     ledger=0.0,
     ledger_in_sweep=0.0,
+    outage_every_s=0.0,
     kill=0.0,
     kill_in_list=0.0,
     suspended=0.0,
@@ -179,7 +187,7 @@ class FaultyLedger(WrappedLedger):
     def _call(self, what: str, entry: Entry | None, call: Callable[[], T]) -> T:
         self.fate.kill(self.fate.faults.kill)
         self.clock.sleep(self.fate.between(self.fate.faults.ledger_latency_s))
-        if self.is_down():
+        if self.fate.faults.outage_left_s(self.clock.elapsed_s) > 0:
             raise LedgerUnavailable("down")
         fails = self.fate.happens(self.flakes)
         if fails and self.fate.happens(0.5):
@@ -191,8 +199,3 @@ class FaultyLedger(WrappedLedger):
             raise LedgerUnavailable("after")
         self.fate.kill(self.fate.faults.kill)
         return done
-
-    def is_down(self) -> bool:
-        """Return True during an outage."""
-        every_s = self.fate.faults.outage_every_s
-        return every_s > 0 and self.clock.elapsed_s % every_s > every_s - self.fate.faults.outage_s

@@ -79,8 +79,11 @@ class FreshdeskModel:
             return busy
         if kind == "lists":
             return self._list({name: values[-1] for name, values in parse_qs(parts.query).items()})
+        number = parts.path.split("/")[4:5]
+        if kind == "views":
+            return self._view(int(number[0]))
         fields = json.loads(request.body or b"{}")
-        return self.create(fields) if kind == "create" else self._note(int(parts.path.split("/")[4]), fields)
+        return self._note(int(number[0]), fields) if kind == "notes" else self.create(fields)
 
     def put(self, ticket: Ticket, box: str) -> None:
         """Move a ticket to the spam box, or to the deleted ones."""
@@ -149,6 +152,11 @@ class FreshdeskModel:
         self.touch(ticket)
         return Answer(201, self._headers(), b"{}")
 
+    def _view(self, number: int) -> Answer:
+        ticket = self.tickets[number - 1]
+        row = json.loads(ticket.row) | {ticket.box: True}
+        return Answer(200, self._headers(), json.dumps(row).encode())
+
     def _list(self, asked: dict[str, str]) -> Answer:
         if "email" in asked and asked["email"] not in self._of_address:
             return self._refused(400, "email")
@@ -196,5 +204,5 @@ class FreshdeskModel:
 
 def _kind(request: Request, path: str) -> str:
     if request.method == "GET":
-        return "lists"
+        return "lists" if path.endswith("/tickets") else "views"
     return "notes" if path.endswith("/notes") else "create"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -77,6 +78,7 @@ class History:
         self.ledger = plan.store()
         self._processes = [self._process() for _ in range(PROCESSES)]
         self._under_way: dict[greenlet, tuple[Story, Sending, int]] = {}
+        self._calls_in_outage: Counter[tuple[int, int]] = Counter()  # by story and the outage's end
 
     def use(self, helpdesk: FreshdeskModel, stories: list[Story]) -> None:
         """Let another Freshdesk and other stories take part."""
@@ -108,12 +110,19 @@ class History:
         for sending in story.sendings:
             self.clock.start(partial(self._send, story, sending), after=sending.at_s)
             for later_s in sending.copies:
-                self.clock.start(partial(self._call, story, sending), after=sending.at_s + later_s)
+                copy = partial(self._send, story, sending, attempt=len(SENDER_PAUSES_S))
+                self.clock.start(copy, after=sending.at_s + later_s)
         if story.forgotten_at_s is not None:
             self.clock.after(story.forgotten_at_s, partial(self._forget, story))
 
     def _send(self, story: Story, sending: Sending, attempt: int = 0) -> None:
         """Send as the bot does: again after 1, 5 and 30 s, where nothing was heard, or 503."""
+        left_s = self.fate.faults.outage_left_s(self.clock.elapsed_s)
+        outage = (story.number, round(self.clock.elapsed_s + left_s))
+        if left_s and self._calls_in_outage[outage] >= self.fate.faults.calls_in_outage:
+            self.clock.start(partial(self._send, story, sending, attempt), after=left_s + self.fate.between((0.0, 5.0)))
+            return
+        self._calls_in_outage[outage] += 1
         self._under_way[getcurrent()] = (story, sending, attempt)
         answered = self._call(story, sending)
         if self._under_way.pop(getcurrent(), None) is None:

@@ -21,7 +21,7 @@ class MemoryLedger(Remembering):
         self._due: list[tuple[float, Key]] = []
         self._conversations: dict[str, set[Key]] = defaultdict(set)
         self._references: dict[str, set[Key]] = defaultdict(set)
-        self._places: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        self._places: dict[str, list[tuple[float, Key]]] = defaultdict(list)
         self._words: dict[str, tuple[Key, float]] = {}
         self._last_outage: float | None = None
 
@@ -43,7 +43,9 @@ class MemoryLedger(Remembering):
             if standing is None:
                 self._put(entry.alias(f"{first.reference} {first.entry}"))
             return Claim(first, mine=False, same_words=True)
-        over_limit = entry.counts and not self._take_slot(entry.limited_by, entry.owner, now, tickets_an_hour)
+        over_limit = entry.counts and not self.take_slot(
+            entry.limited_by, entry, now=now, tickets_an_hour=tickets_an_hour
+        )
         self._put(entry)
         if entry.shares_words and (standing is None or standing.alias_of):
             self._words[entry.words] = (_key(entry), entry.created_at + WORDS_WINDOW_S)
@@ -89,9 +91,22 @@ class MemoryLedger(Remembering):
         rows = [self._live(key, now) for key in sorted(self._conversations[conversation])] if conversation else []
         return sorted((row for row in rows if row is not None), key=lambda row: row.created_at)
 
-    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
         """See `ledger.Ledger.take_slot`."""
-        return self._take_slot(person, "", now, tickets_an_hour)
+        if not person:
+            return True
+        taken = [place for place in self._places[person] if place[0] > now - PERSON_WINDOW_S]
+        if any(key == _key(entry) for _, key in taken):
+            return True
+        if len(taken) >= tickets_an_hour:
+            return False
+        self._places[person] = [*taken, (now, _key(entry))]
+        return True
+
+    def with_slot(self, person: str, *, now: float) -> list[Entry]:
+        """See `ledger.Ledger.with_slot`."""
+        rows = [self._live(key, now) for at, key in self._places[person] if at > now - PERSON_WINDOW_S]
+        return [row for row in rows if row is not None]
 
     def each(self) -> Iterator[Entry]:
         """See `ledger.Ledger.each`."""
@@ -139,17 +154,6 @@ class MemoryLedger(Remembering):
             place = bisect_left(self._due, due)
             if self._due[place : place + 1] != [due]:
                 self._due.insert(place, due)
-
-    def _take_slot(self, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
-        if not person:
-            return True
-        taken = [place for place in self._places[person] if place[0] > now - PERSON_WINDOW_S]
-        if owner and any(whose == owner for _, whose in taken):
-            return True
-        if len(taken) >= tickets_an_hour:
-            return False
-        self._places[person] = [*taken, (now, owner)]
-        return True
 
 
 def _key(entry: Entry) -> Key:

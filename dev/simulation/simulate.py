@@ -53,7 +53,7 @@ class Run:
         """Return the plan of one seed."""
         faults = Faults(late_max_s=LATE_MAX_S) if self.very_late else Faults()
         if self.ledger_outages:
-            faults = replace(faults, outage_every_s=1200.0)
+            faults = replace(faults, calls_in_outage=100)
         rig = NAIVE if self.without == "everything" else CONTROLS[self.without] if self.without else Rig()
         return Plan(seed=seed, handoffs=self.handoffs, faults=faults, rig=rig)
 
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--handoffs", type=int, default=10_000, help="requests in each (default 10000)")
     add("--without", choices=(*CONTROLS, "everything"), default="", help="take one guard out; it must then fail")
     add("--very-late", action="store_true", help=f"late writes up to {LATE_MAX_S:g} s after the time-out, not 60")
-    add("--ledger-outages", action="store_true", help="the ledger is gone for 30 s every 20 minutes")
+    add("--ledger-outages", action="store_true", help="copies and repeats come during the ledger's outages, too")
     add("--sqlite", action="store_true", help="over the real SQLite store instead of the ledger in memory")
     add("--trace", metavar="REFERENCE", default="", help="print what happened to one handoff of the first seed")
     add("--processes", type=int, default=2, help="how many seeds at once (default 2)")

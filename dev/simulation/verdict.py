@@ -70,12 +70,13 @@ def judge(stories: Sequence[Story], tickets: Sequence[Ticket], answers: Sequence
     joined = _joined(tickets)
     verdict = Verdict(len(stories), len(tickets))
     for story in stories:
-        if not owned[story.number] and joined[story.number]:
+        made = owned[story.number]
+        verdict.extra += max(len(made) - 1, 0)
+        if not made and joined[story.number]:  # as a note it may stand there twice
             owned[story.number] = joined[story.number]
             verdict.joined += 1
-        made = owned[story.number]
+            continue
         verdict.lost += not made
-        verdict.extra += max(len(made) - 1, 0)
         if len(made) != 1:
             verdict.broken[story.number] = f"{story.kind}: tickets {made or 'none'}"
     _hold_answers(verdict, answers, owned)

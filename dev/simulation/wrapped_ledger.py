@@ -40,11 +40,15 @@ class WrappedLedger:
         """See `ledger.Ledger.in_conversation`."""
         return self._call("in_conversation", None, lambda: self.inner.in_conversation(conversation, now=now))
 
-    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
         """See `ledger.Ledger.take_slot`."""
         return self._call(
-            "take_slot", None, lambda: self.inner.take_slot(person, now=now, tickets_an_hour=tickets_an_hour)
+            "take_slot", None, lambda: self.inner.take_slot(person, entry, now=now, tickets_an_hour=tickets_an_hour)
         )
+
+    def with_slot(self, person: str, *, now: float) -> list[Entry]:
+        """See `ledger.Ledger.with_slot`."""
+        return self._call("with_slot", None, lambda: self.inner.with_slot(person, now=now))
 
     def delete(self, entry: Entry) -> None:
         """See `ledger.Ledger.delete`."""

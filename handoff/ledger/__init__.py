@@ -148,6 +148,11 @@ class Entry:
         return self.mailbox or self.person
 
     @property
+    def name(self) -> str:
+        """What names the row among all others: "REFERENCE KEY"."""
+        return f"{self.reference} {self.entry}"
+
+    @property
     def shares_words(self) -> bool:
         """Return True if another row with the same words is the same handoff; a note belongs to its handoff already."""
         return self.words != "" and not self.is_note
@@ -384,8 +389,12 @@ class Ledger(Protocol):
         """Return the rows of one conversation."""
         ...
 
-    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
-        """Take one of the person's places of this hour, if there is one left."""
+    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
+        """Take one of the person's places of this hour for entry, if there is one left or entry has one already."""
+        ...
+
+    def with_slot(self, person: str, *, now: float) -> list[Entry]:
+        """Return the rows that have a place of the person's hour."""
         ...
 
     def each(self) -> Iterator[Entry]:

@@ -107,7 +107,11 @@ class DynamoDBLedger(Remembering):
             claim = self._claim(entry, now)
             if claim is None:
                 continue
-            if claim.mine and entry.counts and not self._take_slot(entry.limited_by, entry.owner, now, tickets_an_hour):
+            if (
+                claim.mine
+                and entry.counts
+                and not self.take_slot(entry.limited_by, entry, now=now, tickets_an_hour=tickets_an_hour)
+            ):
                 return claim._replace(over_limit=True)
             return claim
         raise LedgerUnavailable("the row in the way changes over and over")
@@ -155,9 +159,23 @@ class DynamoDBLedger(Remembering):
         )
         return [row for row in rows if not row.is_over(now)]
 
-    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
-        """Take a place of the person's hour; see `Ledger.take_slot`."""
-        return self._take_slot(person, "", now, tickets_an_hour)
+    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
+        """Take a place of the person's hour, the first that is free or over; see `Ledger.take_slot`."""
+        return not person or any(self._take(person, entry.name, now, number) for number in range(tickets_an_hour))
+
+    def with_slot(self, person: str, *, now: float) -> list[Entry]:
+        """Return the rows that have a place; see `Ledger.with_slot`."""
+        request = {
+            "TableName": self._table,
+            "KeyConditionExpression": "#reference = :places",
+            "ExpressionAttributeNames": {"#reference": "reference"},
+            "ExpressionAttributeValues": {":places": {"S": _NO_ROW + person}},
+            "ConsistentRead": True,
+        }
+        places = (item for item in self._pages("query", request) if float(_value(item, "expires_at")) > now)
+        names = [_value(place, "owner") for place in places]
+        rows = (self._first(name, now) for name in names if " " in name)  # in 1.0.0 an owner stood there
+        return [row for row in rows if row is not None]
 
     def each(self) -> Iterator[Entry]:
         """Yield every row; see `Ledger.each`. Reads the whole table."""
@@ -297,18 +315,13 @@ class DynamoDBLedger(Remembering):
         item = self._get(_key(reference, key))
         return None if item is None else read_row(_row_of(item))
 
-    def _take_slot(self, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
-        """Take the first place that is free or over; the same claim repeated takes its own again."""
-        return not person or any(self._take(person, owner, now, number) for number in range(tickets_an_hour))
-
-    def _take(self, person: str, owner: str, now: float, number: int) -> bool:
+    def _take(self, person: str, name: str, now: float, number: int) -> bool:
         place = {
             **_key(_NO_ROW + person, f"place#{number}"),
-            "owner": {"S": owner or "-"},
+            "owner": {"S": name},
             "expires_at": _number(now + PERSON_WINDOW_S),
         }
-        values = {":now": _number(now)} | ({":owner": {"S": owner}} if owner else {})
-        return self._put(place, _FREE + (" OR #owner = :owner" if owner else ""), values)
+        return self._put(place, _FREE + " OR #owner = :owner", {":now": _number(now), ":owner": {"S": name}})
 
     def _query(self, limit: int | None = None, **request: Any) -> list[Entry]:
         page = {} if limit is None else {"Limit": limit}

@@ -50,7 +50,11 @@ _DUE: Final = """
 SELECT row FROM entries WHERE due_at <= ? AND (due_at, reference, entry) > (?, ?, ?) ORDER BY due_at, reference, entry
 """
 _HAS_PLACE: Final = """
-SELECT 1 FROM places WHERE person = :person AND taken_at > :since AND owner = :owner AND owner <> ''
+SELECT 1 FROM places WHERE person = :person AND taken_at > :since AND owner = :owner
+"""
+_WITH_PLACE: Final = """
+SELECT row FROM places JOIN entries ON places.owner = entries.reference || ' ' || entries.entry
+WHERE person = ? AND taken_at > ? AND expires_at > ? ORDER BY taken_at
 """
 _TAKE_PLACE: Final = f"""
 INSERT INTO places (person, taken_at, owner) SELECT :person, :now, :owner
@@ -175,9 +179,13 @@ class SQLiteLedger(Remembering):
         query = "SELECT row FROM entries WHERE conversation = ? AND conversation <> '' AND expires_at > ?"
         return self._read(query + " ORDER BY created_at", conversation, now)
 
-    def take_slot(self, person: str, *, now: float, tickets_an_hour: int) -> bool:
+    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
         """Take a place of the person's hour; see `Ledger.take_slot`."""
-        return self._write(lambda db: _take_slot(db, person, "", now, tickets_an_hour))
+        return self._write(lambda db: _take_slot(db, person, entry.name, now, tickets_an_hour))
+
+    def with_slot(self, person: str, *, now: float) -> list[Entry]:
+        """Return the rows that have a place; see `Ledger.with_slot`."""
+        return self._read(_WITH_PLACE, person, now - PERSON_WINDOW_S, now)
 
     def each(self) -> Iterator[Entry]:
         """Yield every row; see `Ledger.each`."""
@@ -364,7 +372,7 @@ def _claim(db: sqlite3.Connection, entry: Entry, now: float, tickets_an_hour: in
     if entry.shares_words and (standing is None or standing.alias_of):  # else they were written with the row
         until = entry.created_at + WORDS_WINDOW_S
         db.execute(_KEEP_WORDS, (entry.words, entry.reference, entry.entry, until))
-    return _Claimed(None, entry.counts and not _take_slot(db, entry.limited_by, entry.owner, now, tickets_an_hour))
+    return _Claimed(None, entry.counts and not _take_slot(db, entry.limited_by, entry.name, now, tickets_an_hour))
 
 
 def _standing(db: sqlite3.Connection, reference: str, key: str, now: float) -> _Standing | None:
@@ -408,10 +416,10 @@ def _tidy(db: sqlite3.Connection, now: float) -> None:
     db.execute("DELETE FROM words WHERE until <= ?", (now,))
 
 
-def _take_slot(db: sqlite3.Connection, person: str, owner: str, now: float, tickets_an_hour: int) -> bool:
-    """Count this ticket against the person's hour; the same claim repeated is counted once."""
+def _take_slot(db: sqlite3.Connection, person: str, name: str, now: float, tickets_an_hour: int) -> bool:
+    """Count this ticket against the person's hour; the same row is counted once."""
     if not person:
         return True
-    whose = {"person": person, "owner": owner, "since": now - PERSON_WINDOW_S}
+    whose = {"person": person, "owner": name, "since": now - PERSON_WINDOW_S}
     taken = db.execute(_TAKE_PLACE, {**whose, "now": now, "bound": tickets_an_hour}).rowcount
     return bool(taken) or db.execute(_HAS_PLACE, whose).fetchone() is not None

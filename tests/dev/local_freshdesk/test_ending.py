@@ -1,6 +1,6 @@
 """Ctrl-C always ends it: whatever the moment and the signal, nothing stands still and nothing is left running.
 
-`make endings` sends 200 signals to the small program and 200 to the whole demo; without ENDINGS there are 40 and four.
+`make endings` sends 200 signals to the small program and 200 to the whole demo; without ENDINGS there are 40 and two.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ONCE_AND_TWICE: Final = (
     [signal.SIGINT, signal.SIGINT],
     [signal.SIGTERM, signal.SIGTERM],
 )
-ENDINGS: Final = int(os.environ.get("ENDINGS", "4"))
+ENDINGS: Final = int(os.environ.get("ENDINGS", "2"))
 RUNS: Final = max(10, ENDINGS // 4)  # of each of the four
 KILLS: Final = max(5, ENDINGS // 10)
 CONTROLS: Final = 50  # moments: enough to meet the one that hangs
