@@ -38,7 +38,7 @@ class Faults:
     ledger_in_sweep: float = 0.05
     outage_every_s: float = 2400.0  # how often the whole ledger is gone, and for how long; 0: never
     outage_s: float = 120.0
-    calls_in_outage: int = 1  # of one story; what it sends besides comes once the ledger is back
+    repeats_in_outage: bool = False  # else what was sent before is sent again only once the ledger is back
     kill: float = 0.005  # before, and again after, every call to Freshdesk or the ledger
     kill_in_list: float = 0.0005  # the same for a page of a list, which changes nothing
     suspended: float = 0.005  # pauses in which the machine is suspended, and for how long

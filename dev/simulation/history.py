@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +15,7 @@ from dev.simulation.controls import Rig
 from dev.simulation.endpoints import ROUTING, open_endpoint, post, silence
 from dev.simulation.faults import Fate, Faults, FaultyLedger, FaultyTransport
 from dev.simulation.freshdesk_model import FreshdeskModel, Limits
-from dev.simulation.kinds import make_stories
+from dev.simulation.kinds import CORRECTIONS, NEEDS_LEDGER, make_stories
 from dev.simulation.memory_ledger import MemoryLedger
 from dev.simulation.naive import post_once
 from dev.simulation.quirks import Quirks, draw_quirks
@@ -37,6 +36,8 @@ PROCESSES: Final = 3
 _OVERLAPPING_SWEEPS: Final = 0.2
 _SOON_SPAM: Final = 0.005
 _SENDER_WAITS_S: Final = 15.0  # for an answer
+_SPREAD_S: Final = 5.0  # of what comes once the ledger is back
+_CORRECTED_S: Final = 15.0  # between what was refused and its correction
 _UNAVAILABLE: Final = 503
 _PATIENCE_S: Final = 6 * 3600.0
 _LATE_WRITES_S: Final = 900.0
@@ -78,7 +79,8 @@ class History:
         self.ledger = plan.store()
         self._processes = [self._process() for _ in range(PROCESSES)]
         self._under_way: dict[greenlet, tuple[Story, Sending, int]] = {}
-        self._calls_in_outage: Counter[tuple[int, int]] = Counter()  # by story and the outage's end
+        self._sent: set[int] = set()
+        self._first_waits_until_s: dict[int, float] = {}
 
     def use(self, helpdesk: FreshdeskModel, stories: list[Story]) -> None:
         """Let another Freshdesk and other stories take part."""
@@ -117,18 +119,30 @@ class History:
 
     def _send(self, story: Story, sending: Sending, attempt: int = 0) -> None:
         """Send as the bot does: again after 1, 5 and 30 s, where nothing was heard, or 503."""
-        left_s = self.fate.faults.outage_left_s(self.clock.elapsed_s)
-        outage = (story.number, round(self.clock.elapsed_s + left_s))
-        if left_s and self._calls_in_outage[outage] >= self.fate.faults.calls_in_outage:
-            self.clock.start(partial(self._send, story, sending, attempt), after=left_s + self.fate.between((0.0, 5.0)))
+        waits_s = self._waits_s(story, sending)
+        if waits_s:
+            self.clock.start(partial(self._send, story, sending, attempt), after=waits_s)
             return
-        self._calls_in_outage[outage] += 1
         self._under_way[getcurrent()] = (story, sending, attempt)
         answered = self._call(story, sending)
         if self._under_way.pop(getcurrent(), None) is None:
             return  # the machine was suspended, and the sender has not waited
         if answered is None or answered.status == _UNAVAILABLE or self.fate.happens(self.fate.faults.deaf):
             self._send_again(story, sending, attempt)
+
+    def _waits_s(self, story: Story, sending: Sending) -> float:
+        """Return for how long a request waits for the ledger: a repeat, or what only the ledger knows to be one."""
+        faults, now_s, number = self.fate.faults, self.clock.elapsed_s, story.number
+        left_s = 0.0 if faults.repeats_in_outage else faults.outage_left_s(now_s)
+        is_first = sending is story.sendings[0]
+        is_repeat = number in self._sent and (is_first or story.kind not in CORRECTIONS)
+        if left_s and (is_repeat or story.kind in NEEDS_LEDGER):
+            self._first_waits_until_s[number] = now_s + left_s + _SPREAD_S
+            return left_s + self.fate.between((0.0, _SPREAD_S))
+        waits_s = 0.0 if is_first else self._first_waits_until_s.get(number, 0.0) + _CORRECTED_S - now_s
+        if waits_s <= 0:
+            self._sent.add(number)
+        return max(waits_s, 0.0)
 
     def _send_again(self, story: Story, sending: Sending, attempt: int, *, after_s: float = 0.0) -> None:
         if attempt < len(SENDER_PAUSES_S):

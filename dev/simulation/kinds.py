@@ -24,6 +24,13 @@ SAME_REFERENCE: Final = (  # pairs of Idempotency-Keys whose references are the 
     ("clave-2411155", "clave-4859915"),
     ("clave-1264761", "clave-5262419"),
 )
+# Only the ledger knows which of these are one request: their keys differ, or are another's.
+NEEDS_LEDGER: Final = frozenset({"two message ids", "corrected without ids", "shared key"})
+
+# The second sending of these is the first that can become a ticket.
+CORRECTIONS: Final = frozenset(
+    {"corrected", "corrected as new", "unreadable", "address refused", "address refused as new"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,8 @@ class Draw:
 
 
 Sendings = tuple[Sending, ...]
-_NO_IDS: Final = {"conversation_id": None, "message_id": None}
-_TEMPLATES: Final = {"conversation_id": "{{event.conversationId}}", "message_id": "{{event.messageId}}"}
+_NO_IDS: Final[dict[str, Any]] = {"conversation_id": None, "message_id": None}
+_TEMPLATES: Final[dict[str, Any]] = {"conversation_id": "{{event.conversationId}}", "message_id": "{{event.messageId}}"}
 _CORRECTION_S: Final = (15.0, 240.0)
 
 
@@ -80,7 +87,7 @@ def _other_words(draw: Draw) -> Sendings:
 
 def _two_message_ids(draw: Draw) -> Sendings:
     """The same words twice, as two events."""
-    later_s = draw.random.choice(((0.0, 2.0), (0.0, 850.0)))
+    later_s = draw.random.choice(((0.0, 2.0), (0.0, 600.0)))
     return draw.send(), draw.send(message_id="msg-2", later_s=later_s)
 
 

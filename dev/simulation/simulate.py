@@ -53,7 +53,7 @@ class Run:
         """Return the plan of one seed."""
         faults = Faults(late_max_s=LATE_MAX_S) if self.very_late else Faults()
         if self.ledger_outages:
-            faults = replace(faults, calls_in_outage=100)
+            faults = replace(faults, repeats_in_outage=True)
         rig = NAIVE if self.without == "everything" else CONTROLS[self.without] if self.without else Rig()
         return Plan(seed=seed, handoffs=self.handoffs, faults=faults, rig=rig)
 
