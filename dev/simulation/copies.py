@@ -19,10 +19,10 @@ from typing import Any, Final
 import requests
 
 from dev.local_freshdesk import LocalFreshdesk
-from dev.simulation.controls import LedgerWithoutClaim
 from dev.simulation.endpoints import ROUTING, open_endpoint, post, silence
 from dev.simulation.installation import KEY, open_installation, send
 from dev.simulation.stories import body_of, json_of
+from dev.simulation.without import LedgerWithoutClaim
 from freshdesk_client import FreshdeskClient
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery

@@ -38,7 +38,7 @@ class Faults:
     ledger_in_sweep: float = 0.05
     outage_every_s: float = 2400.0  # how often the whole ledger is gone, and for how long; 0: never
     outage_s: float = 120.0
-    repeats_in_outage: bool = False  # else what was sent before is sent again only once the ledger is back
+    harsh_outages: bool = False  # else nothing is sent a second time, and no process dies, until the ledger is back
     kill: float = 0.005  # before, and again after, every call to Freshdesk or the ledger
     kill_in_list: float = 0.0005  # the same for a page of a list, which changes nothing
     suspended: float = 0.005  # pauses in which the machine is suspended, and for how long
@@ -53,6 +53,11 @@ class Faults:
         names = ("busy", "refused", "broken_unwritten", "broken_written", "reset_written")
         slow = ("timeout_unwritten", "timeout_written", "written_late", "unreadable")
         return tuple((name, getattr(self, name)) for name in (*names, *slow))
+
+    def kill_share(self, elapsed_s: float, *, in_list: bool = False) -> float:
+        """Return how many calls die at this moment."""
+        spared = self.outage_left_s(elapsed_s) > 0 and not self.harsh_outages
+        return 0.0 if spared else self.kill_in_list if in_list else self.kill
 
     def outage_left_s(self, elapsed_s: float) -> float:
         """Return for how long the ledger is still gone; 0 if it is not."""
@@ -117,7 +122,7 @@ class FaultyTransport:
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Send request; see `freshdesk_client.Transport`."""
         about, faults = _about(request), self.fate.faults
-        share = faults.kill_in_list if request.method == "GET" else faults.kill
+        share = faults.kill_share(self.clock.elapsed_s, in_list=request.method == "GET")
         self.fate.kill(share)
         try:
             answer = self._listed(request, timeout_s) if request.method == "GET" else self._posted(request, timeout_s)
@@ -185,7 +190,7 @@ class FaultyLedger(WrappedLedger):
     flakes: float  # the share (0-1) of calls that fail
 
     def _call(self, what: str, entry: Entry | None, call: Callable[[], T]) -> T:
-        self.fate.kill(self.fate.faults.kill)
+        self.fate.kill(self.fate.faults.kill_share(self.clock.elapsed_s))
         self.clock.sleep(self.fate.between(self.fate.faults.ledger_latency_s))
         if self.fate.faults.outage_left_s(self.clock.elapsed_s) > 0:
             raise LedgerUnavailable("down")

@@ -11,7 +11,6 @@ from typing import Final
 
 from greenlet import getcurrent, greenlet
 
-from dev.simulation.controls import Rig
 from dev.simulation.endpoints import ROUTING, open_endpoint, post, silence
 from dev.simulation.faults import Fate, Faults, FaultyLedger, FaultyTransport
 from dev.simulation.freshdesk_model import FreshdeskModel, Limits
@@ -19,6 +18,7 @@ from dev.simulation.kinds import CORRECTIONS, NEEDS_LEDGER, make_stories
 from dev.simulation.memory_ledger import MemoryLedger
 from dev.simulation.naive import post_once
 from dev.simulation.quirks import Quirks, draw_quirks
+from dev.simulation.rig import Rig
 from dev.simulation.scheduler import Killed, ProcessClock, Scheduler
 from dev.simulation.stories import Sending, Story, mark_of, number_in
 from dev.simulation.verdict import Answered, Verdict, judge
@@ -79,7 +79,7 @@ class History:
         self.ledger = plan.store()
         self._processes = [self._process() for _ in range(PROCESSES)]
         self._under_way: dict[greenlet, tuple[Story, Sending, int]] = {}
-        self._sent: set[int] = set()
+        self._sent: set[tuple[int, bool]] = set()
         self._first_waits_until_s: dict[int, float] = {}
 
     def use(self, helpdesk: FreshdeskModel, stories: list[Story]) -> None:
@@ -133,15 +133,16 @@ class History:
     def _waits_s(self, story: Story, sending: Sending) -> float:
         """Return for how long a request waits for the ledger: a repeat, or what only the ledger knows to be one."""
         faults, now_s, number = self.fate.faults, self.clock.elapsed_s, story.number
-        left_s = 0.0 if faults.repeats_in_outage else faults.outage_left_s(now_s)
+        left_s = 0.0 if faults.harsh_outages else faults.outage_left_s(now_s)
         is_first = sending is story.sendings[0]
-        is_repeat = number in self._sent and (is_first or story.kind not in CORRECTIONS)
+        is_correction = story.kind in CORRECTIONS and not is_first
+        is_repeat = (number, is_correction) in self._sent
         if left_s and (is_repeat or story.kind in NEEDS_LEDGER):
             self._first_waits_until_s[number] = now_s + left_s + _SPREAD_S
             return left_s + self.fate.between((0.0, _SPREAD_S))
         waits_s = 0.0 if is_first else self._first_waits_until_s.get(number, 0.0) + _CORRECTED_S - now_s
         if waits_s <= 0:
-            self._sent.add(number)
+            self._sent.add((number, is_correction))
         return max(waits_s, 0.0)
 
     def _send_again(self, story: Story, sending: Sending, attempt: int, *, after_s: float = 0.0) -> None:

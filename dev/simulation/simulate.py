@@ -16,9 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from dev.simulation.controls import CONTROLS, NAIVE, Rig
+from dev.simulation.controls import CONTROLS, NAIVE
 from dev.simulation.faults import Faults
 from dev.simulation.history import History, Plan
+from dev.simulation.rig import Rig
 from dev.simulation.verdict import Verdict
 from handoff.ledger.sqlite import SQLiteLedger
 
@@ -53,9 +54,11 @@ class Run:
         """Return the plan of one seed."""
         faults = Faults(late_max_s=LATE_MAX_S) if self.very_late else Faults()
         if self.ledger_outages:
-            faults = replace(faults, repeats_in_outage=True)
-        rig = NAIVE if self.without == "everything" else CONTROLS[self.without] if self.without else Rig()
-        return Plan(seed=seed, handoffs=self.handoffs, faults=faults, rig=rig)
+            faults = replace(faults, harsh_outages=True)
+        if self.without in CONTROLS:
+            control = CONTROLS[self.without]
+            return control.plan(seed, handoffs=self.handoffs, faults=control.faults or faults)
+        return Plan(seed=seed, handoffs=self.handoffs, faults=faults, rig=NAIVE if self.without else Rig())
 
     def replays(self, seed: int) -> str:
         """Return the command that runs this seed again."""
@@ -131,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--handoffs", type=int, default=10_000, help="requests in each (default 10000)")
     add("--without", choices=(*CONTROLS, "everything"), default="", help="take one guard out; it must then fail")
     add("--very-late", action="store_true", help=f"late writes up to {LATE_MAX_S:g} s after the time-out, not 60")
-    add("--ledger-outages", action="store_true", help="copies and repeats come during the ledger's outages, too")
+    add("--ledger-outages", action="store_true", help="repeats come, and processes die, while the ledger is down, too")
     add("--sqlite", action="store_true", help="over the real SQLite store instead of the ledger in memory")
     add("--trace", metavar="REFERENCE", default="", help="print what happened to one handoff of the first seed")
     add("--processes", type=int, default=2, help="how many seeds at once (default 2)")

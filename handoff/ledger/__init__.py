@@ -419,8 +419,8 @@ class Ledger(Protocol):
     def remember(self, entry: Entry, *, now: float) -> None:
         """Keep what a call did while the store was down, until the store is back. Never raises.
 
-        A row with a ticket is brought in before anything else is claimed, without the person's words. A row without
-        one only leaves the mark that there was an outage.
+        A row with a ticket, or in doubt, is brought in before anything else is claimed, without the person's words.
+        Any row without a ticket also leaves the mark that there was an outage.
         """
         ...
 

@@ -14,6 +14,7 @@ from dev.local_freshdesk import LocalFreshdesk
 from dev.simulation.endpoints import ROUTING
 from dev.simulation.freshdesk_model import FreshdeskModel, Limits
 from dev.simulation.memory_ledger import MemoryLedger
+from dev.simulation.quirks import PLAIN
 from dev.simulation.scheduler import Scheduler
 from dev.simulation.stories import body_of
 from dev.simulation.wrapped_ledger import WrappedLedger
@@ -26,6 +27,7 @@ from handoff.ledger import Claim, Entry, LedgerUnavailable, State
 from handoff.recovery import LookByAddress, Recovery
 from handoff.responses import Status
 from handoff.routing import MAIN_ACCOUNT
+from handoff.sweep import sweep
 from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
 from handoff.writer import TicketWriter
@@ -44,6 +46,7 @@ class World:
         self.fails: Callable[[Request], bool] = lambda _: False
         self.ledger = MemoryLedger()
         self.timeouts: list[float] = []
+        self.takes_s = 0.1
         freshdesk = HelpDesk("https://betsur.freshdesk.com", FreshdeskClient(self._send), self.clock)
         helpdesks = {MAIN_ACCOUNT: freshdesk}
         rule: dict[str, Any] = {"helpdesks": helpdesks, "ledger": self.ledger, "clock": self.clock, **parts}
@@ -53,7 +56,7 @@ class World:
         )
 
     def _send(self, request: Request, timeout_s: float) -> Answer:
-        self.clock.sleep(0.1)
+        self.clock.sleep(self.takes_s)
         self.timeouts.append(timeout_s)
         if self.fails(request):
             raise OutcomeUnknown("reset")
@@ -151,6 +154,29 @@ def test_a_look_without_an_address_reads_to_the_end() -> None:
     )
     assert found == 1
     assert len(world.timeouts) < 75
+
+
+def test_old_rows_in_doubt_are_settled_by_one_list_in_one_pass() -> None:
+    """A list of twenty-five pages is read once for all, not once for each row within the time of a call."""
+    world = World()
+    handoffs = [
+        read_handoff(body_of(number, user_email=None, user_phone=f"+54 9 11 5555-000{number}")) for number in range(4)
+    ]
+    world.fails = lambda request: request.method == "GET"
+    world.freshdesk.quirks = replace(PLAIN, lag_s=1.0)
+    for handoff in handoffs:
+        entry = replace(_claimed(world, handoff), state=State.CREATING)
+        world.do(
+            lambda entry=entry, handoff=handoff: world.rule.writer.post(entry, handoff, world.rule.writer.deadline())
+        )
+    fields = {"subject": "another", "email": "a@example.com", "status": 2}
+    for _ in range(2500):
+        world.freshdesk.create(fields)
+    world.fails = lambda _: False
+    world.takes_s = 0.5
+    world.clock.run(world.clock.elapsed_s + 700)
+    report = world.do(lambda: sweep(world.rule.writer, budget_s=55.0))
+    assert (report.states[State.CREATED], report.stopped) == (4, "")
 
 
 def _claimed(world: World, handoff: Handoff) -> Entry:

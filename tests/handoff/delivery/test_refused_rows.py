@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from dev.simulation.wrapped_ledger import WrappedLedger
-from handoff.delivery import Delivery
+from handoff.delivery import Delivery, NothingKept
 from handoff.ledger import Entry, State
 from handoff.responses import Status
 from handoff.sweep import sweep
 from tests.closing import sqlite_ledger
 from tests.factories import handoff
 from tests.handoff.delivery.keeping import notes_in, only_row, pass_over
-from tests.ledger_factories import ROUTING, FakeFreshdesk, VirtualClock, answer, delivery
+from tests.ledger_factories import ROUTING, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery
 
 NO_FALLBACK = replace(ROUTING, fallback_requester="")
 QUARTER_S = 900.0
@@ -95,6 +95,19 @@ def test_a_request_refused_again_while_the_sweep_has_its_row_is_kept(clock: Virt
     pass_over(rule)
     assert len(fake.tickets) == 1
     assert ["otras palabras" in html for _, html in fake.notes] == [True]
+
+
+def test_a_call_that_died_over_a_refused_request_does_not_hide_it(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """Refused once more, it is found by its words: the correction without any id is the same request."""
+    ledger = FaultyLedger(sqlite_ledger(), "", "", *["before"] * 4)  # its row was stored, and nothing after that
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    with pytest.raises(NothingKept):
+        rule.keep_refused(handoff(key="R" * 52, user_email=""))
+    rule.keep_refused(handoff(key="R" * 52, user_email=""))
+    rule.deliver(handoff())
+    clock.time += QUARTER_S
+    pass_over(rule)
+    assert len(fake.tickets) == 1
 
 
 def test_the_hourly_limit_includes_corrected_requests(clock: VirtualClock, fake: FakeFreshdesk) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
+from freshdesk_client import Answer, Request
 from handoff.deadline import Deadline, SystemClock
 from handoff.delivery import WITHOUT_LEDGER_S, Delivery, NothingKept
 from handoff.ledger import LedgerUnavailable, State
@@ -24,6 +25,7 @@ from tests.handoff.delivery.keeping import (
     UNKNOWN,
     down,
     only_row,
+    pass_over,
 )
 from tests.ledger_factories import (
     FakeFreshdesk,
@@ -157,6 +159,70 @@ def test_a_locked_ledger_leaves_time_for_the_ticket(freshdesk: LocalFreshdesk, t
         assert rule.deliver(handoff()).status is Status.CREATED
         assert clock.monotonic() - began_at < 12.0
     assert len(freshdesk.tickets()) == 1
+
+
+# When the ledger is back
+
+
+def test_a_doubt_without_a_ledger_is_looked_into_once_it_is_back(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """The caller hears that nothing was kept and sends it again: it waits for the search, and is one ticket."""
+    ledger = FaultyLedger(sqlite_ledger())
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    ledger.always = "before"
+    fake.fates.extend([None, UNKNOWN, *[UNKNOWN] * 2])
+    with pytest.raises(NothingKept):
+        rule.deliver(handoff())
+    ledger.always = ""
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert fake.posts == 1
+    for _ in range(2):
+        clock.time += 601.0
+        pass_over(rule)
+    assert (only_row(rule).state, len(fake.tickets)) == (State.CREATED, 1)
+
+
+def test_a_ticket_found_without_a_ledger_settles_the_refused_row(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """The call that made it died before it could remember it."""
+    ledger = FaultyLedger(sqlite_ledger())
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    rule.keep_refused(handoff(user_email=""))
+    delivery(clock=clock, transport=fake, ledger=down()).deliver(handoff())
+    ledger.always = "before"
+    assert rule.deliver(handoff()).status is Status.DUPLICATE
+    ledger.always = ""
+    clock.time += 900.0
+    pass_over(rule)
+    assert len(fake.tickets) == 1
+
+
+def test_a_call_that_dies_without_a_ledger_leaves_the_mark_of_the_outage(
+    fake: FakeFreshdesk, clock: VirtualClock
+) -> None:
+    """The mark is written before the ticket is posted."""
+    ledger = FaultyLedger(sqlite_ledger(), *["before"] * 4)
+    marked: list[bool] = []
+
+    def transport(request: Request, timeout_s: float) -> Answer:
+        if request.method == "POST":
+            marked.append(ledger.ledger.had_outage(clock.now()))
+        return fake(request, timeout_s)
+
+    delivery(clock=clock, transport=transport, ledger=ledger).deliver(handoff())
+    assert marked == [True]
+
+
+def test_a_ledger_that_is_back_in_time_gets_the_ticket_into_the_row_it_has(
+    fake: FakeFreshdesk, clock: VirtualClock
+) -> None:
+    """The row of the refused request must not become a second ticket."""
+    ledger = FaultyLedger(sqlite_ledger())
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    rule.keep_refused(handoff(user_email=""))
+    ledger.fates.extend(["before"] * 4)
+    assert rule.deliver(handoff()).status is Status.CREATED
+    clock.time += 900.0
+    pass_over(rule)
+    assert (only_row(rule).state, len(fake.tickets)) == (State.CREATED, 1)
 
 
 # How long delivery waits for its ledger

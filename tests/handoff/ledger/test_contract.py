@@ -374,10 +374,38 @@ def test_a_row_with_a_ticket_keeps_it(ledger: Ledger) -> None:
     assert ledger.find(entry().reference, now=NOW) == [standing]
 
 
+def test_a_doubt_of_a_call_without_the_store_is_stored_later(ledger: Ledger) -> None:
+    """The repeat of the request finds a row in doubt, and is not posted at once."""
+    ledger.remember(entry(state=State.IN_DOUBT, doubt_since=NOW, due_at=NOW + 15, handoff="{}"), now=NOW)
+    again = claim(ledger, entry(owner="two"), now=NOW + 60)
+    assert (again.mine, again.entry.state, again.entry.doubt_since) == (False, State.IN_DOUBT, NOW)
+    assert again.entry.handoff == ""
+
+
+@pytest.mark.parametrize("owner", ["one", "another"])
+def test_a_waiting_row_keeps_its_words_and_gets_the_later_doubt(ledger: Ledger, owner: str) -> None:
+    """What was posted last without the store may be written last."""
+    claim(ledger, entry(owner=owner, due_at=NOW + 60, handoff='{"reason": "x"}'))
+    ledger.remember(entry(state=State.IN_DOUBT, doubt_since=NOW + 90, due_at=NOW + 105), now=NOW)
+    (kept,) = ledger.find(entry().reference, now=NOW)
+    assert (kept.state, kept.doubt_since, kept.handoff) == (State.IN_DOUBT, NOW + 90, '{"reason": "x"}')
+
+
+def test_words_that_a_ticket_made_without_the_store_lacks_become_a_note(ledger: Ledger) -> None:
+    """The row that waited had other words than the request of which the ticket was made."""
+    claim(ledger, entry(owner="another", fingerprint="first", handoff='{"reason": "first"}'))
+    made = next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None, fingerprint="second")
+    ledger.remember(made, now=NOW)
+    kept, note = ledger.find(entry().reference, now=NOW)
+    assert (kept.ticket_id, kept.handoff) == (7, "")
+    assert (note.is_note, note.state, note.handoff) == (True, State.NOT_CREATED, '{"reason": "first"}')
+    assert [row.entry for row in ledger.due(NOW + 9e6, 10)] == [note.entry]
+
+
 def test_an_outage_in_which_a_ticket_may_have_been_made_is_marked(ledger: Ledger) -> None:
     """For a day each new claim must search first; the mark makes no row."""
     assert not ledger.had_outage(NOW)
-    ledger.remember(entry(state=State.IN_DOUBT), now=NOW)
+    ledger.remember(entry(), now=NOW)
     assert ledger.had_outage(NOW)
     assert ledger.had_outage(NOW + OUTAGE_WINDOW_S - 1)
     assert not ledger.had_outage(NOW + OUTAGE_WINDOW_S)

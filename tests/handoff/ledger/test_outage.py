@@ -65,9 +65,9 @@ def test_tickets_of_a_process_that_died_are_stored_by_the_next(path: Path, ledge
 
 def test_the_spool_holds_no_words(path: Path, ledger: SQLiteLedger) -> None:
     """It holds hashes and ticket numbers; `forget` stores its rows before it searches."""
-    ledger.remember(replace(MADE, words="hash", error="text"), now=NOW)
+    ledger.remember(replace(MADE, error="text"), now=NOW)
     (line,) = filter(None, spool(path).split(b"\n"))
-    assert json.loads(line).keys().isdisjoint({"handoff", "words", "error", "due_at"})
+    assert json.loads(line).keys().isdisjoint({"handoff", "error", "due_at"})
     assert [row.ticket_id for row in ledger.each()] == [7]
 
 
@@ -106,7 +106,7 @@ def test_an_incomplete_line_does_not_affect_the_others(
 def test_a_ticket_that_may_exist_leaves_a_mark_that_outlives_the_process(path: Path, ledger: SQLiteLedger) -> None:
     """There is no row to store, and each new claim must search first."""
     before = SQLiteLedger(path)
-    before.remember(entry(state=State.IN_DOUBT), now=NOW)
+    before.remember(entry(), now=NOW)
     assert before.had_outage(NOW)
     before.close()
     assert ledger.had_outage(NOW)
