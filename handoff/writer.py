@@ -110,7 +110,8 @@ class TicketWriter:
                 logger.warning("settled by another", extra={"reference": old.reference, "outcome": new.state})
         except LedgerUnavailable:
             logger.error("ledger down while settling", extra={"reference": old.reference, "outcome": new.state})
-            self.ledger.remember(new, now=self.clock.now())
+            if new.ticket_id is not None:  # else the row that stands says enough, and another may know more by then
+                self.ledger.remember(new, now=self.clock.now())
         return new
 
     def helpdesk(self, row: Entry) -> HelpDesk:

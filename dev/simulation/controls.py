@@ -53,7 +53,7 @@ NAIVE: Final = Rig(sweeps=False, naive=True)
 
 _EVERYTHING: Final[Mapping[str, Control]] = {
     "claim": Control(rig=Rig(ledger=without.LedgerWithoutClaim), breaks="extra"),
-    "versions": Control(rig=Rig(ledger=without.LedgerWithoutVersions), breaks="extra", handoffs=1200),
+    "versions": Control(rig=Rig(ledger=without.LedgerWithoutVersions), breaks="extra", handoffs=600),
     "doubt": Control(rig=Rig(helpdesk=without.HelpDeskWithoutDoubt), breaks="extra"),
     "look": Control(rig=Rig(helpdesk=without.HelpDeskWithoutLook), breaks="extra"),
     "wait": Control(rig=Rig(policy=Policy(in_doubt_wait_s=0.0)), breaks="extra"),
@@ -62,7 +62,7 @@ _EVERYTHING: Final[Mapping[str, Control]] = {
     "dropping": Control(
         rig=Rig(helpdesk=without.HelpDeskWithoutPlainerTickets, policy=Policy(plainer_after_s=inf)), breaks="lost"
     ),
-    "quarantine": Control(rig=Rig(delivery=without.DeliveryWithoutQuarantine), breaks="lost"),
+    "quarantine": Control(rig=Rig(delivery=without.DeliveryWithoutQuarantine), breaks="lost", handoffs=300),
 }
 _ACCOUNT: Final[Mapping[str, Control]] = {
     "everybody": Control(

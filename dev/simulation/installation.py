@@ -24,8 +24,8 @@ from handoff.ledger.sqlite import SQLiteLedger
 ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "local-freshdesk-key"
 DEADLINE_S: Final = 4.0
-WAIT_S: Final = 3.0
-LEASE_S: Final = 5.0
+WAIT_S: Final = 2.0
+LEASE_S: Final = 4.5
 _ANSWER_S: Final = 10.0
 _PER_PAGE: Final = 100
 

@@ -34,6 +34,7 @@ from handoff.transitions import Policy
 from handoff.transport import RequestsTransport
 from handoff.writer import TicketWriter
 
+PAUSE_MAX_S: Final = 0.05
 _MOST: Final = 100
 _BUDGET_S: Final = 60.0
 
@@ -85,7 +86,7 @@ class MortalLedger:
 
 
 class LaterClock(SystemClock):
-    """The machine's clock, so many seconds ahead."""
+    """The machine's clock, so many seconds ahead; its pauses are short."""
 
     def __init__(self, ahead_s: float) -> None:
         self._ahead_s = ahead_s
@@ -93,6 +94,10 @@ class LaterClock(SystemClock):
     def now(self) -> float:
         """Return epoch seconds."""
         return super().now() + self._ahead_s
+
+    def sleep(self, seconds: float) -> None:
+        """Wait a little."""
+        super().sleep(min(seconds, PAUSE_MAX_S))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,18 +165,16 @@ def test_old_rows_in_doubt_are_settled_by_one_list_in_one_pass() -> None:
     ]
     world.fails = lambda request: request.method == "GET"
     world.freshdesk.quirks = replace(PLAIN, lag_s=1.0)
+    writer = world.rule.writer
     for handoff in handoffs:
-        entry = replace(_claimed(world, handoff), state=State.CREATING)
-        world.do(
-            lambda entry=entry, handoff=handoff: world.rule.writer.post(entry, handoff, world.rule.writer.deadline())
-        )
+        world.do(partial(writer.post, _claimed(world, handoff), handoff, writer.deadline()))
     fields = {"subject": "another", "email": "a@example.com", "status": 2}
     for _ in range(2500):
         world.freshdesk.create(fields)
     world.fails = lambda _: False
     world.takes_s = 0.5
     world.clock.run(world.clock.elapsed_s + 700)
-    report = world.do(lambda: sweep(world.rule.writer, budget_s=55.0))
+    report = world.do(partial(sweep, writer, budget_s=55.0))
     assert (report.states[State.CREATED], report.stopped) == (4, "")
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dev.simulation.controls import CONTROLS, NAIVE, Rig
+from dev.simulation.controls import CONTROLS, NAIVE, OF_OUTSIDE_FAULTS
 from dev.simulation.faults import CALM, Faults
 from dev.simulation.history import History, Plan
 from dev.simulation.quirks import PLAIN
+from dev.simulation.rig import Rig
 from dev.simulation.simulate import main
 from dev.simulation.stories import Sending, Story, body_of, json_of
 from dev.simulation.verdict import Verdict, judge
@@ -64,24 +65,31 @@ def test_past_the_fallbacks_bound_a_request_is_a_note_and_without_it_lost() -> N
 DOUBLES = Faults(written_late=0.05, late_max_s=590.0, copies=0.1)
 
 
-@pytest.mark.parametrize(
-    ("name", "handoffs"),
-    [("claim", 200), ("versions", 1200), ("doubt", 200), ("look", 200), ("wait", 200), ("lease", 200)],
-)
-def test_without_this_guard_there_are_two_tickets(name: str, handoffs: int) -> None:
+@pytest.mark.parametrize("name", ["claim", "versions", "doubt", "look", "wait", "lease"])
+def test_without_this_guard_there_are_two_tickets(name: str) -> None:
     """Each guard against doubling is needed."""
-    assert verdict(rig=CONTROLS[name], handoffs=handoffs, faults=DOUBLES).extra > 0
+    assert History(CONTROLS[name].plan(1, faults=DOUBLES)).run().extra > 0
 
 
 @pytest.mark.parametrize("name", ["sweep", "dropping", "quarantine"])
 def test_without_this_guard_a_request_is_lost(name: str) -> None:
     """Each guard against losing is needed."""
-    assert verdict(rig=CONTROLS[name], handoffs=200).lost > 0
+    assert History(CONTROLS[name].plan(1)).run().lost > 0
+
+
+@pytest.mark.parametrize("name", OF_OUTSIDE_FAULTS)
+def test_an_outside_fault_does_harm_only_without_its_guard(name: str) -> None:
+    """The same history with the guard and without it."""
+    control = CONTROLS[name]
+    found = History(control.plan(1, rig=Rig())).run()
+    assert (found.tickets + found.joined, found.broken) == (control.handoffs, {})
+    assert getattr(History(control.plan(1)).run(), control.breaks) > 0
 
 
 def test_every_control_is_run() -> None:
     """No guard is taken out in vain."""
-    assert set(CONTROLS) == {"claim", "versions", "doubt", "look", "wait", "lease", "sweep", "dropping", "quarantine"}
+    named = {"claim", "versions", "doubt", "look", "wait", "lease", "sweep", "dropping", "quarantine"}
+    assert set(CONTROLS) == {*named, *OF_OUTSIDE_FAULTS}
 
 
 def test_one_post_and_a_patient_sender_double() -> None:
