@@ -259,10 +259,12 @@ class Delivery:
         writer.ledger.remember(new, now=writer.clock.now())  # the mark of the outage, should this process die
         result = writer.post(new, handoff, deadline, kept=False)
         after = writer.after(new, result)
+        if isinstance(result, Created):  # before anything that takes time: somebody else may be asked meanwhile
+            writer.ledger.remember(after, now=writer.clock.now())
         claim = None
         with suppress(LedgerUnavailable):
             claim = self._claim(after, deadline)  # it may be there again: what is kept now is not made again later
-        if isinstance(result, Created | InDoubt) and not (claim and claim.mine):
+        if isinstance(result, InDoubt) and not (claim and claim.mine):
             writer.ledger.remember(after, now=writer.clock.now())
         if claim is None and not isinstance(result, Created):  # a refused address, too: the person would not be asked
             raise NothingKept
