@@ -118,16 +118,23 @@ class Transport(Protocol):
         ...
 
 
+class Requester(NamedTuple):
+    """Whose tickets: the contact with this e-mail address, or with this external id; both empty: everybody's."""
+
+    email: str = ""
+    external_id: str = ""
+
+
 class ListQuery(NamedTuple):
     """Which page of which tickets to list.
 
-    `since`: epoch seconds; tickets updated since then. `email`: only this requester's. `only`: `spam` or `deleted`,
+    `since`: epoch seconds; tickets updated since then. `requester`: only theirs. `only`: `spam` or `deleted`,
     which the plain list leaves out. `described`: with descriptions, for two more of the rate limit's calls a page.
     `page`: from 1. `size`: how many tickets a page holds, up to 100.
     """
 
     since: float
-    email: str = ""
+    requester: Requester = Requester()
     only: str = ""
     described: bool = False
     page: int = 1
@@ -172,7 +179,13 @@ def decipher_create(answer: Answer) -> int:
 def build_list(query: ListQuery) -> Request:
     """Return the request for one page of tickets, newest first: https://developers.freshdesk.com/api/#list_all_tickets."""
     moment = datetime.fromtimestamp(max(query.since, 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    optional = {"email": query.email, "filter": query.only, "include": "description" if query.described else ""}
+    email, external_id = query.requester
+    optional = {
+        "email": email,
+        "unique_external_id": external_id,
+        "filter": query.only,
+        "include": "description" if query.described else "",
+    }
     always = {"updated_since": moment, "order_by": "created_at", "order_type": "desc"}
     pages = {"per_page": query.size, "page": query.page}
     return Request(
@@ -182,7 +195,7 @@ def build_list(query: ListQuery) -> Request:
 
 
 def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
-    """Return a page that was asked for with this size. A 400 on `email` means that no contact has that address.
+    """Return a page that was asked for with this size. A 400 on the requester means that there is no such contact.
 
     A full page has a next one even where no `Link` header says so. A row without a number is an error: it may be the
     very ticket that is looked for.
@@ -194,7 +207,7 @@ def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
     try:
         _raise_for(answer)
     except FreshdeskRefused as error:
-        if error.status == 400 and error.fields == ("email",):  # noqa: PLR2004 -- Bad Request
+        if error.status == 400 and error.fields in {("email",), ("unique_external_id",)}:  # noqa: PLR2004 -- Bad Request
             return Page([], more=False, date=_http_date(answer.headers.get("date", "")))
         raise
     rows = _json(answer.body)

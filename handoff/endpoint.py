@@ -81,7 +81,7 @@ class Endpoint:
 
     def _delivered(self, body: JSONObject, idempotency_key: str) -> Reply:
         try:
-            handoff = read_handoff(body, idempotency_key)
+            handoff = read_handoff(body, idempotency_key, self.delivery.writer.routing.messengers)
         except InvalidHandoff as error:
             return self._keep("invalid-handoff", error.salvaged, error.faults)
         outcome = self.delivery.deliver(handoff)

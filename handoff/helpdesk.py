@@ -17,6 +17,7 @@ from freshdesk_client import (
     OutcomeUnknown,
     Page,
     RateMeter,
+    Requester,
 )
 from handoff.deadline import Clock, Deadline
 from handoff.ledger import Cause
@@ -107,7 +108,7 @@ class HelpDesk:
         reference: str,
         deadline: Deadline,
         *,
-        email: str,
+        requester: Requester,
         since: float,
         everywhere: bool,
         besides: Collection[int] = (),
@@ -117,7 +118,7 @@ class HelpDesk:
         Args:
             reference: as `marks.mark` puts it into a ticket.
             deadline: of the call.
-            email: the requester's address, a short cut to a find; "" looks through everybody's tickets.
+            requester: whose tickets come first, a short cut to a find; nobody's looks through everybody's tickets.
             since: epoch seconds; a ticket made before it belongs to an older handoff with the same words.
             everywhere: read on to the end of everybody's tickets, spam and deleted ones too, before returning None.
                 This is needed before a ticket is made again: an address may have been changed or merged, and Freshdesk
@@ -129,7 +130,7 @@ class HelpDesk:
             FreshdeskError: the look could not be completed, so nothing is known.
         """
         since = min(since, self.clock.now())  # a clock that was set back since
-        rows = self._rows(deadline, ListQuery(since, email), everywhere=everywhere)
+        rows = self._rows(deadline, ListQuery(since, requester), everywhere=everywhere)
         ours = (row.ticket_id for row in rows if is_ticket_of(row, reference, since))
         return next((ticket_id for ticket_id in ours if ticket_id not in besides), None)
 
@@ -140,9 +141,9 @@ class HelpDesk:
         except TooManyPages:
             return None
 
-    def open_ticket_of(self, email: str, deadline: Deadline, *, since: float) -> int | None:
+    def open_ticket_of(self, requester: Requester, deadline: Deadline, *, since: float) -> int | None:
         """Return the requester's newest ticket that is not closed, or None."""
-        rows = self._rows(deadline, ListQuery(since, email), everywhere=False) if email else ()
+        rows = self._rows(deadline, ListQuery(since, requester), everywhere=False) if any(requester) else ()
         return max((row.ticket_id for row in rows if row.status not in _CLOSED), default=None)
 
     def is_open(self, ticket_id: int, deadline: Deadline) -> bool:
@@ -207,7 +208,7 @@ class HelpDesk:
         self, deadline: Deadline, query: ListQuery, *, everywhere: bool, most: int = LOOK_PAGES
     ) -> Iterator[Listed]:
         """Yield what a look reads: the tickets of an address, then, everywhere, all others as well."""
-        if query.email:
+        if any(query.requester):
             try:
                 yield from self._list(deadline, query, most)
             except (FreshdeskRefused, TooManyPages):

@@ -26,6 +26,8 @@ _NO_PART_OF_AN_ADDRESS: Final = re.compile(f"(?![ \t\n])[{_INVISIBLE}]")
 _PLACEHOLDER: Final = re.compile(r"undefined|null|None|NaN|\[object Object\]|\{\{[^{}]{0,200}\}\}|\$\{[^{}]{0,200}\}")
 _BETWEEN_PLACEHOLDERS: Final = " \t\n,.;:/|_-\"'"
 
+# Letters and digits. Mc: vowels that some scripts write beside a letter; accents are Mn.
+_SPELLED: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mc", "Nd", "Nl", "No"})
 _DASHES: Final = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
 _NO_PART_OF_A_PHONE: Final = re.compile("[\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 
@@ -90,6 +92,16 @@ def is_email(address: str) -> bool:
     except EmailNotValidError:
         return False
     return True
+
+
+def plain(name: str) -> str:
+    """Return the letters and digits of name without case and accents, so that two spellings compare equal.
+
+    >>> plain("🛑 Cuenta y  Verificación!") == plain("cuenta_y-verificacion")
+    True
+    """
+    letters = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in letters if unicodedata.category(letter) in _SPELLED).casefold()
 
 
 def one_line(text: str) -> str:

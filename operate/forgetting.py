@@ -7,7 +7,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from handoff.inbound import Handoff, Identity, persons_of
+from handoff.identity import Identity, persons_of
+from handoff.inbound import Handoff
 from handoff.ledger import Entry, Ledger
 from handoff.settings import read_ledger
 from operate.listing import standing, summary

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from handoff.ledger import Entry, Ledger, State
-from handoff.routing import plain
+from handoff.sanitize import plain
 from operate.operator import NEEDS_ACTION, OK, Halt, Operator
 from operate.spans import moment, span
 

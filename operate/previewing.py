@@ -19,8 +19,8 @@ from handoff.inbound import (
     schema,
 )
 from handoff.responses import MESSAGES_FILE, Messages, problem
-from handoff.routing import Route, Routing, plain
-from handoff.sanitize import clean, mask_cards
+from handoff.routing import Route, Routing
+from handoff.sanitize import clean, mask_cards, plain
 from handoff.settings import read_routing
 from handoff.strict_json import BODY_MAX, MalformedJSON, parse_body
 from handoff.ticket import NO_ROUTE_TAG, SUBJECT_MAX, to_ticket

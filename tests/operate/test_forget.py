@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handoff.inbound import person_of
+from handoff.identity import person_of
 from handoff.ledger import Entry, State
 from handoff.responses import Status
 from handoff.transitions import changed
