@@ -1,4 +1,4 @@
-"""Pure: the JSON Botpress sends, checked against the schema and made into a `Handoff`."""
+"""Pure: the JSON that Botpress sends, checked against the schema and turned into a `Handoff`."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ OTHER_FIELDS_SHOWN: Final = 100
 OTHER_TEXT_KEPT: Final = 20_000
 OTHER_NAME_KEPT: Final = 80
 RAW_TEXT_KEPT: Final = 60_000
-KEPT_BYTES_MAX: Final = 200_000  # of a handoff as JSON; a DynamoDB item may have 400 kB with all that is beside it
+KEPT_BYTES_MAX: Final = 200_000  # of a handoff as JSON; a DynamoDB item may have 400 kB, including the other fields
 REST_NAME: Final = "sin leer (?)"
 KEY_LIFETIME_S: Final = 30 * 86_400.0
 BODY_KEY_LIFETIME_S: Final = 86_400.0
-# Cards are typed into free text. Ids and telephones are left alone: one in ten long numbers passes the Luhn check.
+# People type card numbers into free text. Ids and phones are not masked: one in ten long numbers passes the Luhn check.
 _FREE_TEXT: Final = frozenset({"conversation_summary", "conversation_transcript", "reason", "user_name"})
 _GIVES_WAY: Final = ("conversation_transcript", "conversation_summary")
-_NO_TEXT_SHARE: Final = 20  # one character in so many that no text has, and the bytes are none
+_NO_TEXT_SHARE: Final = 20  # with more than one in so many characters that no text has, the bytes are not text
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
 _PHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()./+-]{3,61}[0-9()./+-]")
 _NO_WORDS: Final = frozenset({"conversation_id", "message_id", "user_id", "bot_id", "key", "lifetime_s"})
 
 
 class Fault(NamedTuple):
-    """One thing wrong with a handoff: the field, and `required`, `type`, `invalid` or `too-long`."""
+    """One fault of a handoff: the field, and `required`, `type`, `invalid` or `too-long`."""
 
     field: str
     code: str
 
 
 class InvalidHandoff(Exception):
-    """The schema refuses the handoff; `faults` say where, `salvaged` holds what there is of it."""
+    """The schema refuses the handoff; `faults` names the fields, `salvaged` holds the readable parts."""
 
     def __init__(self, faults: tuple[Fault, ...], salvaged: Handoff) -> None:
         super().__init__(", ".join(f"{fault.field}: {fault.code}" for fault in faults))
@@ -58,7 +58,7 @@ _REFERENCE: Final = re.compile(r"BF-[A-Z2-7]{8}")
 
 
 class Identity(NamedTuple):
-    """Who a handoff is from, and where: hashes, "" for what was not given. The ledger's row outlives the data."""
+    """Hashes of who a handoff is from and where, "" for an absent value. The ledger keeps it longer than the data."""
 
     bot: str = ""
     conversation: str = ""
@@ -72,7 +72,7 @@ class Identity(NamedTuple):
 
     @staticmethod
     def from_text(text: str) -> Identity:
-        """Read what `to_text` wrote; "" is an identity of which nothing is known."""
+        """Read what `to_text` wrote; from "" comes an empty identity."""
         return Identity(*text.split(".")) if text else Identity()
 
     def without_addresses(self) -> Identity:
@@ -81,7 +81,7 @@ class Identity(NamedTuple):
 
 
 def is_other_handoff(first: Identity, second: Identity) -> bool:
-    """Return True if two handoffs under one key are not the same one. What was not given never differs.
+    """Return True if two handoffs under one key are different ones. An absent value never differs.
 
     They are two where both give a bot, a conversation or a user and these differ. The address decides only where
     neither has a conversation or a user: a corrected address comes under the same key. There, one address that is
@@ -130,29 +130,29 @@ class Handoff:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything the handoff says; ids do not count. Two wordings of one handoff differ in it."""
+        """A hash of the content without the ids. It differs if a repeated handoff has new words."""
         words = {name: getattr(self, name) for name in _NAMES if name not in _NO_WORDS}
         return _digest("words", json.dumps(words, sort_keys=True))[:16]
 
     @property
     def person(self) -> str:
-        """A hash that stands for the person's address where the address itself must not be kept."""
+        """A hash of the person's address, for use where the address itself must not be kept."""
         return person_of(self.user_email or self.user_phone)
 
     @property
     def mailbox(self) -> str:
-        """A hash that stands for the mailbox behind the address, for the hourly bound: `+tag` does not count."""
+        """A hash of the mailbox of the address, for the hourly limit: `+tag` does not count."""
         return mailbox_of(self.user_email or self.user_phone)
 
     @property
     def conversation(self) -> str:
-        """A hash that stands for the conversation, or for the Botpress user where there is no conversation id."""
+        """A hash of the conversation, or of the Botpress user if there is no conversation id."""
         known = self.conversation_id or self.user_id
         return _digest("conversation", known)[:26] if known else ""
 
     @property
     def identity(self) -> Identity:
-        """Who it is from, and where, for `is_other_handoff`."""
+        """The parts that `is_other_handoff` compares."""
         return Identity(
             bot=_hash_of("bot", _letters(self.bot)),
             conversation=_hash_of("conversation", self.conversation_id),
@@ -163,7 +163,7 @@ class Handoff:
 
     @property
     def matter(self) -> str:
-        """A hash of summary, reason and category; "" where there is no summary.
+        """A hash of summary, reason and category; "" without a summary.
 
         A good handoff settles a refused one with the same matter, see design of the request's key.
         """
@@ -172,13 +172,13 @@ class Handoff:
 
     @property
     def named(self) -> str:
-        """A hash of the conversation and the person's name; "" where one is missing."""
+        """A hash of the conversation and the person's name; "" if one is missing."""
         name = _letters(self.user_name)
         return _hash_of("named", json.dumps([self.conversation, name])) if self.conversation and name else ""
 
     @property
     def words(self) -> str:
-        """A hash that two handoffs share if they say the same: matter, bot, person and conversation.
+        """A hash that two handoffs share if they have the same matter, bot, person and conversation.
 
         "" where there is no summary, or neither a person nor a conversation: then nobody can say whose words they are.
         """
@@ -188,7 +188,7 @@ class Handoff:
         return _hash_of("same", json.dumps([self.matter, *whose]))
 
     def key_for_other(self) -> str:
-        """Return the key of this handoff where its own key is taken by another one (`is_other_handoff`).
+        """Return the key of this handoff if another one has taken its own key (`is_other_handoff`).
 
         The address is part of it only where there is neither a conversation nor a user: corrected, it is the same key.
         """
@@ -203,13 +203,13 @@ class Handoff:
         return replace(self, other=(*self.other, moved), **emptied)
 
     def to_json(self) -> str:
-        """Return the handoff as JSON for the ledger: only what was given."""
+        """Return the handoff as JSON for the ledger, without absent fields."""
         given = {name: value for name in _NAMES if (value := getattr(self, name))}
-        return json.dumps(given, ensure_ascii=False)  # escapes would make it six times as long: DynamoDB has a bound
+        return json.dumps(given, ensure_ascii=False)  # escapes would make it six times as long
 
     @staticmethod
     def from_json(text: str) -> Handoff:
-        """Read what `to_json` wrote; fields of a newer version are passed over."""
+        """Read what `to_json` wrote; fields of a newer version are ignored."""
         values = {name: value for name, value in json.loads(text).items() if name in _NAMES}
         other = tuple((str(name), str(value)) for name, value in values.pop("other", ()))
         return Handoff(other=other, **values)
@@ -243,7 +243,7 @@ def _properties() -> dict[str, _Property]:
 
 
 def read_handoff(body: JSONObject, idempotency_key: str = "") -> Handoff:
-    """Check body against the schema and make it a Handoff.
+    """Check body against the schema and turn it into a Handoff.
 
     Raises:
         InvalidHandoff: with every fault, and with what could be saved of the handoff.
@@ -260,7 +260,7 @@ def read_handoff(body: JSONObject, idempotency_key: str = "") -> Handoff:
 
 
 def salvage_text(raw: bytes, idempotency_key: str = "", charset: str = "") -> Handoff:
-    """Make what there is of an unreadable body a handoff for quarantine. Never raises.
+    """Turn the readable parts of an unreadable body into a refused handoff. Never raises.
 
     The fields that can be read in it stand where they belong; what is left over is among the other data. Where no
     field can be read, the text is the summary.
@@ -279,7 +279,7 @@ def salvage_text(raw: bytes, idempotency_key: str = "", charset: str = "") -> Ha
 
 
 def marker_of(matter: str) -> str:
-    """Return the key under which a refused handoff without a conversation is found again by its matter."""
+    """Return the key under which a refused handoff without a conversation is found by its matter."""
     return _digest("refused", matter)
 
 
@@ -298,7 +298,7 @@ def is_reference(text: str) -> bool:
 
 
 def person_of(address: str) -> str:
-    """Return the hash that stands for an e-mail address in any spelling, or for a telephone's digits; "" for none.
+    """Return the hash of an e-mail address in any spelling, or of a phone's digits; "" for none.
 
     Case does not count, nor how an accent is composed, nor whether the domain is written in Unicode or in ASCII.
     """
@@ -306,7 +306,7 @@ def person_of(address: str) -> str:
 
 
 def persons_of(address: str) -> tuple[str, ...]:
-    """Return every hash under which rows of this address may be found, `person_of` first.
+    """Return every hash under which rows of this address may be stored, `person_of` first.
 
     Version 1.0.0 hashed the spelling that the person used.
     """
@@ -320,7 +320,7 @@ def persons_of(address: str) -> tuple[str, ...]:
 
 
 def mailbox_of(address: str) -> str:
-    """Return the hash that stands for the mailbox of an address: `ana+1@…` and `ana@…` are one; "" for no address."""
+    """Return the hash of the mailbox of an address: `ana+1@…` and `ana@…` are one; "" for no address."""
     local, at, domain = _canonical(address).rpartition("@")
     return _hash_of("mailbox", f"{local.partition('+')[0] or local}{at}{domain}")
 
@@ -333,7 +333,7 @@ def _canonical(address: str) -> str:
 
 
 def _domain(domain: str, way: Literal["encode", "decode"]) -> str:
-    """Return domain in ASCII ("encode") or in Unicode; as it is where that cannot be done."""
+    """Return domain in ASCII ("encode") or in Unicode; unchanged if it cannot be converted."""
     if domain.isascii() and (way == "encode" or "xn--" not in domain):
         return domain
     import idna  # noqa: PLC0415 -- few domains need it
@@ -349,7 +349,7 @@ def _letters(text: str) -> str:
 
 
 def _cleaned(body: JSONObject) -> JSONObject:
-    """Return what body says: every text clean, without card numbers where people type, and no empty field."""
+    """Return the fields of body: clean text, masked card numbers in free text, and no empty fields."""
     sent: JSONObject = {}
     for name, value in body.items():
         tidy = plain_phone(value) if name == "user_phone" else value
@@ -362,7 +362,7 @@ def _cleaned(body: JSONObject) -> JSONObject:
 
 
 def _given(sent: JSONObject) -> JSONObject:
-    """Return sent without the optional fields that only hold what a template leaves where nothing was filled in."""
+    """Return sent without optional fields that contain only an unfilled template."""
     required = schema()["required"]
     return {
         name: value
@@ -380,7 +380,7 @@ def _is_phone(value: Any) -> bool:
 
 
 def _moved_aside(given: JSONObject, names: Collection[str]) -> JSONObject:
-    """Return given with these fields under names that the ticket shows among the other data."""
+    """Return given with these fields renamed, so that the ticket shows them among the other data."""
     return {f"{name} (?)" if name in names else name: value for name, value in given.items()}
 
 
@@ -405,7 +405,7 @@ def _read_error(error: ValidationError) -> list[Fault]:
         return [Fault(name, "required") for name in names if name not in given]
     if error.validator == "maxProperties":
         return [Fault("*", "too-many")]
-    # what is left is the rule that one address must be there; a faulty one is named by its own field
+    # the remaining rule is that one address is required; an invalid one is named by its own field
     return [] if {"user_email", "user_phone"} & given.keys() else [Fault("user_email", "required")]
 
 
@@ -413,7 +413,7 @@ _CODES: Final = {"type": "type", "maxLength": "too-long"}
 
 
 def _handoff(given: JSONObject, *, key: str, lifetime_s: float, cuts: dict[str, int] | None = None) -> Handoff:
-    """Return the handoff, each text cut to its bound, and the longest once more where all together are too long."""
+    """Return the handoff with each text cut to its limit, and the longest cut again if the total is too long."""
     limits = {name: rule.cut_at for name, rule in _properties().items() if rule.cut_at} | (cuts or {})
     named: dict[str, Any] = {
         name: cut(given[name], limits[name], rule.keep) if name in limits else given[name]
@@ -432,7 +432,7 @@ def _handoff(given: JSONObject, *, key: str, lifetime_s: float, cuts: dict[str, 
 
 
 def _fitted(text: str, limit: int, keep: Keep, room: int) -> str:
-    """Return text cut to the largest limit at which it takes no more than room bytes as JSON; "" where none does."""
+    """Return text cut to the largest limit at which its JSON has at most room bytes; "" if there is none."""
     low, high = 0, min(limit, len(text))
     while low < high:
         middle = (low + high + 1) // 2
@@ -446,7 +446,7 @@ def _json_bytes(text: str) -> int:
 
 
 def _other(given: JSONObject) -> tuple[tuple[str, str], ...]:
-    """Return the fields the schema does not name, as texts, within bounds that are visible where they bite."""
+    """Return the fields that the schema does not name, as text, with visible limits."""
     unknown = [(name, value) for name, value in given.items() if name not in _properties()]
     shown: list[tuple[str, str]] = []
     room = OTHER_TEXT_KEPT
@@ -464,7 +464,7 @@ def _as_text(value: Any) -> str:
 
 
 def _salvage(given: JSONObject, key: str) -> Handoff:
-    """Return what there is of a refused handoff: what cannot stand in its field moves to the other data."""
+    """Return the readable parts of a refused handoff: an invalid value moves to the other data."""
     unfit = {name for name in given if name in _properties() and not isinstance(given[name], str)}
     unfit |= {"user_phone"} if not _is_phone(given.get("user_phone")) else set()
     unfit |= {"user_email"} if not _is_address(given.get("user_email")) else set()
@@ -472,7 +472,7 @@ def _salvage(given: JSONObject, key: str) -> Handoff:
 
 
 def _key(sent: JSONObject, idempotency_key: str) -> tuple[str, float]:
-    """Return the handoff's key and how long it holds, in seconds (RFC draft Idempotency-Key allows quotes)."""
+    """Return the handoff's key and its lifetime in seconds (RFC draft Idempotency-Key allows quotes)."""
     header = idempotency_key.strip().strip('"')
     if header and not is_placeholder(header):
         return _digest("key", header), KEY_LIFETIME_S
@@ -483,11 +483,11 @@ def _key(sent: JSONObject, idempotency_key: str) -> tuple[str, float]:
 
 
 def _hash_of(kind: str, text: str) -> str:
-    """Return 26 characters that stand for text, "" for none."""
+    """Return a hash of text with 26 characters, "" for none."""
     return _digest(kind, text)[:26] if text else ""
 
 
 def _digest(*parts: str) -> str:
-    """Return 52 characters of base32 (A-Z, 2-7) that stand for parts."""
+    """Return a hash of parts with 52 characters of base32 (A-Z, 2-7)."""
     hashed = hashlib.sha256("\0".join(parts).encode()).digest()
     return base64.b32encode(hashed).decode().rstrip("=")
