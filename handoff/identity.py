@@ -11,7 +11,7 @@ from handoff.sanitize import plain_email, plain_phone
 
 
 class Identity(NamedTuple):
-    """Who a handoff is from, and where: hashes, "" for what was not given. The ledger's row outlives the data."""
+    """Hashes of who a handoff is from and where, "" for an absent value. The ledger keeps it longer than the data."""
 
     bot: str = ""
     conversation: str = ""
@@ -34,7 +34,7 @@ class Identity(NamedTuple):
 
 
 def is_other_handoff(first: Identity, second: Identity) -> bool:
-    """Return True if two handoffs under one key are not the same one. What was not given never differs.
+    """Return True if two handoffs under one key are different ones. An absent value never differs.
 
     They are two where both give a bot, a conversation or a user and these differ. The address decides only where
     neither has a conversation or a user: a corrected address comes under the same key. There, one address that is
@@ -54,7 +54,7 @@ def _differ(one: str, other: str) -> bool:
 
 
 def person_of(address: str) -> str:
-    """Return the hash that stands for an e-mail address in any spelling, or for a telephone's digits; "" for none.
+    """Return the hash of an e-mail address in any spelling, or of a phone's digits; "" for none.
 
     Case does not count, nor how an accent is composed, nor whether the domain is written in Unicode or in ASCII.
     """
@@ -62,12 +62,12 @@ def person_of(address: str) -> str:
 
 
 def user_hash(user_id: str) -> str:
-    """Return the hash that stands for a Botpress user; "" for none."""
+    """Return the hash of a Botpress user; "" for none."""
     return hash_of("user", user_id)
 
 
 def persons_of(address: str) -> tuple[str, ...]:
-    """Return every hash under which rows of this address may be found, `person_of` first.
+    """Return every hash under which rows of this address may be stored, `person_of` first.
 
     Version 1.0.0 hashed the spelling that the person used.
     """
@@ -81,7 +81,7 @@ def persons_of(address: str) -> tuple[str, ...]:
 
 
 def mailbox_of(address: str) -> str:
-    """Return the hash that stands for the mailbox of an address: `ana+1@…` and `ana@…` are one; "" for no address."""
+    """Return the hash of the mailbox of an address: `ana+1@…` and `ana@…` are one; "" for no address."""
     local, at, domain = _canonical(address).rpartition("@")
     return hash_of("mailbox", f"{local.partition('+')[0] or local}{at}{domain}")
 
@@ -111,11 +111,11 @@ def letters(text: str) -> str:
 
 
 def hash_of(kind: str, text: str) -> str:
-    """Return 26 characters that stand for text, "" for none."""
+    """Return a hash of text with 26 characters, "" for none."""
     return digest(kind, text)[:26] if text else ""
 
 
 def digest(*parts: str) -> str:
-    """Return 52 characters of base32 (A-Z, 2-7) that stand for parts."""
+    """Return a hash of parts with 52 characters of base32 (A-Z, 2-7)."""
     hashed = hashlib.sha256("\0".join(parts).encode()).digest()
     return base64.b32encode(hashed).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""Pure: the JSON Botpress sends, checked against the schema and made into a `Handoff`."""
+"""Pure: the JSON that Botpress sends, checked against the schema and turned into a `Handoff`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ OTHER_FIELDS_SHOWN: Final = 100
 OTHER_TEXT_KEPT: Final = 20_000
 OTHER_NAME_KEPT: Final = 80
 RAW_TEXT_KEPT: Final = 60_000
-KEPT_BYTES_MAX: Final = 200_000  # of a handoff as JSON; a DynamoDB item may have 400 kB with all that is beside it
+KEPT_BYTES_MAX: Final = 200_000  # of a handoff as JSON; a DynamoDB item may have 400 kB, including the other fields
 REST_NAME: Final = "sin leer (?)"
 KEY_LIFETIME_S: Final = 30 * 86_400.0
 BODY_KEY_LIFETIME_S: Final = 86_400.0
-# Cards are typed into free text. Ids and telephones are left alone: one in ten long numbers passes the Luhn check.
+# People type card numbers into free text. Ids and phones are not masked: one in ten long numbers passes the Luhn check.
 _FREE_TEXT: Final = frozenset({"conversation_summary", "conversation_transcript", "reason", "user_name"})
 _GIVES_WAY: Final = ("conversation_transcript", "conversation_summary")
-_NO_TEXT_SHARE: Final = 20  # one character in so many that no text has, and the bytes are none
+_NO_TEXT_SHARE: Final = 20  # with more than one in so many characters that no text has, the bytes are not text
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
 _PHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()./+-]{3,61}[0-9()./+-]")
 _NEW_NAMES: Final = frozenset({"attachments", "fields", "tags"})  # 1.0.0 hashed words without them
@@ -40,14 +40,14 @@ _NO_WORDS: Final = frozenset({"conversation_id", "message_id", "user_id", "bot_i
 
 
 class Fault(NamedTuple):
-    """One thing wrong with a handoff: the field, and `required`, `type`, `invalid` or `too-long`."""
+    """One fault of a handoff: the field, and `required`, `type`, `invalid` or `too-long`."""
 
     field: str
     code: str
 
 
 class InvalidHandoff(Exception):
-    """The schema refuses the handoff; `faults` say where, `salvaged` holds what there is of it."""
+    """The schema refuses the handoff; `faults` names the fields, `salvaged` holds the readable parts."""
 
     def __init__(self, faults: tuple[Fault, ...], salvaged: Handoff) -> None:
         super().__init__(", ".join(f"{fault.field}: {fault.code}" for fault in faults))
@@ -91,7 +91,7 @@ class Handoff:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything the handoff says; ids do not count. Two wordings of one handoff differ in it."""
+        """A hash of the content without the ids. It differs if a repeated handoff has new words."""
         words = {name: getattr(self, name) for name in _NAMES if name not in _NO_WORDS}
         words |= {"attachments": [one.digest for one in self.attachments]}
         words = {name: value for name, value in words.items() if value or name not in _NEW_NAMES}
@@ -99,7 +99,7 @@ class Handoff:
 
     @property
     def person(self) -> str:
-        """A hash that stands for the person's address where the address itself must not be kept."""
+        """A hash of the person's address, for use where the address itself must not be kept."""
         return person_of(self.user_email or self.user_phone)
 
     @property
@@ -109,13 +109,13 @@ class Handoff:
 
     @property
     def conversation(self) -> str:
-        """A hash that stands for the conversation, or for the Botpress user where there is no conversation id."""
+        """A hash of the conversation, or of the Botpress user if there is no conversation id."""
         known = self.conversation_id or self.user_id
         return digest("conversation", known)[:26] if known else ""
 
     @property
     def identity(self) -> Identity:
-        """Who it is from, and where, for `is_other_handoff`."""
+        """The parts that `is_other_handoff` compares."""
         return Identity(
             bot=hash_of("bot", letters(self.bot)),
             conversation=hash_of("conversation", self.conversation_id),
@@ -126,7 +126,7 @@ class Handoff:
 
     @property
     def matter(self) -> str:
-        """A hash of summary, reason and category; "" where there is no summary.
+        """A hash of summary, reason and category; "" without a summary.
 
         A good handoff settles a refused one with the same matter, see design of the request's key.
         """
@@ -141,7 +141,7 @@ class Handoff:
 
     @property
     def words(self) -> str:
-        """A hash that two handoffs share if they say the same: matter, bot, person and conversation.
+        """A hash that two handoffs share if they have the same matter, bot, person and conversation.
 
         "" where there is no summary, or neither a person nor a conversation: then nobody can say whose words they are.
         """
@@ -151,7 +151,7 @@ class Handoff:
         return hash_of("same", json.dumps([self.matter, *whose]))
 
     def key_for_other(self) -> str:
-        """Return the key of this handoff where its own key is taken by another one (`is_other_handoff`).
+        """Return the key of this handoff if another one has taken its own key (`is_other_handoff`).
 
         The address is part of it only where there is neither a conversation nor a user: corrected, it is the same key.
         """
@@ -166,13 +166,13 @@ class Handoff:
         return replace(self, other=(*self.other, moved), **emptied)
 
     def to_json(self) -> str:
-        """Return the handoff as JSON for the ledger: only what was given."""
+        """Return the handoff as JSON for the ledger, without absent fields."""
         given = {name: value for name in _NAMES if (value := getattr(self, name))}
-        return json.dumps(given, ensure_ascii=False)  # escapes would make it six times as long: DynamoDB has a bound
+        return json.dumps(given, ensure_ascii=False)  # escapes would make it six times as long
 
     @staticmethod
     def from_json(text: str) -> Handoff:
-        """Read what `to_json` wrote; fields of a newer version are passed over."""
+        """Read what `to_json` wrote; fields of a newer version are ignored."""
         values = {name: value for name, value in json.loads(text).items() if name in _NAMES}
         other = tuple((str(name), str(value)) for name, value in values.pop("other", ()))
         attachments = tuple(Attachment(*one) for one in values.pop("attachments", ()))
@@ -233,7 +233,7 @@ def read_handoff(body: JSONObject, idempotency_key: str = "", messengers: Collec
 
 
 def salvage_text(raw: bytes, idempotency_key: str = "", charset: str = "") -> Handoff:
-    """Make what there is of an unreadable body a handoff for quarantine. Never raises.
+    """Turn the readable parts of an unreadable body into a refused handoff. Never raises.
 
     The fields that can be read in it stand where they belong; what is left over is among the other data. Where no
     field can be read, the text is the summary.
@@ -271,7 +271,7 @@ def is_reference(text: str) -> bool:
 
 
 def _cleaned(body: JSONObject) -> JSONObject:
-    """Return what body says: every text clean, without card numbers where people type, and no empty field."""
+    """Return the fields of body: clean text, masked card numbers in free text, and no empty fields."""
     sent: JSONObject = {}
     for name, value in body.items():
         tidy = plain_phone(value) if name == "user_phone" else value
@@ -284,7 +284,7 @@ def _cleaned(body: JSONObject) -> JSONObject:
 
 
 def _given(sent: JSONObject) -> JSONObject:
-    """Return sent without the optional fields that only hold what a template leaves where nothing was filled in."""
+    """Return sent without optional fields that contain only an unfilled template."""
     required = schema()["required"]
     return {
         name: value
@@ -302,7 +302,7 @@ def _is_phone(value: Any) -> bool:
 
 
 def _moved_aside(given: JSONObject, names: Collection[str]) -> JSONObject:
-    """Return given with these fields under names that the ticket shows among the other data."""
+    """Return given with these fields renamed, so that the ticket shows them among the other data."""
     return {f"{name} (?)" if name in names else name: value for name, value in given.items()}
 
 
@@ -336,7 +336,7 @@ _CODES: Final = {"type": "type", "maxLength": "too-long"}
 
 
 def _handoff(given: JSONObject, *, key: str, lifetime_s: float, cuts: dict[str, int] | None = None) -> Handoff:
-    """Return the handoff, each text cut to its bound, and the longest once more where all together are too long."""
+    """Return the handoff with each text cut to its limit, and the longest cut again if the total is too long."""
     limits = {name: rule.cut_at for name, rule in _properties().items() if rule.cut_at} | (cuts or {})
     named: dict[str, Any] = {
         name: cut(given[name], limits[name], rule.keep) if name in limits else given[name]
@@ -358,7 +358,7 @@ def _handoff(given: JSONObject, *, key: str, lifetime_s: float, cuts: dict[str, 
 
 
 def _fitted(text: str, limit: int, keep: Keep, room: int) -> str:
-    """Return text cut to the largest limit at which it takes no more than room bytes as JSON; "" where none does."""
+    """Return text cut to the largest limit at which its JSON has at most room bytes; "" if there is none."""
     low, high = 0, min(limit, len(text))
     while low < high:
         middle = (low + high + 1) // 2
@@ -399,7 +399,7 @@ def _salvage(given: JSONObject, key: str) -> Handoff:
 
 
 def _key(sent: JSONObject, idempotency_key: str) -> tuple[str, float]:
-    """Return the handoff's key and how long it holds, in seconds (RFC draft Idempotency-Key allows quotes)."""
+    """Return the handoff's key and its lifetime in seconds (RFC draft Idempotency-Key allows quotes)."""
     header = idempotency_key.strip().strip('"')
     if header and not is_placeholder(header):
         return digest("key", header), KEY_LIFETIME_S

@@ -38,7 +38,7 @@ _ACCOUNT_FIELDS: Final = frozenset(
 
 
 class RoutingFault(NamedTuple):
-    """One thing wrong in the routing file: the line (None where no single one is to blame), the key, what to do."""
+    """One fault of the routing file: the line (None if there is no single one), the key, what to do."""
 
     line: int | None
     key: str
@@ -50,7 +50,7 @@ class RoutingFault(NamedTuple):
 
 
 class RoutingError(Exception):
-    """The routing file is broken; `faults` name every fault by line and key."""
+    """The routing file is invalid; `faults` name every fault by line and key."""
 
     def __init__(self, faults: tuple[RoutingFault, ...]) -> None:
         super().__init__("\n".join(map(str, faults)))
@@ -65,7 +65,7 @@ def _is_number(_: object, value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-# To jsonschema 1.07e12 is an integer; Freshdesk would be sent 1070000000000.0. JSON has no inf and no nan.
+# jsonschema accepts 1.07e12 as an integer, but Freshdesk would get 1070000000000.0. JSON has no inf and no nan.
 _extend: Any = validators.extend  # jsonschema gives it no types
 _Validator: Any = _extend(
     Draft202012Validator,
@@ -75,12 +75,12 @@ _Validator: Any = _extend(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where a handoff goes: Freshdesk's fields, and the names people use for them."""
+    """The destination of a handoff: Freshdesk's fields, and the names people use for them."""
 
     bot: str
     bot_name: str
     account: str
-    category: str  # the slug in routing.toml, "" for one it does not know
+    category: str  # the slug in routing.toml, "" for an unknown one
     label: str
     priority: str
     group_id: int | None = None
@@ -101,7 +101,7 @@ class Route:
 class Routing:
     """All routes, computed when the file is read, so that a lookup cannot fail."""
 
-    routes: Mapping[str, Mapping[str, Route]]  # slug of the bot → plain category → route; "" has the bot's own
+    routes: Mapping[str, Mapping[str, Route]]  # slug of the bot → plain category → route; "" is the bot's default route
     bots: Mapping[str, str]  # plain name → slug
     default_bot: str
     fallback_requester: str
@@ -119,7 +119,7 @@ class Routing:
         return route if not bot or plain(bot) in self.bots else replace(route, unknown_bot=bot)
 
     def each(self) -> Iterator[Route]:
-        """Yield every bot's routes once: its categories, then what an unknown category gets."""
+        """Yield the routes of every bot once: its categories, then its default route."""
         for routes in self.routes.values():
             yield from {route.category: route for route in routes.values() if route.category}.values()
             yield routes[""]
@@ -153,7 +153,7 @@ def load_routing(content: bytes | str) -> Routing:
 
 
 def schema_errors(table: Mapping[str, Any]) -> list[ValidationError]:
-    """Return what `schemas/routing.schema.json` finds wrong with a table."""
+    """Return the faults that `schemas/routing.schema.json` finds in a table."""
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     return [*_Validator(schema).iter_errors(table)]
 

@@ -21,7 +21,7 @@ from handoff.sanitize import cut, one_line, plain
 
 TEMPLATES: Final = Path(__file__).parent.parent / "config"
 STATUS_OPEN: Final = 2
-# Freshdesk's own limits are not documented; these are the lengths every account is known to take.
+# Freshdesk's own limits are not documented; every account is known to accept these lengths.
 SUBJECT_MAX: Final = 255
 TAG_MAX: Final = 32
 NO_ROUTE_TAG: Final = "sin-categoria"
@@ -61,7 +61,7 @@ _ID_LABELS: Final = (
 
 
 class Rung(IntEnum):
-    """How plain a ticket is; each rung leaves out more than the one before, for content that Freshdesk refuses."""
+    """Forms of a ticket; each one leaves out more than the one before, for content that Freshdesk refuses."""
 
     FULL = 0
     BARE = 1  # no optional fields
@@ -159,19 +159,19 @@ def to_ticket(
 
 
 def _short(handoff: Handoff) -> str:
-    """Return a description without markup of its own: who asks, and the beginning of the summary."""
+    """Return a description without markup: the person, and the beginning of the summary."""
     who = ", ".join(filter(None, (handoff.user_name, handoff.user_email, handoff.user_phone)))
     summary = cut(one_line(handoff.conversation_summary), SHORT_MAX)
     return str(_lines("\n".join(filter(None, (summary, one_line(who), SHORT_REMARK)))))
 
 
 def to_note(handoff: Handoff, route: Route, why: str) -> str:
-    """Return the HTML of a private note with everything handoff says, under the sentence why."""
+    """Return the HTML of a private note with the whole handoff, under the sentence why."""
     return _note.render({**_context(handoff, route, []), "why": why})
 
 
 def try_templates() -> None:
-    """Fill in both templates once, with everything a handoff can have.
+    """Fill in both templates once with every field, so that a broken one is found at start.
 
     Raises:
         jinja2.TemplateError: a template asks for something that is not there.
@@ -185,7 +185,7 @@ def try_templates() -> None:
 
 
 def droppable(fields: dict[str, Any], refused: Iterable[str]) -> frozenset[str]:
-    """Return which of the refused fields the ticket can do without; the one address it has is not among them.
+    """Return the refused fields that the ticket does not need; its only address is needed.
 
     >>> sorted(droppable({"email": "a@b.co", "group_id": 7, "phone": "1"}, ["group_id", "email", "phone", "other"]))
     ['group_id', 'phone']
@@ -307,12 +307,12 @@ def _remark_on(dropped: Collection[str]) -> list[str]:
 
 
 def _link(url: str) -> str:
-    """Return url where it is a plain web address an agent may follow, else ""."""
+    """Return url if it is a plain web URL that an agent may follow, else ""."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    plain = not _UNSAFE_IN_LINK.search(url) and "@" not in parts.netloc  # what stands before @ looks like the host
+    plain = not _UNSAFE_IN_LINK.search(url) and "@" not in parts.netloc  # the text before @ can look like the host
     sound = plain and parts.scheme in {"http", "https"} and parts.hostname
     return url if sound else ""
 
