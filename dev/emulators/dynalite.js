@@ -49,3 +49,8 @@ server.prependListener("request", (request) => {
   request.headers["x-amz-target"] = target.replace(/\.TransactWriteItems$/, ".BatchWriteItem");
 });
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+process.on("uncaughtException", (error) => {
+  if (error.code === "ECONNRESET") return; // a client that was killed while it sent
+  console.error(error);
+  process.exit(1);
+});
