@@ -89,11 +89,10 @@ class Container:
     def send(self, body: bytes) -> dict[str, Any]:
         """Send body to the Function URL; return the answer, {} if it promises nothing."""
         headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
-        told: dict[str, Any] = {}
+        answer = None
         with self._calling():
             answer = self.runtime.call("POST", "/", headers, body)
-            told = answer.json if answer.status < 300 else {}
-        return told
+        return answer.json if answer and answer.status < 300 else {}
 
     def sweep(self, over: threading.Event) -> None:
         """Run one pass after the other, as the schedule does."""
@@ -180,18 +179,21 @@ class Cloud:
             container.kill() if strike == "kill" else container.freeze(random.uniform(*FROZEN_S))
         return in_call
 
-    def settle(self) -> bool:
-        """Wait until every container has done what it was asked, and the sweeps have left nothing to be done."""
+    def thaw(self) -> None:
+        """Wait until every container has done what it was asked; then each knows of one handoff that it has come."""
         until = time.monotonic() + SETTLE_S
         for container in self.functions:
             container.thaw()
             while not container.send(json_of(body_of(0))) and time.monotonic() < until:
                 pass
+
+    def settle(self) -> bool:
+        """Wait until the sweeps have left nothing to be done."""
+        until = time.monotonic() + SETTLE_S
         while any(not row.is_parked for row in self.ledger.due(time.time() + 1e9, 1000)):
             if time.monotonic() > until:
                 return False
             time.sleep(SWEEP_PAUSE_S)
-        time.sleep(LATE_S)
         return True
 
     def weather(self, name: str, **changes: Any) -> None:
@@ -230,7 +232,10 @@ def run(
             in_call = cloud.strike(kills=kills, freezes=freezes, random=Random(seed))
             told = [one.result() for one in sent]
         cloud.weather("healthy")
-        settled, tickets = cloud.settle(), cloud.tickets()
+        cloud.thaw()
+        settled = bool(without) or cloud.settle()
+        time.sleep(LATE_S)
+        tickets = cloud.tickets()
     return Survived(
         tickets=tickets.total(),
         lost=sum(tickets[number] == 0 for number in range(handoffs)),
@@ -298,12 +303,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dev.simulation.crash_on_lambda", description=__doc__)
     parser.add_argument("--handoffs", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--freezes", type=int, default=100)
-    parser.add_argument("--suspended", type=int, default=30, help="so many handoffs just before they are posted")
+    parser.add_argument("--freezes", type=int, help="a third of the kills unless given")
+    parser.add_argument("--suspended", type=int, help="handoffs whose container is suspended just before it posts them")
     parser.add_argument("--seed", type=int, default=1, help="of the moments and the weather")
     parser.add_argument("--logs", type=Path, help="an empty folder to keep the containers' logs in")
     parser.add_argument("--without", choices=("ledger", "guards"), default="", help="a control")
     said = vars(parser.parse_args(arguments))
+    said["freezes"] = said["kills"] // 3 if said["freezes"] is None else said["freezes"]
+    said["suspended"] = said["kills"] // 10 if said["suspended"] is None else said["suspended"]
     os.environ.update(CREDENTIALS)
     began_at, logs = time.monotonic(), said.pop("logs")
     with TemporaryDirectory() as folder:
