@@ -34,7 +34,7 @@ CLOCK_SKEW_S: Final = 900.0  # how far two clocks may differ; a larger differenc
 LAG_STEP_S: Final = 60.0
 PAGE_TRIES: Final = 4  # a page, once more without descriptions, and twice more because of a clock that is behind
 LOOK_PAGES: Final = 100  # some 9,900 tickets: half of what the largest plan lists in a minute
-SNAPSHOT_PAGES: Final = 20  # with more, a few pages for each address take fewer calls
+PAGE_TIMEOUT_S: Final = 5.0  # one page that hangs must not use up the time of all the others
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
 _UNLISTED: Final = ("spam", "deleted")  # not in the list of all tickets, though they exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
@@ -137,7 +137,7 @@ class HelpDesk:
     def snapshot(self, deadline: Deadline, *, since: float) -> list[Listed] | None:
         """Return every ticket updated since then, also spam and deleted ones; None if there are too many to list."""
         try:
-            return list(self._rows(deadline, ListQuery(since), everywhere=True, most=SNAPSHOT_PAGES))
+            return list(self._rows(deadline, ListQuery(since), everywhere=True))
         except TooManyPages:
             return None
 
@@ -204,29 +204,27 @@ class HelpDesk:
         if abs(lag_s - self.lag_s) > LAG_STEP_S:
             self.lag_s = lag_s
 
-    def _rows(
-        self, deadline: Deadline, query: ListQuery, *, everywhere: bool, most: int = LOOK_PAGES
-    ) -> Iterator[Listed]:
+    def _rows(self, deadline: Deadline, query: ListQuery, *, everywhere: bool) -> Iterator[Listed]:
         """Yield what a look reads: the tickets of an address, then, everywhere, all others as well."""
         if any(query.requester):
             try:
-                yield from self._list(deadline, query, most)
+                yield from self._list(deadline, query)
             except (FreshdeskRefused, TooManyPages):
                 if not everywhere:
                     raise
         elif not everywhere:
-            yield from self._list(deadline, query, most)
+            yield from self._list(deadline, query)
         if everywhere:
-            yield from self._list(deadline, ListQuery(query.since, described=True), most)
+            yield from self._list(deadline, ListQuery(query.since, described=True))
             for only in _UNLISTED:
                 try:
-                    yield from self._list(deadline, ListQuery(query.since, only=only, described=True), LOOK_PAGES)
+                    yield from self._list(deadline, ListQuery(query.since, only=only, described=True))
                 except FreshdeskRefused:  # not every plan may have this filter
                     continue
 
-    def _list(self, deadline: Deadline, query: ListQuery, most: int) -> Iterator[Listed]:
+    def _list(self, deadline: Deadline, query: ListQuery) -> Iterator[Listed]:
         yield from every_ticket(
-            lambda page, size: self._page(deadline, query._replace(page=page, size=size)), most=most
+            lambda page, size: self._page(deadline, query._replace(page=page, size=size)), most=LOOK_PAGES
         )
 
     def _page(self, deadline: Deadline, query: ListQuery) -> Page:
@@ -243,7 +241,7 @@ class HelpDesk:
         if left_s <= 0:
             raise OutcomeUnknown("no time left to look")
         with self._calling(deadline):
-            return self.list_page(left_s, query)
+            return self.list_page(min(left_s, PAGE_TIMEOUT_S), query)
 
     @contextmanager
     def _calling(self, deadline: Deadline) -> Iterator[None]:
