@@ -10,7 +10,8 @@ from typing import Final
 from freshdesk_client import FreshdeskError
 from handoff import transitions
 from handoff.deadline import Deadline
-from handoff.inbound import Handoff, Identity, is_other_handoff, marker_of, reference_of
+from handoff.identity import Identity, is_other_handoff
+from handoff.inbound import Handoff, marker_of, reference_of
 from handoff.ledger import Cause, Claim, Entry, LedgerUnavailable, State
 from handoff.log import log_entry
 from handoff.responses import Outcome, Status
@@ -152,11 +153,11 @@ class Delivery:
         try:
             if not writer.ledger.had_outage(now):
                 return None
-            email, since = writer.requester(handoff), now - WITHOUT_LEDGER_S
+            requester, since = writer.requester(handoff), now - WITHOUT_LEDGER_S
             found = writer.helpdesk(new).look(
                 new.reference,
                 deadline,
-                email=email,
+                requester=requester,
                 since=since,
                 everywhere=False,
                 besides=writer.tickets_of_others(new),
@@ -247,8 +248,8 @@ class Delivery:
         writer, helpdesk = self.writer, self.writer.helpdesk(new)
         since = writer.clock.now() - WITHOUT_LEDGER_S
         try:
-            email = writer.requester(handoff)
-            found = helpdesk.look(handoff.reference, deadline, email=email, since=since, everywhere=False)
+            requester = writer.requester(handoff)
+            found = helpdesk.look(handoff.reference, deadline, requester=requester, since=since, everywhere=False)
             if found:  # whether it has other words this time, only the ledger knows
                 helpdesk.add_note(found, to_note(handoff, writer.route(handoff), SENT_AGAIN), deadline)
                 after = writer.after(new, Created(found))

@@ -38,7 +38,7 @@ class Faults:
     ledger_in_sweep: float = 0.05
     outage_every_s: float = 2400.0  # how often the whole ledger is gone, and for how long; 0: never
     outage_s: float = 120.0
-    harsh_outages: bool = False  # else nothing is sent a second time, and no process dies, until the ledger is back
+    harsh_outages: bool = False  # else nothing is sent twice, and no process harmed, until it is back
     kill: float = 0.005  # before, and again after, every call to Freshdesk or the ledger
     kill_in_list: float = 0.0005  # the same for a page of a list, which changes nothing
     suspended: float = 0.005  # pauses in which the machine is suspended, and for how long
@@ -55,9 +55,14 @@ class Faults:
         return tuple((name, getattr(self, name)) for name in (*names, *slow))
 
     def kill_share(self, elapsed_s: float, *, in_list: bool = False) -> float:
-        """Return how many calls die at this moment."""
-        spared = self.outage_left_s(elapsed_s) > 0 and not self.harsh_outages
-        return 0.0 if spared else self.kill_in_list if in_list else self.kill
+        """Return the share of calls that die at this moment."""
+        if self.spares_processes(elapsed_s):
+            return 0.0
+        return self.kill_in_list if in_list else self.kill
+
+    def spares_processes(self, elapsed_s: float) -> bool:
+        """Return True if no process dies or is suspended now, because the ledger is gone already."""
+        return self.outage_left_s(elapsed_s) > 0 and not self.harsh_outages
 
     def outage_left_s(self, elapsed_s: float) -> float:
         """Return for how long the ledger is still gone; 0 if it is not."""

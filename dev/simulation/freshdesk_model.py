@@ -124,7 +124,7 @@ class FreshdeskModel:
         row = {"id": number, "subject": subject, "created_at": created_at, "status": fields["status"]}
         described = json.dumps(row | {"description": description[-_DESCRIPTION_SHOWN:]})
         listed_at = now + self._random.uniform(0.0, quirks.lag_s)
-        address = str(fields.get("email") or fields.get("phone") or "")
+        address = str(fields.get("email") or fields.get("unique_external_id") or fields.get("phone") or "")
         ticket = Ticket(number, now, listed_at, now, fields, address, json.dumps(row), described)
         self.tickets.append(ticket)
         insort(self._by_update, (now, number))
@@ -161,7 +161,8 @@ class FreshdeskModel:
         if "email" in asked and asked["email"] not in self._of_address:
             return self._refused(400, "email")
         since = math.floor(datetime.fromisoformat(asked["updated_since"]).timestamp()) - self.quirks.ahead_s
-        found = self._sorted(asked.get("email"), asked.get("filter", ""), since)
+        address = asked.get("email", asked.get("unique_external_id"))
+        found = self._sorted(address, asked.get("filter", ""), since)
         size = int(asked["per_page"])
         first = (int(asked["page"]) - 1) * size
         more = len(found) > first + size and self.quirks.link
@@ -171,11 +172,11 @@ class FreshdeskModel:
         link = {"link": '<https://x>; rel="next"'} if more else {}
         return Answer(200, {**self._headers(), **link}, f"[{rows}]".encode())
 
-    def _sorted(self, email: str | None, box: str, since: float) -> list[Ticket]:
+    def _sorted(self, address: str | None, box: str, since: float) -> list[Ticket]:
         """Return the tickets of a list in the account's order."""
         known: Iterable[Ticket]
-        if email is not None:
-            known = (one for one in self._of_address[email] if one.updated_at >= since)
+        if address is not None:
+            known = (one for one in self._of_address.get(address, []) if one.updated_at >= since)
         elif box:
             known = (one for one in self._boxed if one.updated_at >= since)
         else:

@@ -208,10 +208,11 @@ class History:
 
     def _suspended_s(self) -> float:
         """Return for how long the machine is suspended in a pause; mostly it is not."""
-        if not self.fate.happens(self.fate.faults.suspended):
+        faults = self.fate.faults
+        if faults.spares_processes(self.clock.elapsed_s) or not self.fate.happens(faults.suspended):
             return 0.0
         self.suspensions += 1
-        return self.fate.between(self.fate.faults.suspended_s)
+        return self.fate.between(faults.suspended_s)
 
     def _give_up_waiting(self) -> None:
         """Let the sender of a call that is held up send again, elsewhere."""

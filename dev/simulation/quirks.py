@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, Final, Literal, NamedTuple
 
 from dev.simulation.endpoints import ROUTING
+from handoff.ticket import SHORT_REMARK
 
 Stamps = Literal["UTC", "offset", "no zone"]
 Order = Literal["newest", "oldest", "updated"]
@@ -85,13 +86,13 @@ class Content(NamedTuple):
 
 
 def _is_short(fields: Mapping[str, Any]) -> bool:
-    return "<table" not in str(fields["description"])
+    return SHORT_REMARK in str(fields["description"])
 
 
 CONTENTS: Final = (
     Content("con-etiquetas", 422, "", lambda fields: "tags" not in fields),
     Content("con-telefono", 409, "", lambda fields: "phone" not in fields),
-    Content("con-tabla", 400, "description", _is_short),
+    Content("con-todo", 400, "description", _is_short),
     Content("con-persona", 400, "requester_id", lambda fields: fields.get("email") == ROUTING.fallback_requester),
     Content("con-error", 500, "", _is_short),
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from dev.simulation.wrapped_ledger import WrappedLedger
-from freshdesk_client import Listed, ListQuery, Page
+from freshdesk_client import Listed, ListQuery, Page, Requester
 from handoff.deadline import Deadline
 from handoff.delivery import Delivery
 from handoff.helpdesk import CLOCK_SKEW_S, HelpDesk
@@ -82,7 +82,7 @@ class HelpDeskOfOneAddress(HelpDesk):
         return None
 
     def _rows(self, deadline: Deadline, query: ListQuery, *, everywhere: bool) -> Iterator[Listed]:
-        return super()._rows(deadline, query, everywhere=everywhere and not query.email)
+        return super()._rows(deadline, query, everywhere=everywhere and not any(query.requester))
 
 
 class HelpDeskWithoutDate(HelpDesk):
@@ -154,13 +154,13 @@ class HelpDeskWithoutOthers(HelpDesk):
         reference: str,
         deadline: Deadline,
         *,
-        email: str,
+        requester: Requester,
         since: float,
         everywhere: bool,
         besides: Collection[int] = (),
     ) -> int | None:
         """Look, whosever ticket it is."""
-        return super().look(reference, deadline, email=email, since=since, everywhere=everywhere)
+        return super().look(reference, deadline, requester=requester, since=since, everywhere=everywhere)
 
 
 class DeliveryWithoutQuarantine(Delivery):

@@ -19,7 +19,7 @@ from dev.simulation.quirks import PLAIN
 from dev.simulation.scheduler import Scheduler
 from dev.simulation.stories import body_of
 from dev.simulation.wrapped_ledger import WrappedLedger
-from freshdesk_client import Answer, FreshdeskClient, OutcomeUnknown, Request
+from freshdesk_client import Answer, FreshdeskClient, OutcomeUnknown, Request, Requester
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
@@ -151,7 +151,9 @@ def test_a_look_without_an_address_reads_to_the_end() -> None:
     freshdesk = world.rule.writer.helpdesks[MAIN_ACCOUNT]
     since = world.row(handoff).look_from
     found = world.do(
-        lambda: freshdesk.look(handoff.reference, world.rule.writer.deadline(), email="", since=since, everywhere=True)
+        lambda: freshdesk.look(
+            handoff.reference, world.rule.writer.deadline(), requester=Requester(), since=since, everywhere=True
+        )
     )
     assert found == 1
     assert len(world.timeouts) < 75
