@@ -168,7 +168,7 @@ _PROCESSES: Final[Mapping[str, Control]] = {
     "outage": Control(
         rig=Rig(ledger=without.LedgerWithoutOutage),
         breaks="extra",
-        faults=replace(_OUTAGES, kill=0.08, written_late=0.0, harsh_outages=True),
+        faults=replace(_OUTAGES, kill=0.05, written_late=0.0, harm_in_outage=True),
         quirks=PLAIN,
         kinds=("plain",),
         handoffs=250,

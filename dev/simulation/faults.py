@@ -38,7 +38,8 @@ class Faults:
     ledger_in_sweep: float = 0.05
     outage_every_s: float = 2400.0  # how often the whole ledger is gone, and for how long; 0: never
     outage_s: float = 120.0
-    harsh_outages: bool = False  # else nothing is sent twice, and no process harmed, until it is back
+    repeats_in_outage: bool = False  # else what was sent before waits until the ledger is back
+    harm_in_outage: bool = False  # whether processes die, or are suspended, while the ledger is gone
     kill: float = 0.005  # before, and again after, every call to Freshdesk or the ledger
     kill_in_list: float = 0.0005  # the same for a page of a list, which changes nothing
     suspended: float = 0.005  # pauses in which the machine is suspended, and for how long
@@ -62,7 +63,7 @@ class Faults:
 
     def spares_processes(self, elapsed_s: float) -> bool:
         """Return True if no process dies or is suspended now, because the ledger is gone already."""
-        return self.outage_left_s(elapsed_s) > 0 and not self.harsh_outages
+        return self.outage_left_s(elapsed_s) > 0 and not self.harm_in_outage
 
     def outage_left_s(self, elapsed_s: float) -> float:
         """Return for how long the ledger is still gone; 0 if it is not."""

@@ -133,7 +133,7 @@ class History:
     def _waits_s(self, story: Story, sending: Sending) -> float:
         """Return for how long a request waits for the ledger: a repeat, or what only the ledger knows to be one."""
         faults, now_s, number = self.fate.faults, self.clock.elapsed_s, story.number
-        left_s = 0.0 if faults.harsh_outages else faults.outage_left_s(now_s)
+        left_s = 0.0 if faults.repeats_in_outage else faults.outage_left_s(now_s)
         is_first = sending is story.sendings[0]
         is_correction = story.kind in CORRECTIONS and not is_first
         is_repeat = (number, is_correction) in self._sent

@@ -54,7 +54,7 @@ class Run:
         """Return the plan of one seed."""
         faults = Faults(late_max_s=LATE_MAX_S) if self.very_late else Faults()
         if self.ledger_outages:
-            faults = replace(faults, harsh_outages=True)
+            faults = replace(faults, repeats_in_outage=True, harm_in_outage=True)
         if self.without in CONTROLS:
             control = CONTROLS[self.without]
             return control.plan(seed, handoffs=self.handoffs, faults=control.faults or faults)
