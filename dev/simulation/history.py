@@ -21,7 +21,7 @@ from dev.simulation.quirks import Quirks, draw_quirks
 from dev.simulation.rig import Rig
 from dev.simulation.scheduler import Killed, ProcessClock, Scheduler
 from dev.simulation.stories import Sending, Story, mark_of, number_in
-from dev.simulation.verdict import Answered, Verdict, judge
+from dev.simulation.verdict import DEADLINE_S, Answered, Verdict, judge
 from freshdesk_client import FreshdeskClient
 from handoff.delivery import Delivery
 from handoff.inbound import read_handoff
@@ -79,7 +79,8 @@ class History:
         self.ledger = plan.store()
         self._processes = [self._process() for _ in range(PROCESSES)]
         self._under_way: dict[greenlet, tuple[Story, Sending, int]] = {}
-        self._sent: set[tuple[int, bool]] = set()
+        self._sent: set[tuple[int, bool]] = set()  # by number, and whether it was the correction
+        self._without_ledger: set[int] = set()  # stories with a call under way that began in an outage
         self._first_waits_until_s: dict[int, float] = {}
 
     def use(self, helpdesk: FreshdeskModel, stories: list[Story]) -> None:
@@ -123,8 +124,11 @@ class History:
         if waits_s:
             self.clock.start(partial(self._send, story, sending, attempt), after=waits_s)
             return
+        if self.fate.faults.outage_left_s(self.clock.elapsed_s):
+            self._without_ledger.add(story.number)
         self._under_way[getcurrent()] = (story, sending, attempt)
         answered = self._call(story, sending)
+        self._without_ledger.discard(story.number)
         if self._under_way.pop(getcurrent(), None) is None:
             return  # the machine was suspended, and the sender has not waited
         if answered is None or answered.status == _UNAVAILABLE or self.fate.happens(self.fate.faults.deaf):
@@ -133,6 +137,8 @@ class History:
     def _waits_s(self, story: Story, sending: Sending) -> float:
         """Return for how long a request waits for the ledger: a repeat, or what only the ledger knows to be one."""
         faults, now_s, number = self.fate.faults, self.clock.elapsed_s, story.number
+        if number in self._without_ledger and not faults.repeats_in_outage:
+            return DEADLINE_S
         left_s = 0.0 if faults.repeats_in_outage else faults.outage_left_s(now_s)
         is_first = sending is story.sendings[0]
         is_correction = story.kind in CORRECTIONS and not is_first
