@@ -189,7 +189,7 @@ def make_stories(random: Random, *, count: int, rate: float, copies: float, kind
     """
     names = list(kinds or KINDS)
     shares = [1.0 if kinds else KINDS[name][0] for name in names]
-    keys = chain.from_iterable(SAME_REFERENCE)
+    keys = chain(*zip(*SAME_REFERENCE, strict=True))  # not one after the other: both in doubt at once is a limit
     at_s, stories = 0.0, []
     for number, kind in enumerate(random.choices(names, shares, k=count)):
         at_s += random.expovariate(rate)
