@@ -57,7 +57,7 @@ _EVERYTHING: Final[Mapping[str, Control]] = {
     "doubt": Control(rig=Rig(helpdesk=without.HelpDeskWithoutDoubt), breaks="extra"),
     "look": Control(rig=Rig(helpdesk=without.HelpDeskWithoutLook), breaks="extra"),
     "wait": Control(rig=Rig(policy=Policy(in_doubt_wait_s=0.0)), breaks="extra"),
-    "lease": Control(rig=Rig(policy=Policy(lease_s=0.01, in_doubt_wait_s=0.0)), breaks="extra"),
+    "lease": Control(rig=Rig(policy=Policy(lease_s=1.0, in_doubt_wait_s=0.0)), breaks="extra"),
     "sweep": Control(rig=Rig(sweeps=False), breaks="lost"),
     "dropping": Control(
         rig=Rig(helpdesk=without.HelpDeskWithoutPlainerTickets, policy=Policy(plainer_after_s=inf)), breaks="lost"
