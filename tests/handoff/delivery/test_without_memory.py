@@ -137,6 +137,15 @@ def test_a_ledger_that_fails_while_settling_does_not_change_the_answer(
     assert [record.levelname for record in caplog.records if "settling" in record.getMessage()] == ["ERROR"]
 
 
+def test_a_doubt_that_could_not_be_settled_is_not_remembered(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """Its row stands and is looked into; what is known of it later must not be changed by a doubt of now."""
+    ledger = FaultyLedger(sqlite_ledger(), *["before"] * 4, only="replace")
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    fake.fates.extend([UNKNOWN] * 3)
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert (only_row(rule).state, rule.writer.ledger.had_outage(clock.now())) == (State.CREATING, False)
+
+
 def test_a_row_settled_by_another_caller_is_left_alone(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
     """The caller that is too late logs it, and changes nothing."""
     rule = delivery(clock=fake.clock, transport=fake)
