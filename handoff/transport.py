@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import http.client
 import io
-import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -23,22 +21,16 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
+from handoff.http_reading import AnswerTooLarge, LookUp, StrictResponse, Until, addresses_of, connected
 
 CONNECT_TIMEOUT_S: Final = 3.0
 ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 # A frozen Lambda, or a proxy, drops idle connections silently: a POST on one would be in doubt.
 IDLE_MAX_S: Final = 20.0
 POOL_SIZE: Final = 64
-LOOKUPS_MAX: Final = 16  # host names being looked up at once, including lookups that were abandoned
 _JSON_BODY: Final = {"Content-Type": "application/json"}
 _BLOCK: Final = 65_536
-_LINE_MAX: Final = 65_536
-_WITHOUT_BODY: Final = frozenset({204, 304})
-_LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
-_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _BAD_ANSWER: Final = (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError)
-
-LookUp = Callable[..., list[Any]]  # `socket.getaddrinfo`
 
 
 class RequestsTransport:
@@ -138,121 +130,22 @@ class _Adapter(HTTPAdapter):
         return self._pool
 
 
-class _TimedFile(io.RawIOBase):
-    """The data of a socket up to a deadline. A socket's own time-out starts again with every byte."""
-
-    def __init__(self, sock: socket.socket, ends_at: float) -> None:
-        self._sock = sock
-        self._ends_at = ends_at
-        self._raw = sock.makefile("rb", buffering=0)
-        self.is_over = False  # from now on only data that was already read
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]  # what io hands in
-        if self.is_over:
-            return 0
-        left_s = self._ends_at - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("the answer came too slowly")
-        self._sock.settimeout(left_s)
-        return self._raw.readinto(buffer)
-
-    @property
-    def unread(self) -> int:
-        """How many bytes TLS has decrypted that were not read yet."""
-        return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _TimedSocket:
-    """Replaces a socket where `http.client` asks it for a file."""
-
-    def __init__(self, sock: socket.socket, ends_at: float) -> None:
-        self.file = _TimedFile(sock, ends_at)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self.file)
-
-
-class _Response(http.client.HTTPResponse):
-    """An answer that is read completely, strictly by RFC 9112, before it is returned.
+class _Response(StrictResponse):
+    """An answer that is read completely before it is returned.
 
     So a connection goes back to the pool only after a complete exchange: what is incomplete, ambiguous or followed by
     more bytes raises, and urllib3 then closes the connection.
     """
 
-    def __init__(self, sock: socket.socket, *args: Any, ends_at: float, **kwargs: Any) -> None:
-        timed = _TimedSocket(sock, ends_at)
-        super().__init__(cast("socket.socket", timed), *args, **kwargs)
-        self._file = timed.file
-
-    def _read_status(self) -> tuple[str, int, str]:
-        """Return the final status line: any number of 1xx answers may come before it."""
-        while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed does not know it
-            if status >= 200:  # noqa: PLR2004 -- 1xx: informational
-                return version, status, reason
-            http.client.parse_headers(self.fp)
-
     def begin(self) -> None:
         super().begin()
-        if self.headers.defects:
-            raise http.client.HTTPException("a header that is none")
-        body = self._whole_body()
-        self._file.is_over = True
-        if self.fp.peek() or self._file.unread:
-            raise http.client.HTTPException("bytes after the answer")
+        try:
+            body = self.read_whole(ANSWER_MAX_BYTES)
+        except AnswerTooLarge as error:
+            raise OutcomeUnknown("the answer is too large") from error
         self.fp.close()
         self.fp, self.length, self.chunked = cast("Any", io.BytesIO(body)), len(body), False
         del self.headers["Transfer-Encoding"]  # urllib3 uses this header
-
-    def _whole_body(self) -> bytes:
-        lengths = {length.strip() for length in self.headers.get_all("Content-Length", ())}
-        codings = self.headers.get_all("Transfer-Encoding", ())
-        if len(lengths) + len(codings) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
-            raise http.client.HTTPException("a length that is none")
-        if codings and codings[0].strip().lower() != "chunked":
-            raise http.client.HTTPException("a transfer coding that nobody asked for")
-        if self.status in _WITHOUT_BODY:
-            return b""
-        if codings:
-            return self._chunks()
-        return self._read(int(lengths.pop())) if lengths else self._up_to_the_end()
-
-    def _up_to_the_end(self) -> bytes:
-        body = self.fp.read(ANSWER_MAX_BYTES + 1)
-        if len(body) > ANSWER_MAX_BYTES:
-            raise OutcomeUnknown("the answer is too large")
-        return body
-
-    def _read(self, size: int) -> bytes:
-        if size > ANSWER_MAX_BYTES:
-            raise OutcomeUnknown("the answer is too large")
-        return self.fp.read(size)  # urllib3 counts the bytes again
-
-    def _chunks(self) -> bytes:
-        body = bytearray()
-        while size := self._chunk_size():
-            body += self._read(size)
-            if self.fp.read(2) != b"\r\n":
-                raise http.client.HTTPException("a chunk that is not as long as it says")
-            if len(body) > ANSWER_MAX_BYTES:
-                raise OutcomeUnknown("the answer is too large")
-        while line := self.fp.readline(_LINE_MAX):  # trailers
-            if line in {b"\r\n", b"\n"}:
-                return bytes(body)
-        raise http.client.HTTPException("no end of the trailers")
-
-    def _chunk_size(self) -> int:
-        found = _CHUNK_SIZE.fullmatch(self.fp.readline(_LINE_MAX))
-        if found is None:
-            raise http.client.HTTPException("a chunk size that is none")
-        return int(found[1], 16)
 
 
 class _Connection(HTTPConnection):
@@ -294,7 +187,7 @@ class _Connection(HTTPConnection):
         super().request(*args, **kwargs)
 
     def send(self, data: Any) -> None:
-        cast("socket.socket", self.sock).settimeout(self._left_s())
+        cast("socket.socket", self.sock).settimeout(Until(self._ends_at).left_s)
         super().send(data)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own, for http.client's
@@ -304,24 +197,8 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         """Return a socket connected to one of the host's addresses; each gets its share of the time left."""
-        found = _addresses(self._look_up, self.host.strip("[]"), self.port, self._left_s())
-        failed: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
-        for tried, address in enumerate(found):
-            try:
-                sock = socket.create_connection(address, timeout=self._left_s() / (len(found) - tried))
-            except OSError as error:
-                failed = error
-                continue
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(self._left_s())
-            return sock
-        raise failed
-
-    def _left_s(self) -> float:
-        left_s = self._ends_at - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("no time left")
-        return left_s
+        until = Until(self._ends_at)
+        return connected(addresses_of(self._look_up, self.host.strip("[]"), self.port, until.left_s), until)
 
     def _code_of(self, error: Exception) -> str:
         """Return the cause of a failed connection; see `FreshdeskUnreachable`."""
@@ -341,36 +218,6 @@ class _Connection(HTTPConnection):
 
 class _TLSConnection(_Connection, HTTPSConnection):
     """A connection to Freshdesk."""
-
-
-_lookups: Final = threading.BoundedSemaphore(LOOKUPS_MAX)
-
-
-def _addresses(look_up: LookUp, host: str, port: int, timeout_s: float) -> list[tuple[str, int]]:
-    """Return a host's addresses. A lookup has no time-out, so it runs in a thread, which is abandoned if it hangs."""
-    ends_at = time.monotonic() + timeout_s
-    too_late = socket.gaierror(socket.EAI_AGAIN, "no address in time")
-    if not _lookups.acquire(timeout=timeout_s):
-        raise too_late
-    found: Future[list[Any]] = Future()
-
-    def ask() -> None:
-        try:
-            found.set_result(look_up(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            found.set_exception(error)
-        finally:
-            _lookups.release()
-
-    try:
-        threading.Thread(target=ask, daemon=True).start()
-    except RuntimeError as error:  # the system has no thread left
-        _lookups.release()
-        raise too_late from error
-    try:
-        return [address[:2] for *_, address in found.result(ends_at - time.monotonic())]
-    except TimeoutError as error:
-        raise too_late from error
 
 
 def _unpacked(response: requests.Response) -> Iterator[bytes]:
