@@ -151,8 +151,7 @@ class Fetcher:
         addresses = addresses_of(self._look_up, place.host, place.port, until.left_s)
         if not all(is_loopback(address) if place.loopback else is_public(address) for address, _ in addresses):
             raise CannotFetch("private-address")
-        with connected(addresses, until, self._connect) as plain, self._secured(plain, place, until) as sock:
-            sock.settimeout(until.left_s)
+        with connected(addresses, until, self._connect) as plain, self._secured(plain, place) as sock:
             sock.sendall(
                 f"GET {place.target} HTTP/1.1\r\nHost: {place.netloc}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
                 "User-Agent: botpress-freshdesk-handoff/1\r\nConnection: close\r\n\r\n".encode("ascii")
@@ -161,11 +160,10 @@ class Fetcher:
                 response.begin()
                 return _redirect(response) or _file(response, max_bytes)
 
-    def _secured(self, sock: socket.socket, place: _Place, until: Until) -> socket.socket:
+    def _secured(self, sock: socket.socket, place: _Place) -> socket.socket:
         """Return the socket with TLS, for the host's name, where place has it."""
         if not place.tls:
             return sock
-        sock.settimeout(until.left_s)
         # strict about the end, so that a file without a length cannot be cut short
         return self._tls.wrap_socket(sock, server_hostname=place.host, suppress_ragged_eofs=False)
 
