@@ -18,8 +18,6 @@ from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
-JSONObject = dict[str, Any]
-
 PER_PAGE: Final = 100  # the most a list gives: https://developers.freshdesk.com/api/#pagination
 FAULTS_READ: Final = 50  # of a refusal: more than a ticket has fields
 _WORD: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
@@ -90,11 +88,13 @@ class OutcomeUnknown(FreshdeskError):
 
 
 class Request(NamedTuple):
-    """A request: method, path with query, JSON body."""
+    """A request: method, path with query, body, and what follows in the body: a file need not be copied."""
 
     method: str
     path: str
     body: bytes | None = None
+    content_type: str = "application/json"
+    more: tuple[bytes, ...] = ()
 
 
 class Answer(NamedTuple):
@@ -197,8 +197,7 @@ def build_list(query: ListQuery) -> Request:
 def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
     """Return a page that was asked for with this size. A 400 on the requester means that there is no such contact.
 
-    A full page has a next one even where no `Link` header says so. A row without a number is an error: it may be the
-    very ticket that is looked for.
+    A row without a number is an error: it may be the very ticket that is looked for.
 
     Raises:
         FreshdeskBusy, FreshdeskRefused: the list was not given.
@@ -215,9 +214,14 @@ def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
         raise OutcomeUnknown("the list is not a list")
     return Page(
         [_listed(row) for row in rows],
-        more=len(rows) >= size or _NEXT_LINK.search(answer.headers.get("link", "")) is not None,
+        more=has_next(answer, len(rows), size),
         date=_http_date(answer.headers.get("date", "")),
     )
+
+
+def has_next(answer: Answer, rows: int, size: int) -> bool:
+    """Return True if a page of a list has a next one: a full page has, even if no `Link` header says so."""
+    return rows >= size or _NEXT_LINK.search(answer.headers.get("link", "")) is not None
 
 
 def build_note(ticket_id: int, html: str) -> Request:
@@ -240,7 +244,6 @@ def decipher_json(answer: Answer) -> Any:
     return _json(answer.body)
 
 
-CREATE_SHARE: Final = 0.4  # of an account's calls, in every plan that limits them; no header has this limit
 RATE_WINDOW_S: Final = 60.0  # the limits are per minute
 RETRY_AFTER_DEFAULT_S: Final = 30.0
 RETRY_AFTER_MAX_S: Final = 3600.0
@@ -261,15 +264,6 @@ class RateLimit(NamedTuple):
         except (KeyError, ValueError):
             return None
         return RateLimit(total, remaining) if 0 < total < inf and remaining >= 0 else None
-
-    @property
-    def creates_left(self) -> float:
-        """How many tickets can certainly still be made in this minute, if all calls so far made tickets.
-
-        >>> RateLimit(400.0, 390.0).creates_left, RateLimit(400.0, 240.0).creates_left
-        (150.0, 0.0)
-        """
-        return CREATE_SHARE * self.total - (self.total - self.remaining)
 
 
 class RateMeter:
@@ -346,7 +340,7 @@ class FreshdeskClient:
 
     def create_ticket(self, fields: Mapping[str, Any], timeout_s: float) -> int:
         """Create a ticket and return its number. Raises as `Transport` and `decipher_create`."""
-        answer = self._send(build_create(fields), timeout_s)
+        answer = self.send(build_create(fields), timeout_s)
         number = decipher_create(answer)
         if _is_anothers(answer, fields):
             raise OutcomeUnknown("the answer to another request")
@@ -354,17 +348,18 @@ class FreshdeskClient:
 
     def list_tickets(self, timeout_s: float, query: ListQuery) -> Page:
         """Return one page of tickets. Raises as `Transport` and `decipher_list`."""
-        return decipher_list(self._send(build_list(query), timeout_s), query.size)
+        return decipher_list(self.send(build_list(query), timeout_s), query.size)
 
     def add_note(self, ticket_id: int, html: str, timeout_s: float) -> None:
         """Add a private note. Raises as `Transport` and `decipher_json`."""
-        _raise_for(self._send(build_note(ticket_id, html), timeout_s))
+        _raise_for(self.send(build_note(ticket_id, html), timeout_s))
 
     def get(self, path: str, timeout_s: float) -> Any:
         """Return the JSON of GET /api/v2/path. Raises as `Transport` and `decipher_json`."""
-        return decipher_json(self._send(build_get(path), timeout_s))
+        return decipher_json(self.send(build_get(path), timeout_s))
 
-    def _send(self, request: Request, timeout_s: float) -> Answer:
+    def send(self, request: Request, timeout_s: float) -> Answer:
+        """Send a request, and read the rate limit of its answer. Raises as `Transport`."""
         with self.meter.call():
             answer = self._transport(request, timeout_s)
         self.meter.read(answer.headers)

@@ -14,7 +14,7 @@ import ssl
 import time
 from collections.abc import Collection
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import quote, urljoin, urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -75,12 +75,30 @@ class _Place(NamedTuple):
     loopback: bool
 
 
+class Fetch(Protocol):
+    """Fetches a file."""
+
+    def __call__(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+        """Return the file at url, of at most max_bytes, within timeout_s in all.
+
+        Raises:
+            CannotFetch: there is none, or not now.
+        """
+        ...
+
+
+def fetch_nothing(url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+    """Raise CannotFetch: no host is listed."""
+    del url, max_bytes, timeout_s
+    raise CannotFetch("host-not-listed", for_good=True)
+
+
 class Fetcher:
     """Fetches files from some hosts and no others.
 
     Args:
-        hosts: names in lower case; `*.name` stands for every name below it, and not for itself.
-        loopback: `host:port` of this machine, for development and tests: these alone may be http, and loopback.
+        hosts: names in lower case; `*.name` stands for every name below it, and not for itself. A `host:port` is one of
+            this machine, for development and tests: these alone may be http, and loopback.
         look_up: as `socket.getaddrinfo`.
         connect: as `socket.create_connection`.
         authorities: file with the certificates that are trusted.
@@ -90,23 +108,17 @@ class Fetcher:
         self,
         hosts: Collection[str],
         *,
-        loopback: Collection[str] = (),
         look_up: LookUp = socket.getaddrinfo,
         connect: Connect = socket.create_connection,
         authorities: str = DEFAULT_CA_BUNDLE_PATH,
     ) -> None:
         self._hosts = frozenset(hosts)
-        self._loopback = frozenset(loopback)
         self._look_up = look_up
         self._connect = connect
         self._authorities = authorities
 
-    def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
-        """Return the file at url, of at most max_bytes, within timeout_s in all.
-
-        Raises:
-            CannotFetch: there is none, or not now.
-        """
+    def __call__(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+        """Return the file at url; see `Fetch`."""
         until = Until(time.monotonic() + timeout_s)
         try:
             for _ in range(REDIRECTS_MAX + 1):
@@ -135,7 +147,7 @@ class Fetcher:
             raise CannotFetch("bad-address", for_good=True) from error
         netloc, tls = parts.netloc.lower(), parts.scheme == "https"
         target = quote(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/", safe=_URL_SAFE)
-        if netloc in self._loopback and parts.scheme in {"http", "https"} and port:
+        if port and netloc in self._hosts and parts.scheme in {"http", "https"}:
             return _Place(netloc, (parts.hostname or ""), port, target, tls, loopback=True)
         if parts.scheme == "http":
             raise CannotFetch("not-https", for_good=True)
@@ -150,7 +162,7 @@ class Fetcher:
         """Return the file, or where it is said to be instead."""
         addresses = addresses_of(self._look_up, place.host, place.port, until.left_s)
         if not all(is_loopback(address) if place.loopback else is_public(address) for address, _ in addresses):
-            raise CannotFetch("private-address")
+            raise CannotFetch("private-address", for_good=True)
         with connected(addresses, until, self._connect) as plain, self._secured(plain, place) as sock:
             sock.sendall(
                 f"GET {place.target} HTTP/1.1\r\nHost: {place.netloc}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"

@@ -28,7 +28,6 @@ ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 # A frozen Lambda, or a proxy, drops idle connections silently: a POST on one would be in doubt.
 IDLE_MAX_S: Final = 20.0
 POOL_SIZE: Final = 64
-_JSON_BODY: Final = {"Content-Type": "application/json"}
 _BLOCK: Final = 65_536
 _BAD_ANSWER: Final = (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError)
 
@@ -87,8 +86,10 @@ class RequestsTransport:
     def _prepared(self, request: Request) -> requests.PreparedRequest:
         """Return the prepared request; nothing here needs to be quoted or encoded by requests."""
         prepared = requests.PreparedRequest()
-        prepared.method, prepared.url, prepared.body = request.method, self._base + request.path, request.body
-        own = {} if request.body is None else {"Content-Length": str(len(request.body)), **_JSON_BODY}
+        pieces = () if request.body is None else (request.body, *request.more)
+        prepared.method, prepared.url = request.method, self._base + request.path
+        prepared.body = cast("Any", pieces) if request.more else request.body  # urllib3 sends one piece after the other
+        own = {"Content-Length": str(sum(map(len, pieces))), "Content-Type": request.content_type} if pieces else {}
         # A plain dict is enough: no code asks for a name in another case, and urllib3 copies the headers again.
         prepared.headers = cast("Any", self._headers | own)
         return prepared

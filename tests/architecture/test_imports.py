@@ -17,12 +17,13 @@ LAYERS = (
     "handoff.bootstrap",
     "handoff.endpoint handoff.sweep",
     "handoff.recovery",
+    "handoff.file_delivery",
     "handoff.delivery",
     "handoff.writer",
     "handoff.helpdesk",
     "handoff.log handoff.responses handoff.transitions",
     "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport handoff.fetching",
-    "handoff.pagination handoff.marks handoff.ledger.outage handoff.ledger.sqlite_file",
+    "handoff.pagination handoff.notes handoff.marks handoff.ledger.outage handoff.ledger.sqlite_file",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
     "handoff.broken_json handoff.identity handoff.ticket_fields handoff.http_reading handoff.addresses",
     "handoff.parts",
@@ -47,7 +48,7 @@ PURE = (
                 "ticket",
                 "transitions",
             ),
-            *("responses", "pagination", "marks", "addresses"),
+            *("responses", "pagination", "marks", "addresses", "notes"),
         )
     ),
 )
