@@ -1,10 +1,16 @@
-"""Pure: which IP addresses are public."""
+"""Pure: what a host's name looks like, and which IP addresses are public."""
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
+# Of letters, digits and hyphens, with a dot in it; neither an IP address in any spelling nor one of a local network
+HOST_NAME: Final = re.compile(
+    r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])",
+    re.ASCII | re.IGNORECASE,
+)
 _GLOBAL: Final = IPv6Network("2000::/3")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 # What `ipaddress` calls global, at least in some versions, though no file host is there

@@ -19,7 +19,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from handoff.addresses import is_loopback, is_public
+from handoff.addresses import HOST_NAME, is_loopback, is_public
 from handoff.http_reading import (
     AnswerTooLarge,
     Connect,
@@ -33,10 +33,6 @@ from handoff.http_reading import (
 URL_MAX: Final = 4_096
 REDIRECTS_MAX: Final = 3
 UNKNOWN_TYPE: Final = "application/octet-stream"
-HOST: Final = re.compile(
-    r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])",
-    re.ASCII | re.IGNORECASE,
-)
 _TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}", re.ASCII)
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PASSING: Final = frozenset({408, 421, 425, 429})  # of the 4xx, those that say: later
@@ -152,7 +148,7 @@ class Fetcher:
         if parts.scheme == "http":
             raise CannotFetch("not-https", for_good=True)
         host = netloc.removesuffix(":443")
-        if not tls or not HOST.fullmatch(parts.netloc.removesuffix(":443")):
+        if not tls or not HOST_NAME.fullmatch(parts.netloc.removesuffix(":443")):
             raise CannotFetch("bad-address", for_good=True)
         if host not in self._hosts and not any(host.endswith(one[1:]) for one in self._hosts if one[0] == "*"):
             raise CannotFetch("host-not-listed", for_good=True)
