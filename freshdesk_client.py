@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +18,9 @@ from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
-JSONObject = dict[str, Any]
-
 PER_PAGE: Final = 100  # the most a list gives: https://developers.freshdesk.com/api/#pagination
 FAULTS_READ: Final = 50  # of a refusal: more than a ticket has fields
 _WORD: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
-_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9.+-]{1,80}/[A-Za-z0-9.+-]{1,80}")
-_QUOTED_IN_MULTIPART: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 _TICKET_IN_LOCATION: Final = re.compile(r"/tickets/([0-9]{1,18})\Z")
 LAST_LINE_MAX: Final = 200  # characters kept of a description's last line: more than a reference with its label needs
 _LINE_END: Final = re.compile(r"</?(?:br|p|div|t[drh]|li|[uo]l|table|h[1-6]|blockquote|pre)\b[^<>]*>", re.IGNORECASE)
@@ -157,13 +152,6 @@ class Listed:
     last_line: str = ""  # of the description, as text; "" in a list without descriptions
 
 
-class Note(NamedTuple):
-    """A note or reply of a ticket: its text, and the size of each of its files in bytes."""
-
-    text: str
-    sizes: tuple[int, ...] = ()
-
-
 class Page(NamedTuple):
     """One page of a list, whether another follows, and Freshdesk's time (epoch seconds) of the answer."""
 
@@ -209,8 +197,7 @@ def build_list(query: ListQuery) -> Request:
 def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
     """Return a page that was asked for with this size. A 400 on the requester means that there is no such contact.
 
-    A full page has a next one even where no `Link` header says so. A row without a number is an error: it may be the
-    very ticket that is looked for.
+    A row without a number is an error: it may be the very ticket that is looked for.
 
     Raises:
         FreshdeskBusy, FreshdeskRefused: the list was not given.
@@ -227,61 +214,19 @@ def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
         raise OutcomeUnknown("the list is not a list")
     return Page(
         [_listed(row) for row in rows],
-        more=len(rows) >= size or _NEXT_LINK.search(answer.headers.get("link", "")) is not None,
+        more=has_next(answer, len(rows), size),
         date=_http_date(answer.headers.get("date", "")),
     )
+
+
+def has_next(answer: Answer, rows: int, size: int) -> bool:
+    """Return True if a page of a list has a next one: a full page has, even if no `Link` header says so."""
+    return rows >= size or _NEXT_LINK.search(answer.headers.get("link", "")) is not None
 
 
 def build_note(ticket_id: int, html: str) -> Request:
     """Return the request that adds a private note to a ticket."""
     return Request("POST", f"/api/v2/tickets/{ticket_id:d}/notes", json.dumps({"body": html, "private": True}).encode())
-
-
-def build_note_with_file(ticket_id: int, html: str, name: str, content: bytes, media_type: str) -> Request:
-    """Return the request that adds a private note with a file: https://developers.freshdesk.com/api/#add_note_to_a_ticket.
-
-    Files go as multipart/form-data only, in parts called `attachments[]`. A name is UTF-8, as browsers send it.
-    """
-    boundary = uuid.uuid4().hex
-    quoted = name.translate(_QUOTED_IN_MULTIPART)
-    fields = "".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
-        for field, value in (("body", html), ("private", "true"))
-    )
-    file = f'--{boundary}\r\nContent-Disposition: form-data; name="attachments[]"; filename="{quoted}"\r\n'
-    kind = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
-    head = f"{fields}{file}Content-Type: {kind}\r\n\r\n".encode()
-    more = (content, f"\r\n--{boundary}--\r\n".encode())
-    kind_of_body = f"multipart/form-data; boundary={boundary}"
-    return Request("POST", f"/api/v2/tickets/{ticket_id:d}/notes", head, kind_of_body, more)
-
-
-def build_conversations(ticket_id: int, page: int) -> Request:
-    """Return the request for one page of a ticket's notes and replies, oldest first.
-
-    https://developers.freshdesk.com/api/#list_all_ticket_notes
-    """
-    return Request("GET", f"/api/v2/tickets/{ticket_id:d}/conversations?per_page={PER_PAGE}&page={page:d}")
-
-
-def decipher_conversations(answer: Answer) -> list[Note]:
-    """Return a page of notes and replies.
-
-    Raises:
-        FreshdeskBusy, FreshdeskRefused: the list was not given.
-        OutcomeUnknown: the answer is not a list.
-    """
-    rows = decipher_json(answer)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise OutcomeUnknown("the answer is not a list")
-    return [_note(row) for row in rows]
-
-
-def _note(row: dict[str, Any]) -> Note:
-    files = row.get("attachments")
-    sizes = (file.get("size") for file in files if isinstance(file, dict)) if isinstance(files, list) else ()
-    text = f"{row.get('body_text') or ''}\n{row.get('body') or ''}"
-    return Note(text, tuple(size for size in sizes if isinstance(size, int)))
 
 
 def build_get(path: str) -> Request:
@@ -299,7 +244,6 @@ def decipher_json(answer: Answer) -> Any:
     return _json(answer.body)
 
 
-CREATE_SHARE: Final = 0.4  # of an account's calls, in every plan that limits them; no header has this limit
 RATE_WINDOW_S: Final = 60.0  # the limits are per minute
 RETRY_AFTER_DEFAULT_S: Final = 30.0
 RETRY_AFTER_MAX_S: Final = 3600.0
@@ -320,15 +264,6 @@ class RateLimit(NamedTuple):
         except (KeyError, ValueError):
             return None
         return RateLimit(total, remaining) if 0 < total < inf and remaining >= 0 else None
-
-    @property
-    def creates_left(self) -> float:
-        """How many tickets can certainly still be made in this minute, if all calls so far made tickets.
-
-        >>> RateLimit(400.0, 390.0).creates_left, RateLimit(400.0, 240.0).creates_left
-        (150.0, 0.0)
-        """
-        return CREATE_SHARE * self.total - (self.total - self.remaining)
 
 
 class RateMeter:
@@ -405,7 +340,7 @@ class FreshdeskClient:
 
     def create_ticket(self, fields: Mapping[str, Any], timeout_s: float) -> int:
         """Create a ticket and return its number. Raises as `Transport` and `decipher_create`."""
-        answer = self._send(build_create(fields), timeout_s)
+        answer = self.send(build_create(fields), timeout_s)
         number = decipher_create(answer)
         if _is_anothers(answer, fields):
             raise OutcomeUnknown("the answer to another request")
@@ -413,25 +348,18 @@ class FreshdeskClient:
 
     def list_tickets(self, timeout_s: float, query: ListQuery) -> Page:
         """Return one page of tickets. Raises as `Transport` and `decipher_list`."""
-        return decipher_list(self._send(build_list(query), timeout_s), query.size)
+        return decipher_list(self.send(build_list(query), timeout_s), query.size)
 
     def add_note(self, ticket_id: int, html: str, timeout_s: float) -> None:
         """Add a private note. Raises as `Transport` and `decipher_json`."""
-        _raise_for(self._send(build_note(ticket_id, html), timeout_s))
-
-    def add_note_with_file(self, ticket_id: int, html: str, file: tuple[str, bytes, str], timeout_s: float) -> None:
-        """Add a private note with a file (name, content, media type). Raises as `Transport` and `decipher_json`."""
-        _raise_for(self._send(build_note_with_file(ticket_id, html, *file), timeout_s))
-
-    def conversations(self, ticket_id: int, page: int, timeout_s: float) -> list[Note]:
-        """Return a page of a ticket's notes and replies. Raises as `Transport` and `decipher_conversations`."""
-        return decipher_conversations(self._send(build_conversations(ticket_id, page), timeout_s))
+        _raise_for(self.send(build_note(ticket_id, html), timeout_s))
 
     def get(self, path: str, timeout_s: float) -> Any:
         """Return the JSON of GET /api/v2/path. Raises as `Transport` and `decipher_json`."""
-        return decipher_json(self._send(build_get(path), timeout_s))
+        return decipher_json(self.send(build_get(path), timeout_s))
 
-    def _send(self, request: Request, timeout_s: float) -> Answer:
+    def send(self, request: Request, timeout_s: float) -> Answer:
+        """Send a request, and read the rate limit of its answer. Raises as `Transport`."""
         with self.meter.call():
             answer = self._transport(request, timeout_s)
         self.meter.read(answer.headers)

@@ -1,56 +1,85 @@
-"""Fetches a file of the person. It is the one place where the function calls an address that somebody else chose.
+"""Fetches a file from an address that somebody else chose: from listed hosts, at public addresses, within bounds.
 
-So: hosts of a list only, https, addresses that are public, and the connection is made to just the addresses that were
-checked. Redirects are followed within the same rules. No credentials, no cookies, no proxy.
+This is the only place where the function calls what a request names. So nothing here is left to a library's defaults:
+no credentials, cookies or proxies, and the connection is made to the very address that was checked, because a second
+lookup might be answered differently (DNS rebinding).
 """
 
 from __future__ import annotations
 
-import ipaddress
+import http.client
 import re
 import socket
+import ssl
 import time
 from collections.abc import Collection
-from contextlib import closing
-from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import SplitResult, urljoin, urlsplit
+from functools import cached_property
+from typing import Final, NamedTuple, Protocol
+from urllib.parse import quote, urljoin, urlsplit
 
-from requests.utils import requote_uri
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
-from handoff.transport import AnswerTooLarge, LookUp, RequestsTransport
+from handoff.addresses import HOST_NAME, is_loopback, is_public
+from handoff.http_reading import (
+    AnswerTooLarge,
+    Connect,
+    LookUp,
+    StrictResponse,
+    Until,
+    addresses_of,
+    connected,
+)
 
+URL_MAX: Final = 4_096
 REDIRECTS_MAX: Final = 3
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
-_HTTPS_PORT: Final = 443
-_OK: Final = 200
+UNKNOWN_TYPE: Final = "application/octet-stream"
+_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}", re.ASCII)
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_LATER: Final = frozenset({408, 425, 429})  # of the 4xx: the file may be had another time
-_ODD: Final = re.compile(r"[\\\s\x00-\x20\x7f]")
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_PASSING: Final = frozenset({408, 421, 425, 429})  # of the 4xx, those that say: later
+_URL_SAFE: Final = "!#$%&'()*+,/:;=?@[]~"  # what an address keeps as it is; all else is percent-encoded
 
 
 class Fetched(NamedTuple):
-    """A file's bytes, and its media type as the server gave it."""
+    """A file: its bytes, and the media type that its host gave it."""
 
     content: bytes
     media_type: str
 
 
 class CannotFetch(Exception):
-    """The file was not had. `reason` is a short code; `for_good`: trying again is of no use."""
+    """There is no file. The text holds nothing of the address, so it can be logged.
 
-    def __init__(self, reason: str, *, for_good: bool = False) -> None:
-        super().__init__(reason)
+    `reason`: `bad-address`, `not-https`, `host-not-listed`, `private-address`, `too-many-redirects`, `gone` (a 4xx),
+    `too-large`, `compressed`, `bad-answer`, `unreachable`, `no-time` or `ca-bundle` (this machine's list of
+    authorities cannot be read). `for_good`: trying again cannot help.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, for_good: bool = False) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.for_good = for_good
+
+
+class _Place(NamedTuple):
+    """Where a URL leads."""
+
+    netloc: str
+    host: str
+    port: int
+    target: str  # path and query
+    tls: bool
+    loopback: bool
 
 
 class Fetch(Protocol):
     """Fetches a file."""
 
     def __call__(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
-        """Return the file at url, if it has at most max_bytes, within timeout_s seconds. Raises CannotFetch."""
+        """Return the file at url, of at most max_bytes, within timeout_s in all.
+
+        Raises:
+            CannotFetch: there is none, or not now.
+        """
         ...
 
 
@@ -61,101 +90,111 @@ def fetch_nothing(url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
 
 
 class Fetcher:
-    """Fetches files from the hosts of a list.
+    """Fetches files from some hosts and no others.
 
     Args:
-        hosts: host names, lower-case; `*.example.com` stands for every host below example.com. `127.0.0.1:PORT` may be
-            called over plain http: for development and tests alone.
-        look_up: finds a host's addresses.
+        hosts: names in lower case; `*.name` stands for every name below it, and not for itself. A `host:port` is one of
+            this machine, for development and tests: these alone may be http, and loopback.
+        look_up: as `socket.getaddrinfo`.
+        connect: as `socket.create_connection`.
+        authorities: file with the certificates that are trusted.
     """
 
-    def __init__(self, hosts: Collection[str], *, look_up: LookUp = socket.getaddrinfo) -> None:
-        self._hosts = hosts
+    def __init__(
+        self,
+        hosts: Collection[str],
+        *,
+        look_up: LookUp = socket.getaddrinfo,
+        connect: Connect = socket.create_connection,
+        authorities: str = DEFAULT_CA_BUNDLE_PATH,
+    ) -> None:
+        self._hosts = frozenset(hosts)
         self._look_up = look_up
+        self._connect = connect
+        self._authorities = authorities
 
     def __call__(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
         """Return the file at url; see `Fetch`."""
-        ends_at = time.monotonic() + timeout_s
-        for _ in range(REDIRECTS_MAX + 1):
-            parts = self._checked(url)
-            answer = self._get(parts, max_bytes, ends_at - time.monotonic())
-            if answer.status not in _REDIRECTS:
-                return _file_of(answer)
-            url = urljoin(url, answer.headers.get("location", ""))
+        until = Until(time.monotonic() + timeout_s)
+        try:
+            for _ in range(REDIRECTS_MAX + 1):
+                found = self._fetch_once(self._place_of(url), until, max_bytes)
+                if isinstance(found, Fetched):
+                    return found
+                url = urljoin(url, found)
+        except AnswerTooLarge as error:
+            raise CannotFetch("too-large", for_good=True) from error
+        except TimeoutError as error:
+            raise CannotFetch("no-time") from error
+        except OSError as error:  # first: some of these are ValueErrors or HTTPExceptions as well
+            raise CannotFetch("unreachable", type(error).__name__) from error
+        except (http.client.HTTPException, ValueError) as error:
+            raise CannotFetch("bad-answer", type(error).__name__) from error
         raise CannotFetch("too-many-redirects", for_good=True)
 
-    def _checked(self, url: str) -> SplitResult:
-        """Return the parts of an address that may be called. Raises CannotFetch."""
+    def _place_of(self, url: str) -> _Place:
+        """Return where url leads, if it may be called: what browsers, Python and servers read differently may not."""
+        if len(url) > URL_MAX or "\\" in url or not url.isprintable() or url != url.strip():
+            raise CannotFetch("bad-address", for_good=True)
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
+            port = parts.port
         except ValueError as error:
             raise CannotFetch("bad-address", for_good=True) from error
-        if _ODD.search(url) or "@" in parts.netloc or not host.isascii():
-            raise CannotFetch("bad-address", for_good=True)
-        if parts.scheme == "http" and host in LOOPBACK and f"{host}:{port}" in self._hosts:
-            return parts
-        if parts.scheme != "https" or port not in {None, _HTTPS_PORT}:
+        netloc, tls = parts.netloc.lower(), parts.scheme == "https"
+        target = quote(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/", safe=_URL_SAFE)
+        if port and netloc in self._hosts and parts.scheme in {"http", "https"}:
+            return _Place(netloc, (parts.hostname or ""), port, target, tls, loopback=True)
+        if parts.scheme == "http":
             raise CannotFetch("not-https", for_good=True)
-        if host not in self._hosts and not any(f"*.{above}" in self._hosts for above in _above(host)):
+        host = netloc.removesuffix(":443")
+        if not tls or not HOST_NAME.fullmatch(parts.netloc.removesuffix(":443")):
+            raise CannotFetch("bad-address", for_good=True)
+        if host not in self._hosts and not any(host.endswith(one[1:]) for one in self._hosts if one[0] == "*"):
             raise CannotFetch("host-not-listed", for_good=True)
-        return parts
+        return _Place(host, host, 443, target, tls, loopback=False)
 
-    def _get(self, parts: SplitResult, max_bytes: int, timeout_s: float) -> Answer:
-        private: list[str] = []
-        is_local = parts.scheme == "http"
+    def _fetch_once(self, place: _Place, until: Until, max_bytes: int) -> Fetched | str:
+        """Return the file, or where it is said to be instead."""
+        addresses = addresses_of(self._look_up, place.host, place.port, until.left_s)
+        if not all(is_loopback(address) if place.loopback else is_public(address) for address, _ in addresses):
+            raise CannotFetch("private-address", for_good=True)
+        with connected(addresses, until, self._connect) as plain, self._secured(plain, place) as sock:
+            sock.sendall(
+                f"GET {place.target} HTTP/1.1\r\nHost: {place.netloc}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
+                "User-Agent: botpress-freshdesk-handoff/1\r\nConnection: close\r\n\r\n".encode("ascii")
+            )
+            with StrictResponse(sock, method="GET", ends_at=until.ends_at) as response:
+                response.begin()
+                return _redirect(response) or _file(response, max_bytes)
 
-        def look_up(host: str, port: int, **options: Any) -> list[Any]:
-            """Return the host's addresses; none of them if one is not public: the server would choose."""
-            found = self._look_up(host, port, **options)
-            private.extend(address[0] for *_, address in found if not is_local and not is_public(address[0]))
-            return [] if private else found
+    def _secured(self, sock: socket.socket, place: _Place) -> socket.socket:
+        """Return the socket with TLS, for the host's name, where place has it."""
+        if not place.tls:
+            return sock
+        # strict about the end, so that a file without a length cannot be cut short
+        return self._tls.wrap_socket(sock, server_hostname=place.host, suppress_ragged_eofs=False)
 
-        path = requote_uri(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}")
-        transport = RequestsTransport(
-            f"{parts.scheme}://{parts.netloc}", "", look_up=look_up, answer_max=max_bytes, proxies=False
-        )
-        with closing(transport):
-            try:
-                return transport(Request("GET", path), timeout_s)
-            except AnswerTooLarge as error:
-                raise CannotFetch("too-large", for_good=True) from error
-            except FreshdeskUnreachable as error:
-                raise CannotFetch("private-address" if private else "unreachable", for_good=bool(private)) from error
-            except OutcomeUnknown as error:
-                raise CannotFetch("bad-answer") from error
-
-
-def _file_of(answer: Answer) -> Fetched:
-    if answer.status == _OK:
-        if answer.headers.get("content-encoding", "identity") != "identity":
-            raise CannotFetch("bad-answer", for_good=True)  # nobody asked for it, and its size says nothing
-        return Fetched(answer.body, answer.headers.get("content-type", "").partition(";")[0].strip().lower())
-    if 400 <= answer.status < 500 and answer.status not in _LATER:  # noqa: PLR2004 -- the 4xx
-        raise CannotFetch("gone", for_good=True)
-    raise CannotFetch("bad-answer")
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self._authorities)
+        except OSError as error:
+            raise CannotFetch("ca-bundle", type(error).__name__) from error
 
 
-def _above(host: str) -> list[str]:
-    """Return the domains above a host.
-
-    >>> _above("a.b.example.com")
-    ['b.example.com', 'example.com', 'com']
-    """
-    labels = host.split(".")
-    return [".".join(labels[number:]) for number in range(1, len(labels))]
+def _redirect(response: StrictResponse) -> str:
+    """Return where the file is said to be instead, or ""."""
+    location: str = response.headers.get("Location", "") if response.status in _REDIRECTS else ""
+    return quote(location.encode("latin-1"), safe=_URL_SAFE)  # the bytes that came: http.client reads them as Latin-1
 
 
-def is_public(address: str) -> bool:
-    """Return True if an address, and the IPv4 address within it if there is one, can be reached by anybody.
-
-    >>> [is_public(one) for one in ("8.8.8.8", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1", "100.64.0.1")]
-    [True, False, False, False, False]
-    """
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    inner: list[ipaddress.IPv4Address | None] = []
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        inner += [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)] if ip in _NAT64 else []
-    every = [ip, *(one for one in inner if one is not None)]
-    return all(one.is_global and not one.is_multicast for one in every)
+def _file(response: StrictResponse, max_bytes: int) -> Fetched:
+    status = response.status
+    if status != http.client.OK:
+        gone = 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004 -- the 4xx
+        raise CannotFetch("gone" if gone else "bad-answer", str(status), for_good=gone)
+    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise CannotFetch("compressed", for_good=True)
+    named = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Fetched(response.read_whole(max_bytes), named if _TYPE.fullmatch(named) else UNKNOWN_TYPE)

@@ -13,6 +13,7 @@ from handoff.deadline import Deadline
 from handoff.fetching import CannotFetch
 from handoff.inbound import Handoff
 from handoff.ledger import Cause, Entry, State
+from handoff.notes import File
 from handoff.parts import Attachment
 from handoff.ticket import WHY_NOT, to_file_note
 from handoff.transitions import Created, InDoubt
@@ -94,7 +95,7 @@ def _add_file(
         raise CannotFetch("lease-over")  # the process was suspended: another may have added it
     html, media_type = to_file_note(attachment, mark), attachment.type or fetched.media_type
     try:
-        file = (attachment.shown_as, fetched.content, media_type)
+        file = File(attachment.shown_as, fetched.content, media_type)
         writer.helpdesk(row).add_note_with_file(cast("int", row.on_ticket), html, file, deadline)
     except FreshdeskRefused as error:
         if error.status in _REFUSES_FILE:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from freshdesk_client import (
     PER_PAGE,
@@ -15,16 +16,17 @@ from freshdesk_client import (
     FreshdeskUnreachable,
     Listed,
     ListQuery,
-    Note,
     OutcomeUnknown,
     Page,
     RateMeter,
     Requester,
+    decipher_json,
 )
 from handoff.deadline import Clock, Deadline
 from handoff.ledger import Cause
 from handoff.marks import reference_of
-from handoff.pagination import TooManyPages, every_ticket
+from handoff.notes import File, Note, NotePage, build_conversations, build_note_with_file, decipher_conversations
+from handoff.pagination import TooManyPages, every_ticket, page_with
 from handoff.transitions import Created, InDoubt, Refused, Result, Unavailable
 
 POST_MIN_S: Final = 1.0  # with less time left, no POST is started
@@ -37,13 +39,14 @@ LAG_STEP_S: Final = 60.0
 PAGE_TRIES: Final = 4  # a page, once more without descriptions, and twice more because of a clock that is behind
 LOOK_PAGES: Final = 100  # some 9,900 tickets: half of what the largest plan lists in a minute
 PAGE_TIMEOUT_S: Final = 5.0  # one page that hangs must not use up the time of all the others
-NOTE_PAGES: Final = 20
+NOTE_PAGES: Final = 20  # some 1,900 notes
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
 _UNLISTED: Final = ("spam", "deleted")  # not in the list of all tickets, though they exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
 _BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
 _OF_THE_ACCOUNT: Final = frozenset({401, 403, 404})  # these statuses meet every ticket, whatever is in it
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -174,29 +177,43 @@ class HelpDesk:
         with self._calling(deadline):
             self.client.add_note(ticket_id, html, deadline.left_s - SETTLE_RESERVE_S)
 
-    def add_note_with_file(self, ticket_id: int, html: str, file: tuple[str, bytes, str], deadline: Deadline) -> None:
-        """Add a private note with a file: name, content, media type.
+    def add_note_with_file(self, ticket_id: int, html: str, file: File, deadline: Deadline) -> None:
+        """Add a private note with a file.
 
         Raises:
             FreshdeskError: it was not added, or perhaps.
         """
         with self._calling(deadline):
-            self.client.add_note_with_file(ticket_id, html, file, deadline.left_s - SETTLE_RESERVE_S)
+            request = build_note_with_file(ticket_id, html, file)
+            decipher_json(self.client.send(request, deadline.left_s - SETTLE_RESERVE_S))
 
     def notes_of(self, ticket_id: int, deadline: Deadline) -> list[Note]:
-        """Return every note and reply of a ticket.
+        """Return every note and reply of a ticket, oldest first.
+
+        When one is deleted, those behind it move up, perhaps onto a page that was read before. So each page overlaps
+        the one before it, and if it does not, reading goes back.
 
         Raises:
-            FreshdeskError: not all could be read.
+            TooManyPages: there are more.
+            FreshdeskError: not all could be read; FreshdeskRefused with 404 if there is no such ticket.
         """
-        notes: list[Note] = []
-        for page in range(1, NOTE_PAGES + 1):
-            with self._calling(deadline):
-                found = self.client.conversations(ticket_id, page, deadline.left_s - SETTLE_RESERVE_S)
-            notes += found
-            if len(found) < PER_PAGE:
-                return notes
-        raise TooManyPages
+        found: dict[int, Note] = {}
+        at, size_max = 0, PER_PAGE
+        for _ in range(NOTE_PAGES):
+            number, size = page_with(at, size_max)
+            page = self._read(deadline, partial(self._note_page, ticket_id, number, size))
+            if number > 1 and not any(note.note_id in found for note in page.notes):
+                at = max((number - 1) * size - PER_PAGE, 0)
+                continue
+            found.update((note.note_id, note) for note in page.notes)
+            if not page.more:
+                return [*found.values()]
+            size_max = max(len(page.notes), 1)  # perhaps fewer than were asked for
+            at = (number - 1) * size + size_max - 1
+        raise TooManyPages("too many notes to look through")
+
+    def _note_page(self, ticket_id: int, number: int, size: int, timeout_s: float) -> NotePage:
+        return decipher_conversations(self.client.send(build_conversations(ticket_id, number, size), timeout_s), size)
 
     def list_page(self, timeout_s: float, query: ListQuery) -> Page:
         """Return one page of tickets. `query.since`, and `created_at` of each row, are by this process's clock.
@@ -251,24 +268,27 @@ class HelpDesk:
 
     def _list(self, deadline: Deadline, query: ListQuery) -> Iterator[Listed]:
         yield from every_ticket(
-            lambda page, size: self._page(deadline, query._replace(page=page, size=size)), most=LOOK_PAGES
+            lambda page, size: self._read(
+                deadline, partial(self.list_page, query=query._replace(page=page, size=size))
+            ),
+            most=LOOK_PAGES,
         )
 
-    def _page(self, deadline: Deadline, query: ListQuery) -> Page:
-        """Return one page; a read is safe to repeat, and one failure would waste all pages before it."""
+    def _read(self, deadline: Deadline, read: Callable[[float], T]) -> T:
+        """Return what read gives; a read is safe to repeat, and one failure would waste all pages before it."""
         try:
-            return self._page_once(deadline, query)
+            return self._read_once(deadline, read)
         except (FreshdeskUnreachable, FreshdeskBusy, OutcomeUnknown):
             if not deadline.pause(max(self.closed_for_s, LOOK_PAUSE_S), keep=SETTLE_RESERVE_S):
                 raise
-        return self._page_once(deadline, query)
+        return self._read_once(deadline, read)
 
-    def _page_once(self, deadline: Deadline, query: ListQuery) -> Page:
+    def _read_once(self, deadline: Deadline, read: Callable[[float], T]) -> T:
         left_s = deadline.left_s - SETTLE_RESERVE_S
         if left_s <= 0:
             raise OutcomeUnknown("no time left to look")
         with self._calling(deadline):
-            return self.list_page(min(left_s, PAGE_TIMEOUT_S), query)
+            return read(min(left_s, PAGE_TIMEOUT_S))
 
     @contextmanager
     def _calling(self, deadline: Deadline) -> Iterator[None]:

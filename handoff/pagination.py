@@ -48,13 +48,13 @@ def every_ticket(read: Read, *, most: int) -> Iterator[Listed]:
     raise TooManyPages("too many tickets to look through")
 
 
-def page_with(at: int) -> tuple[int, int]:
+def page_with(at: int, size_max: int = PER_PAGE) -> tuple[int, int]:
     """Return number and size of the page that holds row `at`, from 0, and as many rows after it as possible.
 
     >>> page_with(0), page_with(99), page_with(197)
     ((1, 100), (2, 99), (3, 98))
     """
-    size = max(range(PER_PAGE, at // LAST_PAGE, -1), key=lambda size: at - at % size + size)
+    size = max(range(size_max, at // LAST_PAGE, -1), key=lambda size: at - at % size + size)
     return at // size + 1, size
 
 

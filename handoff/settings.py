@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from freshdesk_client import is_freshdesk_url, is_loopback
+from handoff.addresses import HOST_NAME
 from handoff.routing import Routing, RoutingError, load_routing
 
 SECRET_MIN: Final = 32
@@ -21,8 +22,7 @@ DEFAULT_LEDGER: Final = "sqlite:///handoffs.db"
 DEFAULT_ROUTING: Final = PROJECT / "config" / "routing.toml"
 DEFAULT_HOSTS: Final = frozenset({"files.bpcontent.cloud"})  # where Botpress keeps what people send
 NO_HOSTS: Final = "none"
-_HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}")
-_LOCAL_HOST: Final = re.compile(r"(?:127\.0\.0\.1|localhost):[0-9]{1,5}")
+_LOCAL_HOST: Final = re.compile(r"(?:127\.0\.0\.1|localhost):[1-9][0-9]{0,4}")
 T = TypeVar("T")
 _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 # botocore raises its own errors for any other value, and only at the first request.
@@ -188,8 +188,10 @@ class _Reader:
         hosts = frozenset(host.strip() for host in value.split(",") if host.strip()) - {NO_HOSTS}
         for host in sorted(hosts):
             if _LOCAL_HOST.fullmatch(host) and not local:
-                self.faults.append(f"ATTACHMENT_HOSTS: {host} is for tests: it needs a FRESHDESK_URL on this machine")
-            elif not _LOCAL_HOST.fullmatch(host) and not _HOST.fullmatch(host):
+                self.faults.append(
+                    f"ATTACHMENT_HOSTS: take out {host}: files of this machine are for a FRESHDESK_URL on this machine"
+                )
+            elif not _LOCAL_HOST.fullmatch(host) and not HOST_NAME.fullmatch(host.removeprefix("*.")):
                 self.faults.append(
                     "ATTACHMENT_HOSTS must be host names with commas between, such as files.bpcontent.cloud or "
                     f"*.example.com, or {NO_HOSTS}; not {host[:80]!r}"

@@ -2,7 +2,7 @@
 
     eval "$(.venv/bin/python -m deploy.aws.stack_env)"        --stage NAME, --region NAME as in the deploy
 
-It reads the stack, what its function waits for, and the secret, with the operator's own AWS credentials. The lines
+It reads the stack, some of its function's settings, and the secret, with the operator's own AWS credentials. The lines
 hold the Freshdesk key: let the shell eat them, as above, and do not print them.
 """
 
@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import botocore.session
 
-WAITS: Final = ("DEADLINE_S", "IN_DOUBT_WAIT_S")  # whoever waits less than the function does could post a second time
+# Whoever waits less than the function could post a second time; whoever knows fewer hosts would refuse their files.
+SHARED: Final = ("DEADLINE_S", "IN_DOUBT_WAIT_S", "ATTACHMENT_HOSTS")
 
 
 def main() -> None:
@@ -41,8 +42,8 @@ def settings(stage: str, region: str) -> dict[str, str]:
     environment = functions.get_function_configuration(FunctionName=f"handoff-{stage}-sweep")["Environment"][
         "Variables"
     ]
-    waits = {name: environment[name] for name in WAITS if name in environment}
-    return secret | waits | {"LEDGER_URL": f"dynamodb://{table}?region={region}"}
+    shared = {name: environment[name] for name in SHARED if name in environment}
+    return secret | shared | {"LEDGER_URL": f"dynamodb://{table}?region={region}"}
 
 
 if __name__ == "__main__":

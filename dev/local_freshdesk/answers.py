@@ -80,7 +80,7 @@ def requester(row: Row) -> dict[str, Any]:
     return {"id": row["id"], "name": row["name"], "email": row["email"], "mobile": None, "phone": row["phone"]}
 
 
-def note(row: Row, attachments: list[Row]) -> dict[str, Any]:
+def note(row: Row, attachments: list[Row], base_url: str) -> dict[str, Any]:
     """Return a note as its creation answers it."""
     return {
         "body": row["body"],
@@ -95,26 +95,26 @@ def note(row: Row, attachments: list[Row]) -> dict[str, Any]:
         "to_emails": [],
         "created_at": timestamp(row["created_at"]),
         "updated_at": timestamp(row["created_at"]),
-        "attachments": [attachment(item) for item in attachments],
+        "attachments": [attachment(item, base_url) for item in attachments],
     }
 
 
-def conversation(row: Row, attachments: list[Row]) -> dict[str, Any]:
+def conversation(row: Row, attachments: list[Row], base_url: str) -> dict[str, Any]:
     """Return a note or a reply as /conversations answers it: one shape for both."""
     kind = {"source": 0 if row["kind"] == "reply" else 2, "category": 2}
-    entry = {**note(row, attachments), **kind, "from_email": None, "cc_emails": [], "bcc_emails": []}
+    entry = {**note(row, attachments, base_url), **kind, "from_email": None, "cc_emails": [], "bcc_emails": []}
     del entry["structured_body"]
     return entry
 
 
-def attachment(row: Row) -> dict[str, Any]:
-    """Return an attachment; its content is not kept."""
+def attachment(row: Row, base_url: str) -> dict[str, Any]:
+    """Return an attachment; its content is at its address."""
     return {
         "id": row["id"],
         "content_type": row["content_type"],
         "size": row["size"],
         "name": row["name"],
-        "attachment_url": f"https://attachments.example/{row['id']}",
+        "attachment_url": f"{base_url}/attachments/{row['id']}",
         "created_at": timestamp(row["created_at"]),
         "updated_at": timestamp(row["created_at"]),
     }

@@ -91,7 +91,7 @@ def get_ticket(helpdesk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answe
     found = answers.ticket_in_full(row)
     if "conversations" in includes:
         # The oldest ten, as documented.
-        found["conversations"] = _conversations(helpdesk, ticket_id)[:10]
+        found["conversations"] = _conversations(helpdesk, request, ticket_id)[:10]
     if "requester" in includes:
         found["requester"] = answers.requester(helpdesk.store.one("contacts", row["requester_id"]) or {})
     if "stats" in includes:
@@ -106,13 +106,13 @@ def add_note(helpdesk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer:
         return wrong_method(request.method, ["GET"])
     row = helpdesk.add_note(ticket_id, _read_fields(request, forms=True))
     location = ("Location", f"{request.base_url}/api/v2/conversations/{row['id']}")
-    return json_answer(201, answers.note(row, helpdesk.attachments_of(row["id"])), (location,))
+    return json_answer(201, answers.note(row, helpdesk.attachments_of(row["id"]), request.base_url), (location,))
 
 
 def list_conversations(helpdesk: HelpDesk, request: ApiRequest, ticket_id: int) -> Answer:
     """GET /tickets/{id}/conversations: oldest first."""
     _ticket(helpdesk, ticket_id)
-    return listing.in_pages(request, _conversations(helpdesk, ticket_id))
+    return listing.in_pages(request, _conversations(helpdesk, request, ticket_id))
 
 
 def _ticket(helpdesk: HelpDesk, ticket_id: int) -> Row:
@@ -122,9 +122,9 @@ def _ticket(helpdesk: HelpDesk, ticket_id: int) -> Row:
     return row
 
 
-def _conversations(helpdesk: HelpDesk, ticket_id: int) -> list[dict[str, Any]]:
+def _conversations(helpdesk: HelpDesk, request: ApiRequest, ticket_id: int) -> list[dict[str, Any]]:
     rows = helpdesk.conversations(ticket_id)
-    return [answers.conversation(row, helpdesk.attachments_of(row["id"])) for row in rows]
+    return [answers.conversation(row, helpdesk.attachments_of(row["id"]), request.base_url) for row in rows]
 
 
 def _read_fields(request: ApiRequest, *, forms: bool = False) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _read_form(body: bytes, options: dict[str, str]) -> dict[str, Any]:
     }
     for name, parts in files.lists():
         fields[name.removesuffix("[]")] = [
-            Upload(part.filename or "", part.mimetype, len(part.stream.read())) for part in parts
+            Upload(part.filename or "", part.mimetype, part.stream.read()) for part in parts
         ]
     return fields
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dev.local_freshdesk.limits import too_many_requests
-from dev.local_freshdesk.wire import Answer, problem
+from dev.local_freshdesk.wire import Answer, ApiRequest, problem
 
 NAMES: Final = ("healthy", "slow", "rate-limited", "broken", "html-502", "down", "answer-lost", "late-write")
-ONLY: Final = ("create", "all")
+ONLY: Final = ("create", "note", "all")
 _USUAL_S: Final = {"slow": 3.0, "rate-limited": 5.0, "late-write": 8.0}
 _MAX_S: Final = 3600.0
 _BAD_GATEWAY: Final = (
@@ -29,7 +29,7 @@ class Fault:
 
     `seconds` is the delay of slow, answer-lost and the error answers, the Retry-After of rate-limited, and how much
     later late-write writes. `times` is how many requests meet it (None: until it is changed), `only` which: those
-    that create tickets, or all.
+    that create tickets, those that add notes, or all.
     """
 
     name: str = "healthy"
@@ -82,11 +82,11 @@ class Faults:
             self._fault = fault
         return fault
 
-    def meet(self, *, creates: bool) -> Fault:
+    def meet(self, request: ApiRequest) -> Fault:
         """Return the fault that one API request meets; uses up one of `times`."""
         with self._lock:
             fault = self._fault
-            if fault.only == "create" and not creates:
+            if not {"create": request.creates, "note": request.adds_note}.get(fault.only, True):
                 return Fault()
             if fault.times is not None:
                 self._fault = replace(fault, times=fault.times - 1) if fault.times > 1 else Fault()

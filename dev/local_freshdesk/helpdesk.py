@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import asdict
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from dev.local_freshdesk import answers
@@ -12,7 +12,7 @@ from dev.local_freshdesk.account import Account
 from dev.local_freshdesk.faults import Faults
 from dev.local_freshdesk.limits import CREATE_PER_MINUTE, TOTAL_PER_MINUTE, RateLimiter
 from dev.local_freshdesk.store import Store
-from dev.local_freshdesk.validation import NOTE_FORM, check, missing, ticket_form
+from dev.local_freshdesk.validation import NOTE_FORM, check, check_size, missing, ticket_form
 from dev.local_freshdesk.wire import refused
 from operate.plain import plain_text
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.local_freshdesk.store import Row
+    from dev.local_freshdesk.validation import Upload
 
 DEFAULT_KEY: Final = "local-freshdesk-key"
 # Two more keys, to see what a key with fewer rights meets.
@@ -51,6 +52,15 @@ class HelpDesk:
     def attachments_of(self, conversation_id: int) -> list[Row]:
         """Return the files of a note."""
         return self.store.select("attachments", "conversation_id = ?", (conversation_id,))
+
+    def files_of(self, ticket_id: int) -> list[Row]:
+        """Return the files of all notes of a ticket."""
+        notes = "conversation_id IN (SELECT id FROM conversations WHERE ticket_id = ?)"
+        return self.store.select("attachments", notes, (ticket_id,))
+
+    def content_of(self, file_id: int) -> Row:
+        """Return the content of a file, and its SHA-256."""
+        return self._row("contents", file_id)
 
     def conversations(self, ticket_id: int) -> list[Row]:
         """Return notes and replies of a ticket, oldest first."""
@@ -101,9 +111,17 @@ class HelpDesk:
             }
             conversation_id = self.store.add("conversations", values)
             for upload in fields.get("attachments", ()):
-                self.store.add("attachments", {**asdict(upload), "conversation_id": conversation_id, "created_at": now})
+                self._add_file(conversation_id, upload)
+            check_size(sum(row["size"] for row in self.files_of(ticket_id)))
             self.store.change("tickets", ticket_id, {"updated_at": now})
         return self._row("conversations", conversation_id)
+
+    def _add_file(self, conversation_id: int, upload: Upload) -> None:
+        values = {"name": upload.name, "content_type": upload.content_type, "size": len(upload.content)}
+        row = {"conversation_id": conversation_id, "created_at": self.clock(), **values}
+        digest = sha256(upload.content).hexdigest()
+        file_id = self.store.add("attachments", row)
+        self.store.add("contents", {"id": file_id, "sha256": digest, "content": upload.content})
 
     def _requester(self, fields: Mapping[str, Any]) -> int:
         """Return the requester's id; an unknown address makes a contact, as the vendor documents."""

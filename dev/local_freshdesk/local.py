@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from dev.local_freshdesk import answers
 from dev.local_freshdesk.faults import Fault
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dev.local_freshdesk.bot import Bots
+
+
+class StoredFile(NamedTuple):
+    """A file that came with a note."""
+
+    name: str
+    content_type: str
+    size: int
+    sha256: str
 
 
 class LocalFreshdesk:
@@ -88,7 +97,14 @@ class LocalFreshdesk:
     def notes(self, ticket_id: int) -> list[dict[str, Any]]:
         """Return the notes of a ticket, oldest first."""
         rows = [row for row in self.helpdesk.conversations(ticket_id) if row["kind"] == "note"]
-        return [answers.note(row, self.helpdesk.attachments_of(row["id"])) for row in rows]
+        return [answers.note(row, self.helpdesk.attachments_of(row["id"]), self.url) for row in rows]
+
+    def files(self, ticket_id: int) -> list[StoredFile]:
+        """Return the files on a ticket, in order of arrival."""
+        return [
+            StoredFile(row["name"], row["content_type"], row["size"], self.helpdesk.content_of(row["id"])["sha256"])
+            for row in self.helpdesk.files_of(ticket_id)
+        ]
 
     def limit(self, create_per_minute: int | None = None, total_per_minute: int | None = None) -> None:
         """Change the rate limits from now on; None leaves one as it is."""

@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             base_url=f"http://{self.server.server_name}:{self.server.server_port}",
         )
-        fault = helpdesk.faults.meet(creates=request.creates)
+        fault = helpdesk.faults.meet(request)
         if fault.name == "down":
             self._reset()
         elif (body := self._read_body()) is not None:

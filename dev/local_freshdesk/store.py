@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS conversations (
     user_id INTEGER, created_at REAL
 );
 CREATE INDEX IF NOT EXISTS conversations_by_ticket ON conversations (ticket_id);
+CREATE TABLE IF NOT EXISTS contents (id INTEGER PRIMARY KEY, sha256 TEXT, content BLOB);
 CREATE TABLE IF NOT EXISTS attachments (
     id INTEGER PRIMARY KEY, conversation_id INTEGER, name TEXT, content_type TEXT, size INTEGER, created_at REAL
 );

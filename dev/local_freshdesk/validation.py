@@ -25,7 +25,7 @@ Form = dict[str, "Field"]
 _SUBJECT_MAX: Final = 255
 _TEXT_MAX: Final = 255
 _TAG_MAX: Final = 32
-_UPLOAD_MAX_BYTES: Final = 20_000_000
+_UPLOADS_MAX_BYTES: Final = 20_000_000  # of one ticket, the files of its notes included
 _EMAIL: Final = re.compile(
     r"(?=.{,254}\Z)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
@@ -44,11 +44,11 @@ _CUSTOM_KINDS: Final[dict[str, Kind]] = {"number": "integer", "decimal": "decima
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that came with a multipart request; only its size is kept."""
+    """A file that came with a multipart request."""
 
     name: str
     content_type: str
-    size: int
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,13 @@ def check(values: Mapping[str, Any], form: Form, required: Collection[str] = ())
         faults += [missing(name) for name in required if not values.get(name)]
     if faults:
         raise refused(*faults)
+
+
+def check_size(size: int) -> None:
+    """Raise RefusedError (400) if all files of a ticket have so many bytes, and these are too many."""
+    if size > _UPLOADS_MAX_BYTES:
+        message = f"Invalid size. It should be less than {_UPLOADS_MAX_BYTES // 1_000_000} MB"
+        raise refused(FieldFault("attachments", message, "invalid_value"))
 
 
 def refuse_unknown(names: Iterable[str], allowed: Collection[str]) -> None:
@@ -179,9 +186,6 @@ def _value_faults(name: str, value: Any, field: Field) -> Iterator[FieldFault]:
         yield FieldFault(name, "It should be in the 'valid email address' format", "invalid_value")
     if field.format == "date" and not _is_date(value):
         yield FieldFault(name, "It should be in the 'yyyy-mm-dd' format", "invalid_value")
-    if field.kind == "files" and sum(upload.size for upload in value) > _UPLOAD_MAX_BYTES:
-        message = f"Invalid size. It should be less than {_UPLOAD_MAX_BYTES // 1_000_000} MB"
-        yield FieldFault(name, message, "invalid_value")
     if field.form is not None:
         yield from _faults(value, field.form, f"{name}.")
 

@@ -30,6 +30,11 @@ class ApiRequest:
         return self.method == "POST" and self.path == "/api/v2/tickets"
 
     @property
+    def adds_note(self) -> bool:
+        """Return True if this asks for a note."""
+        return self.method == "POST" and self.path.endswith("/notes")
+
+    @property
     def includes(self) -> list[str]:
         """Return the names in the `include` parameter."""
         return [name for name in self.query.get("include", "").split(",") if name]

@@ -22,11 +22,10 @@ LAYERS = (
     "handoff.writer",
     "handoff.helpdesk",
     "handoff.log handoff.responses handoff.transitions",
-    "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.fetching",
-    "handoff.transport",
-    "handoff.pagination handoff.marks handoff.ledger.outage handoff.ledger.sqlite_file",
+    "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport handoff.fetching",
+    "handoff.pagination handoff.notes handoff.marks handoff.ledger.outage handoff.ledger.sqlite_file",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
-    "handoff.broken_json handoff.identity handoff.ticket_fields",
+    "handoff.broken_json handoff.identity handoff.ticket_fields handoff.http_reading handoff.addresses",
     "handoff.parts",
     "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors handoff.version",
 )
@@ -49,7 +48,7 @@ PURE = (
                 "ticket",
                 "transitions",
             ),
-            *("responses", "pagination", "marks"),
+            *("responses", "pagination", "marks", "addresses", "notes"),
         )
     ),
 )

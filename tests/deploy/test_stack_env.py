@@ -49,16 +49,17 @@ def account(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     secrets.delete_secret(SecretId="handoff/test", ForceDeleteWithoutRecovery=True)
 
 
-def test_the_shell_waits_as_long_as_the_function(account: Any) -> None:
+def test_the_shell_waits_as_long_as_the_function_and_knows_its_hosts(account: Any) -> None:
     """Who raised the wait in serverless.yml must not post too early from a laptop; the key is the secret's newest."""
-    account.create_stack(StackName="handoff-test", TemplateBody=template(DEADLINE_S="15", IN_DOUBT_WAIT_S="1800"))
+    given = {"DEADLINE_S": "15", "IN_DOUBT_WAIT_S": "1800", "ATTACHMENT_HOSTS": "files.example.com"}
+    account.create_stack(StackName="handoff-test", TemplateBody=template(**given))
     found = settings("test", REGION)
     assert found.pop("LEDGER_URL").startswith("dynamodb://handoff-test-Ledger-")
     shown = {name: value for name, value in SECRET.items() if name != "ALARM_EMAIL"}
-    assert found == {**shown, "DEADLINE_S": "15", "IN_DOUBT_WAIT_S": "1800"}
+    assert found == {**shown, **given}
 
 
 def test_what_the_function_leaves_at_its_default_the_shell_does_too(account: Any) -> None:
     """A setting taken out of serverless.yml is none."""
     account.create_stack(StackName="handoff-test", TemplateBody=template())
-    assert not {"DEADLINE_S", "IN_DOUBT_WAIT_S"} & set(settings("test", REGION))
+    assert not {"DEADLINE_S", "IN_DOUBT_WAIT_S", "ATTACHMENT_HOSTS"} & set(settings("test", REGION))

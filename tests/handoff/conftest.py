@@ -30,29 +30,38 @@ def start() -> Iterator[Start]:
         one.close()
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a certificate that no authority signed, and its key."""
+def write_certificate(path: Path, *names: x509.GeneralName) -> Path:
+    """Write a certificate for these names that no authority signed, with its key; return the file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = dt.datetime.now(dt.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     built = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     dated = built.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
-    signed = dated.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    signed = dated.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(key, hashes.SHA256())
     encoding = serialization.Encoding.PEM
     secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "host.pem"
     path.write_bytes(signed.public_bytes(encoding) + secret)
     return path
+
+
+def serving(certificate: Path) -> ssl.SSLContext:
+    """Return what a host needs for https with this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with a certificate for 127.0.0.1 that no authority signed, and its key."""
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    return write_certificate(tmp_path_factory.mktemp("tls") / "host.pem", address)
 
 
 @pytest.fixture
 def tls(certificate: Path) -> ssl.SSLContext:
     """Return what a host needs for https."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return serving(certificate)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from freshdesk_client import FreshdeskUnreachable, OutcomeUnknown, Request
-from handoff.transport import LOOKUPS_MAX, RequestsTransport
+from handoff.http_reading import LOOKUPS_MAX
+from handoff.transport import RequestsTransport
 from tests.wire import Start, answering, heard, read_request, reset
 
 POST = Request("POST", "/api/v2/tickets", b'{"subject": "x"}')

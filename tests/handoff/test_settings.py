@@ -198,6 +198,53 @@ def test_times_have_limits(name: str, least: str, most: str) -> None:
         assert faults(**{name: seconds}) == [f"- {name} must be a number of seconds from {least} to {most}"]
 
 
+BOTPRESS = frozenset({"files.bpcontent.cloud"})
+
+
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [
+        ("", BOTPRESS),
+        ("  ", BOTPRESS),
+        ("Files.Example.com", {"files.example.com"}),
+        (" files.bpcontent.cloud , *.example.com,,", {"files.bpcontent.cloud", "*.example.com"}),
+        ("none", set()),
+    ],
+)
+def test_files_come_from_listed_hosts(given: str, hosts: set[str]) -> None:
+    """Botpress's own if none are named; from nowhere at all where the list says so."""
+    assert Settings.read(environ(ATTACHMENT_HOSTS=given)).attachment_hosts == hosts
+
+
+BAD_HOSTS = (
+    *("*", "*.com", "com", "localhost", "https://files.example.com", "files.example.com/x", "files.example.com:443"),
+    *("*.*.example.com", "files.*.com", "a*.example.com", "files.example.com.", ".example.com", "-.example.com"),
+    *("169.254.169.254", "10.0.0.1", "0x7f.0.0.1", "[::1]", "[::1]:80", "u@example.com", "ñ.example.com", "a b.com"),
+    *("127.0.0.1", "127.0.0.1:0", "127.0.0.2:80", "127.0.0.1:", "127.0.0.1:123456"),
+)
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS)
+@pytest.mark.parametrize("url", ["https://betsur.freshdesk.com", "http://127.0.0.1:8000"])
+def test_any_other_host_of_files_is_refused(host: str, url: str) -> None:
+    """An IP address, a local name, a whole top-level domain: the fault shows what is valid."""
+    [fault] = faults(FRESHDESK_URL=url, ATTACHMENT_HOSTS=f"files.bpcontent.cloud,{host}")
+    assert fault == (
+        "- ATTACHMENT_HOSTS must be host names with commas between, such as files.bpcontent.cloud or *.example.com, "
+        f"or none; not {host!r}"
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8001", "localhost:8001"])
+def test_files_of_this_machine_are_for_a_freshdesk_of_this_machine(host: str) -> None:
+    """The fault says what to take out."""
+    local = environ(FRESHDESK_URL="http://127.0.0.1:8000", ATTACHMENT_HOSTS=host)
+    assert Settings.read(local).attachment_hosts == {host}
+    assert faults(ATTACHMENT_HOSTS=f"files.bpcontent.cloud,{host}") == [
+        f"- ATTACHMENT_HOSTS: take out {host}: files of this machine are for a FRESHDESK_URL on this machine"
+    ]
+
+
 def test_another_account_needs_its_key(tmp_path: Path) -> None:
     """Each account has a key in the environment, not in the routing file."""
     file = tmp_path / "routing.toml"

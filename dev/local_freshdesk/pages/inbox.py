@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from html import escape
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from flask import abort, redirect, render_template, request
+from flask import abort, redirect, render_template, request, send_file
 
 from dev.local_freshdesk.listing import BOXES
 from dev.local_freshdesk.wire import RefusedError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dev.local_freshdesk.store import Row
 
 _PER_PAGE: Final = 50
+PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})  # no SVG: it may have scripts
 _SEARCHED: Final = (
     "(subject LIKE :text ESCAPE '\\' OR description_text LIKE :text ESCAPE '\\' OR tags LIKE :text ESCAPE '\\' "
     "OR id = :number OR requester_id IN (SELECT id FROM contacts "
@@ -62,6 +64,7 @@ class Inbox:
         app.add_url_rule("/a/tickets/<int:ticket_id>", "agents_address", _to_ticket)
         app.add_url_rule("/inbox/tickets/<int:ticket_id>", "change", self.change, methods=["POST"])
         app.add_url_rule("/inbox/tickets/<int:ticket_id>/notes", "write", self.write, methods=["POST"])
+        app.add_url_rule("/attachments/<int:file_id>", "attachment", self.download)
         app.add_url_rule("/inbox/tickets/<int:ticket_id>/box", "move", self.move, methods=["POST"])
 
     def list_tickets(self) -> ResponseReturnValue:
@@ -119,6 +122,19 @@ class Inbox:
         self._helpdesk.move(ticket_id, request.form.get("box", ""))
         return _to_ticket(ticket_id)
 
+    def download(self, file_id: int) -> ResponseReturnValue:
+        """Return a file: a picture to be looked at, anything else to be saved, because a page of it would be ours."""
+        row = self._store.one("attachments", file_id) if file_id < 2**62 else None
+        if row is None:
+            abort(404)
+        is_picture = row["content_type"] in PICTURES
+        return send_file(
+            BytesIO(self._helpdesk.content_of(file_id)["content"]),
+            mimetype=row["content_type"] if is_picture else "application/octet-stream",
+            as_attachment=not is_picture,
+            download_name=row["name"] or "archivo",
+        )
+
     def _ticket(self, ticket_id: int) -> Row:
         row = self._store.one("tickets", ticket_id) if ticket_id < 2**62 else None
         return row or abort(404)
@@ -132,6 +148,7 @@ class Inbox:
             person=self._store.one("contacts", row["requester_id"]) or {},
             conversation=[(entry, self._helpdesk.attachments_of(entry["id"])) for entry in entries],
             agents=self._helpdesk.account.agents,
+            pictures=PICTURES,
             problem=problem,
         )
 

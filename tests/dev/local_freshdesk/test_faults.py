@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import requests
 
 from dev.local_freshdesk import LocalFreshdesk
 from dev.local_freshdesk.faults import NAMES, Fault, Faults, UnknownFaultError
+from dev.local_freshdesk.wire import ApiRequest
 from tests.dev.local_freshdesk.support import Api, ticket
 
 
@@ -107,6 +109,23 @@ def test_a_fault_of_new_tickets_leaves_the_rest_alone(freshdesk: LocalFreshdesk,
     assert [met(api) for _ in range(3)] == ["500", "500", "201"]
 
 
+@pytest.mark.parametrize(("name", "written"), [("answer-lost", 1), ("down", 0), ("broken", 0), ("late-write", 1)])
+def test_a_fault_of_notes_meets_a_file(freshdesk: LocalFreshdesk, api: Api, name: str, written: int) -> None:
+    """Tickets and lists go on; the next note, too."""
+    api.create()
+    freshdesk.weather(name, only="note", times=1, seconds=0.2)
+    file = [("attachments[]", ("a.png", b"abc", "image/png"))]
+    assert api.create().status_code == 201
+    assert api.get("tickets/1/conversations").json() == []
+    with suppress(requests.ConnectionError):
+        assert api.post("tickets/1/notes", data={"body": "x"}, files=file).status_code == 500
+    until = time.monotonic() + 5.0
+    while name == "late-write" and not freshdesk.files(1) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(freshdesk.files(1)) == written
+    assert api.post("tickets/1/notes", data={"body": "x"}, files=file).status_code == 201
+
+
 def test_a_program_can_change_it(freshdesk: LocalFreshdesk) -> None:
     """POST /weather with JSON; what is left out is as usual."""
     requests.post(f"{freshdesk.url}/weather", json={"weather": "slow", "times": 2}, timeout=5).raise_for_status()
@@ -143,7 +162,8 @@ def test_times_are_exact_among_threads() -> None:
     faults = Faults()
     faults.change(Fault.read("broken", times=30))
     seen: list[str] = []
-    threads = [threading.Thread(target=lambda: seen.append(faults.meet(creates=True).name)) for _ in range(100)]
+    request = ApiRequest(method="POST", path="/api/v2/tickets")
+    threads = [threading.Thread(target=lambda: seen.append(faults.meet(request).name)) for _ in range(100)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -103,6 +103,29 @@ def test_an_agent_writes_a_note_and_a_reply(browser: Browser, api: Api, freshdes
     assert [entry["source"] for entry in api.get("tickets/1/conversations").json()] == [2, 2, 0]
 
 
+def test_pictures_are_shown_and_other_files_are_saved(browser: Browser, api: Api, freshdesk: LocalFreshdesk) -> None:
+    """A page or an SVG of a person would run with the rights of the stand-in's own pages."""
+    api.create()
+    kinds = {"a.png": "image/png", "b.svg": "image/svg+xml", "c.html": "text/html", "d.pdf": "application/pdf"}
+    files = [("attachments[]", (name, b"<script>", kind)) for name, kind in kinds.items()]
+    first, *others = api.post("tickets/1/notes", data={"body": "x"}, files=files).json()["attachments"]
+    page = browser.see("/inbox/tickets/1")
+    assert page.count("<img src=") == 1
+    assert f'<img src="/attachments/{first["id"]}" alt="" loading="lazy">' in page
+    shown = browser.get(first["attachment_url"], timeout=5)
+    assert (shown.headers["Content-Type"], shown.content) == ("image/png", b"<script>")
+    assert "attachment" not in shown.headers.get("Content-Disposition", "")
+    for one in others:
+        assert f'<a href="/attachments/{one["id"]}">' in page
+        saved = browser.get(one["attachment_url"], timeout=5)
+        assert (saved.headers["Content-Type"], saved.headers["X-Content-Type-Options"]) == (
+            *("application/octet-stream", "nosniff"),
+        )
+        assert saved.headers["Content-Disposition"].startswith("attachment")
+    for unknown in ("1", str(2**63)):
+        assert browser.get(f"{freshdesk.url}/attachments/{unknown}", timeout=5).status_code == 404
+
+
 def test_a_ticket_moves_between_boxes(browser: Browser, api: Api) -> None:
     """Into spam, into the bin, and back."""
     api.create()

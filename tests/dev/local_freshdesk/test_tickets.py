@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
+import requests
 
+from handoff.notes import File, build_note_with_file
 from tests.dev.local_freshdesk.support import RETIROS, Api, ticket
 from tests.ledger_factories import VirtualClock
 
@@ -169,15 +172,54 @@ def test_a_note_is_private_unless_it_says_otherwise(api: Api, clock: VirtualCloc
 
 
 def test_a_note_can_carry_files(api: Api) -> None:
-    """In a form `private` is a text, and the files are `attachments[]`; their contents are not kept."""
+    """In a form `private` is a text, and the files are `attachments[]`; the list of conversations has them, too."""
     api.create()
-    files = [("attachments[]", (f"{name}.txt", b"abc", "text/plain")) for name in "ab"]
+    contents = {"a.txt": b"abc", "ñandú — 収据 (1).png": bytes(range(256))}
+    files = [("attachments[]", (name, content, "image/png")) for name, content in contents.items()]
     note = api.post("tickets/1/notes", data={"body": "x", "private": "false"}, files=files).json()
-    assert (note["private"], [one["name"] for one in note["attachments"]]) == (False, ["a.txt", "b.txt"])
-    assert note["attachments"][0]["size"] == 3
+    assert (note["private"], [one["name"] for one in note["attachments"]]) == (False, [*contents])
+    assert list(note["attachments"][0]) == [
+        *("id", "content_type", "size", "name", "attachment_url", "created_at", "updated_at")
+    ]
+    assert [(one["size"], one["content_type"]) for one in note["attachments"]] == [(3, "image/png"), (256, "image/png")]
     assert api.freshdesk.notes(1)[0]["attachments"] == note["attachments"]
-    large = [("attachments[]", ("a.bin", b"x" * 20_000_001, "text/plain"))]
-    assert api.post("tickets/1/notes", data={"body": "x"}, files=large).json()["errors"][0]["field"] == "attachments"
+    assert api.get("tickets/1/conversations").json()[0]["attachments"] == note["attachments"]
+    assert api.freshdesk.files(1) == [
+        (name, "image/png", len(content), sha256(content).hexdigest()) for name, content in contents.items()
+    ]
+    for one in note["attachments"]:
+        assert requests.get(one["attachment_url"], timeout=5).content == contents[one["name"]]
+
+
+def test_a_form_of_the_function_is_understood(api: Api) -> None:
+    """Private, with a name of any characters."""
+    api.create()
+    content = b"\r\n--" + bytes(range(256))
+    form = build_note_with_file(1, "<p>ñ</p>", File('"así" 👍.png', content, "image/png"))
+    body = b"".join((form.body or b"", *form.more))
+    note = api.post("tickets/1/notes", data=body, headers={"Content-Type": form.content_type}).json()
+    assert (note["private"], note["body"]) == (True, "<div><p>ñ</p></div>")
+    assert api.freshdesk.files(1) == [('"así" 👍.png', "image/png", len(content), sha256(content).hexdigest())]
+
+
+def test_the_files_of_a_ticket_have_a_bound(api: Api) -> None:
+    """20 MB for all notes of a ticket together; what is refused leaves nothing; another ticket has its own."""
+    for _ in range(2):
+        api.create()
+
+    def add(ticket_id: int, size: int) -> requests.Response:
+        files = [("attachments[]", ("a.bin", b"x" * size, "text/plain"))]
+        return api.post(f"tickets/{ticket_id}/notes", data={"body": "x"}, files=files)
+
+    assert add(1, 20_000_001).json()["errors"] == [
+        {"field": "attachments", "message": "Invalid size. It should be less than 20 MB", "code": "invalid_value"}
+    ]
+    assert add(1, 12_000_000).status_code == 201
+    assert add(1, 8_000_001).status_code == 400
+    assert (len(api.freshdesk.notes(1)), len(api.freshdesk.files(1))) == (1, 1)
+    assert add(1, 8_000_000).status_code == 201
+    assert add(2, 20_000_000).status_code == 201
+    assert add(2, 25_000_000).status_code == 413
 
 
 @pytest.mark.parametrize(
