@@ -14,6 +14,7 @@ from freshdesk_client import FreshdeskClient
 from handoff.deadline import Clock, SystemClock
 from handoff.delivery import Delivery
 from handoff.endpoint import Endpoint
+from handoff.fetching import Fetcher
 from handoff.helpdesk import HelpDesk
 from handoff.ledger import Ledger, LedgerUnavailable
 from handoff.log import log_as_json
@@ -29,23 +30,23 @@ logger = logging.getLogger("handoff.bootstrap")
 
 
 def open_ledger(address: LedgerAddress, *, create: bool = True) -> Ledger:
-    """Return the store; botocore is imported only where DynamoDB is chosen. Opens nothing yet.
+    """Return the store without opening it; botocore is imported only for DynamoDB.
 
     Args:
         address: where it is.
         create: whether a SQLite file that is not there may be made; if not, the first call raises LedgerMissing.
     """
     if address.store == "dynamodb":
-        from handoff.ledger.dynamodb import DynamoDBLedger  # noqa: PLC0415 -- costs 200 ms that SQLite does not need
+        from handoff.ledger.dynamodb import DynamoDBLedger  # noqa: PLC0415 -- takes 200 ms, which SQLite does not need
 
         return DynamoDBLedger(address.name, region=address.region, endpoint=address.endpoint)
-    from handoff.ledger.sqlite import SQLiteLedger  # noqa: PLC0415 -- as above, the other way round
+    from handoff.ledger.sqlite import SQLiteLedger  # noqa: PLC0415 -- as above
 
     return SQLiteLedger(address.name, create=create)
 
 
 def open_writer(settings: DeliverySettings, clock: Clock | None = None, *, create_ledger: bool = True) -> TicketWriter:
-    """Return the writer that settings describe, by the system clock if none is given. Opens no connection yet."""
+    """Return the writer for settings, with the system clock by default. Opens no connection yet."""
     clock = clock or SystemClock()
     urls = {"": settings.freshdesk_url, **settings.routing.accounts}
     return TicketWriter(
@@ -58,6 +59,7 @@ def open_writer(settings: DeliverySettings, clock: Clock | None = None, *, creat
         clock=clock,
         new_owner=lambda: secrets.token_hex(8),
         jitter=random.SystemRandom().random,
+        fetch=Fetcher(settings.attachment_hosts),
         policy=Policy(deadline_s=settings.deadline_s, in_doubt_wait_s=settings.in_doubt_wait_s),
     )
 

@@ -1,4 +1,4 @@
-"""HTTP in, HTTP out: one request becomes one response, whatever happens."""
+"""The HTTP endpoint: every request gets one response, whatever happens."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from werkzeug.http import parse_options_header
 from handoff.delivery import AmbiguousReference, Delivery, NothingKept
 from handoff.inbound import Fault, Handoff, InvalidHandoff, is_reference, read_handoff, salvage_text
 from handoff.log import place_of
-from handoff.responses import Messages, Reply, Status, problem, tell
+from handoff.responses import Messages, Reply, Status, outcome_reply, problem
 from handoff.strict_json import BODY_MAX, BodyTooLarge, JSONObject, MalformedJSON, parse_body, unpacked
 
 logger = logging.getLogger("handoff.endpoint")
 
-DRAIN_MAX: Final = 8 * 1024 * 1024  # read and thrown away, so that the caller hears the 413 instead of a reset
+DRAIN_MAX: Final = 8 * 1024 * 1024  # read and discarded, so that the caller gets the 413 instead of a reset
 _CHUNK: Final = 64 * 1024
 
 
 class Endpoint:
-    """Answers requests. Holds nothing that changes; safe to share between threads."""
+    """Answers requests. It is immutable, so threads can share it."""
 
     def __init__(self, delivery: Delivery, secrets: tuple[bytes, ...], messages: Messages) -> None:
         self.delivery = delivery
@@ -31,12 +31,12 @@ class Endpoint:
         self._messages = messages
 
     def __call__(self, request: Request) -> Reply:
-        """Answer request. Never raises: what nobody foresaw is answered 503, and sent again it is the same handoff."""
+        """Answer request. Never raises: an unforeseen error is answered 503, and a repeat is the same handoff."""
         try:
             return self._answer(request)
         except NothingKept:
             logger.error("nothing kept")
-        except Exception as error:  # noqa: BLE001 -- the one place where everything must end in an answer
+        except Exception as error:  # noqa: BLE001 -- the one place where every error must become an answer
             logger.error("unforeseen", extra={"error": type(error).__name__, "place": place_of(error)})
         return problem("unavailable", self._messages)
 
@@ -55,7 +55,7 @@ class Endpoint:
             outcome = self.delivery.look_up(reference) if is_reference(reference) else None
         except AmbiguousReference:
             return self._refuse("ambiguous-reference")
-        return tell(outcome, self._messages, status=200) if outcome else self._refuse("unknown-reference")
+        return outcome_reply(outcome, self._messages, status=200) if outcome else self._refuse("unknown-reference")
 
     def _handoff(self, request: Request) -> Reply:
         headers, idempotency_key = request.headers, request.headers.get("Idempotency-Key", "")
@@ -67,10 +67,10 @@ class Endpoint:
         except BodyTooLarge as error:
             beginning = _beginning(error.head, encoding)
             return self._keep("payload-too-large", salvage_text(beginning, idempotency_key, charset))
-        except RequestEntityTooLarge:  # past the framework's own bound: nothing was read
+        except RequestEntityTooLarge:  # past the limit of the framework: nothing was read
             logger.error("too large to keep")
             return self._refuse("payload-too-large")
-        except (ClientDisconnected, OSError):  # the caller hung up half-way: whoever it was will send it again
+        except (ClientDisconnected, OSError):  # the caller closed the connection half-way, and will send it again
             return self._refuse("unavailable")
         try:
             body = parse_body(raw, charset)
@@ -81,17 +81,17 @@ class Endpoint:
 
     def _delivered(self, body: JSONObject, idempotency_key: str) -> Reply:
         try:
-            handoff = read_handoff(body, idempotency_key)
+            handoff = read_handoff(body, idempotency_key, self.delivery.writer.routing.messengers)
         except InvalidHandoff as error:
             return self._keep("invalid-handoff", error.salvaged, error.faults)
         outcome = self.delivery.deliver(handoff)
         if outcome.status is Status.REJECTED:
             faults = (Fault(f"user_{outcome.bad_field}", "invalid"),)
             return self._problem("invalid-handoff", outcome.language, faults, outcome.reference)
-        return tell(outcome, self._messages, other=[name for name, _ in handoff.other])
+        return outcome_reply(outcome, self._messages, other=[name for name, _ in handoff.other])
 
     def _keep(self, code: str, salvaged: Handoff, faults: tuple[Fault, ...] = ()) -> Reply:
-        """Refuse a request, but keep what there is of it: refusing is not losing."""
+        """Refuse a request, but keep what can be read of it."""
         reference = self.delivery.keep_refused(salvaged)
         return self._problem(code, salvaged.language, faults, reference)
 
@@ -116,9 +116,9 @@ class Endpoint:
         return problem(code, self._messages, language=language, faults=faults, reference=reference)
 
     def _stranger(self, header: str) -> str:
-        """Return "" for a header with one of the secrets, else what the log calls it; the answer is the same.
+        """Return "" for a header with one of the secrets, else the reason for the log; the answer is the same.
 
-        Bytes are compared in constant time, with every secret: the time taken must not tell which came close.
+        Bytes are compared in constant time, with every secret: the time must not show how much of a secret was right.
         """
         scheme, _, value = header.partition(" ")
         given = value.strip().encode("latin-1", "replace")
@@ -156,7 +156,7 @@ def _read(request: Request, most: int) -> bytes:
 
 
 def _beginning(head: bytes, encoding: str) -> bytes:
-    """Return what can be read of a body that is too long: its beginning, unpacked if it was not yet."""
+    """Return the readable part of a body that is too long: its beginning, unpacked if necessary."""
     try:
         return unpacked(head, encoding)
     except BodyTooLarge as error:

@@ -1,7 +1,7 @@
 """Pure: explains every mistake in `routing.toml` in plain Spanish: the line to correct and what to write there.
 
-People who do not program edit the file; what tomllib and jsonschema say is for programmers. `routing` imports this
-module only when the file has a mistake.
+People who do not program edit the file; the messages of tomllib and jsonschema are written for programmers.
+`routing` imports this module only if the file has a mistake.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOT_UTF8: Final = (
 )
 _HEADER: Final = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
 _QUOTED: Final = re.compile(r'"[^"]*"|\'[^\']*\'')
-_CURLY: Final = re.compile("[\u2018-\u201f«»\u00b4`]")  # what word processors and telephones make of " and '
+_CURLY: Final = re.compile("[\u2018-\u201f«»\u00b4`]")  # what word processors and phones write instead of " and '
 _BARE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _NOT_SLUG: Final = re.compile(r"[^a-z0-9_.-]")
 _BETWEEN: Final = re.compile(r"\s+")
@@ -44,7 +44,7 @@ _LIST: Final = (
 
 
 def explain_encoding(error: UnicodeDecodeError) -> Fault:
-    """Return what is wrong with a file that is not UTF-8."""
+    """Return the fault of a file that is not UTF-8."""
     content = error.object
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     line = None if wide else content.removeprefix(codecs.BOM_UTF8).count(b"\n", 0, error.start) + 1
@@ -52,7 +52,7 @@ def explain_encoding(error: UnicodeDecodeError) -> Fault:
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:
-    """Return the line, from 1, of the key at path, or of the nearest table above it that the file writes out."""
+    """Return the line, from 1, of the key at path, or of the nearest table around it that has a line."""
     best: tuple[int, int] | None = None
     for number, here in _written(text):
         if path[: len(here)] == here and (best is None or len(here) > best[0]):
@@ -72,12 +72,12 @@ def slug(name: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines as TOML counts them: a separator that came with a pasted text begins none."""
+    """Return the lines as TOML counts them: a Unicode line separator in a pasted text starts none."""
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 def _written(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield what each line names: a table, or a key in the table above it."""
+    """Yield the path that each line names: a table, or a key in the table above it."""
     table: tuple[str, ...] = ()
     for number, line in enumerate(_lines(text), start=1):
         if header := _HEADER.match(line):
@@ -88,7 +88,7 @@ def _written(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def explain_syntax(text: str, error: str) -> Fault:
-    """Return what is wrong with a file that is not TOML, where tomllib says error."""
+    """Return the fault of a file that is not TOML; error is the message of tomllib."""
     number = _number(text, error)
     if error.startswith("Cannot"):
         return _twice(text, number)
@@ -100,7 +100,7 @@ def explain_syntax(text: str, error: str) -> Fault:
 
 
 def _number(text: str, error: str) -> int:
-    """Return the line to mend: tomllib tells where it stopped, which may be later."""
+    """Return the line to correct: tomllib says where it stopped, which may be later."""
     lines = _lines(text)
     place = _PLACE.search(error)
     if place is None:  # at the end: a quote that was not closed, or the last line
@@ -124,10 +124,10 @@ def _twice(text: str, number: int) -> Fault:
         return (number, "", "este nombre ya está escrito más arriba con otro contenido: dejá uno solo")
     line, path = found
     if _HEADER.match(_lines(text)[line - 1]):
-        told = f"la tabla [{'.'.join(path)}] ya está en la línea {first[path]}: juntá las dos en una sola"
+        message = f"la tabla [{'.'.join(path)}] ya está en la línea {first[path]}: juntá las dos en una sola"
     else:
-        told = f"«{path[-1]}» ya está escrito en la línea {first[path]}, en la misma tabla: dejá uno solo"
-    return (line, ".".join(path), told)
+        message = f"«{path[-1]}» ya está escrito en la línea {first[path]}, en la misma tabla: dejá uno solo"
+    return (line, ".".join(path), message)
 
 
 def _unquoted(line: str) -> str:
@@ -145,7 +145,7 @@ def _hidden(line: str) -> str:
 def _curly(line: str) -> str:
     if not _CURLY.search(_unquoted(line)):
         return ""
-    return f'las comillas tienen que ser rectas ("), no inclinadas (“ ”){_if_right(_CURLY.sub(chr(34), line))}'
+    return f'las comillas tienen que ser rectas ("), no inclinadas (“ ”){_if_valid(_CURLY.sub(chr(34), line))}'
 
 
 def _table(line: str) -> str:
@@ -153,8 +153,8 @@ def _table(line: str) -> str:
         return ""
     name, closed, _ = line.partition("#")[0].strip().lstrip("[").partition("]")
     if not _BARE.fullmatch(name.strip()):
-        told = "el nombre entre corchetes va sin acentos, eñes ni espacios"
-        return f"{told}: escribí [{slug(name) or 'default'}]"
+        message = "el nombre entre corchetes va sin acentos, eñes ni espacios"
+        return f"{message}: escribí [{slug(name) or 'default'}]"
     if not closed:
         return f"falta el corchete que cierra: escribí [{name.strip()}]"
     return f"la línea tiene que decir sólo [{name.strip()}]; si sobra un comentario, empezalo con #"
@@ -165,8 +165,8 @@ def _quotes(line: str) -> str:
     if line.lstrip().startswith("#") or ('"' not in rest and "'" not in rest):
         return ""
     left, _, right = line.partition("#")[0].partition("=")
-    mended = "" if "[" in right else f"{left.strip()} = {_in_quotes(right)}"
-    return f"falta una comilla: cada texto va entre dos comillas rectas{_if_right(mended)}"
+    corrected = "" if "[" in right else f"{left.strip()} = {_in_quotes(right)}"
+    return f"falta una comilla: cada texto va entre dos comillas rectas{_if_valid(corrected)}"
 
 
 def _name(line: str, error: str) -> str:
@@ -203,23 +203,23 @@ def _bare_value(name: str, value: str) -> str:
         return f"se escribe en minúsculas: {name} = {value.lower()}"
     if _NUMBER.fullmatch(value):
         digits = re.sub(r"\D", "", value).lstrip("0") or "0"
-        return f"{_DIGITS}{_if_right(f'{name} = {digits}')}"
+        return f"{_DIGITS}{_if_valid(f'{name} = {digits}')}"
     if name.endswith("_id"):
         return _DIGITS
-    return f"un texto va entre comillas rectas{_if_right(f'{name} = {_in_quotes(value)}')}"
+    return f"un texto va entre comillas rectas{_if_valid(f'{name} = {_in_quotes(value)}')}"
 
 
 def _in_quotes(value: str) -> str:
     return json.dumps(value.strip(" \t\"'"), ensure_ascii=False)
 
 
-def _if_right(line: str) -> str:
-    """Propose a line, if it is one that TOML takes and no more than a glance long."""
+def _if_valid(line: str) -> str:
+    """Return the proposal of a line, if it is valid TOML and short, else ""."""
     try:
-        right = bool(tomllib.loads(line))
+        valid = bool(tomllib.loads(line))
     except tomllib.TOMLDecodeError:
-        right = False
-    return f": escribí {line.strip()}" if right and len(line) <= _LONGEST else ""
+        valid = False
+    return f": escribí {line.strip()}" if valid and len(line) <= _LONGEST else ""
 
 
 _SHORT: Final = 40
@@ -246,11 +246,15 @@ _EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "responder_id": "responder_id = 1070000000301",
         "email_config_id": "email_config_id = 1070000000401",
         "custom_fields": 'custom_fields = { cf_pais = "Argentina" }',
+        "fields": "[fields]",
+        "field": 'field = "cf_numero_de_apuesta"',
+        "choices": 'choices = ["Transferencia", "Tarjeta"]',
+        "messengers": 'messengers = ["whatsapp", "telegram"]',
         "desk": 'desk = "corporativo"',
         "url": 'url = "https://corporativo.freshdesk.com"',
     },
 )
-# What people write where the file wants Freshdesk's English word; the first that may stand there is proposed.
+# Spanish words that people write for Freshdesk's English ones; the first one allowed there is proposed.
 _MEANT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "alias": ("aliases",),
@@ -274,29 +278,29 @@ _FIELDS: Final = "{category}, {reason}, {bot} y {name}"
 
 
 def explain_schema(errors: Iterable[ValidationError]) -> Iterator[Found]:
-    """Yield what the schema finds wrong, each thing once."""
+    """Yield the faults that the schema finds, each once."""
     yield from dict.fromkeys(found for error in errors for found in _explained(error))
 
 
 def _explained(error: ValidationError) -> Iterator[Found]:
     path = tuple(part for part in error.path if isinstance(part, str))
     value: Any = error.instance
-    told = str(error.validator)
+    rule_name = str(error.validator)
     if "propertyNames" in error.schema_path:
         yield (*path, value), _wrong_name(error)
-    elif told == "required":
+    elif rule_name == "required":
         rule: Any = error.validator_value
         yield from ((path, f"falta «{name}»: agregá {_EXAMPLES[name]}") for name in rule if name not in value)
-    elif told == "additionalProperties":
+    elif rule_name == "additionalProperties":
         yield from (((*path, name), _unknown(name, error)) for name in value if name not in _allowed(error))
-    elif not _told_already(error):
+    elif not _is_second_fault(error):
         places = [part for part in error.path if isinstance(part, int)]
         where = f"el valor {places[0] + 1} de la lista " if places else ""
         yield path, where + _wrong_value(error, path[-1] if path and not places else "")
 
 
-def _told_already(error: ValidationError) -> bool:
-    """Tell whether it is the second fault of a text that is empty, or of a number that is not whole."""
+def _is_second_fault(error: ValidationError) -> bool:
+    """Return True if the error only repeats another one: an empty text, or a number that is not whole."""
     schema: Any = error.schema
     empty = error.validator == "pattern" and error.instance == "" and "minLength" in schema
     return empty or (error.validator in {"minimum", "maximum"} and isinstance(error.instance, float))
@@ -314,8 +318,8 @@ def _unknown(name: str, error: ValidationError) -> str:
     meant = [word for word in _MEANT.get(slug(name), ()) if word in allowed] or get_close_matches(
         slug(name), allowed, 1
     )
-    mend = f"quizás quisiste escribir «{meant[0]}»" if meant else "borrá la línea"
-    return f"«{_cut(name)}» no se conoce acá; {mend}. Se puede poner: {', '.join(allowed)}"
+    proposal = f"quizás quisiste escribir «{meant[0]}»" if meant else "borrá la línea"
+    return f"«{_cut(name)}» no se conoce acá; {proposal}. Se puede poner: {', '.join(allowed)}"
 
 
 def _wrong_name(error: ValidationError) -> str:
@@ -324,25 +328,25 @@ def _wrong_name(error: ValidationError) -> str:
     if error.validator == "maxLength":
         return f"el nombre es demasiado largo: hasta {rule} caracteres"
     better = slug(name).replace(".", "_")
-    told = "el nombre va en minúsculas, sin acentos, eñes ni espacios"
-    return f"{told}: escribí {better}" if better and _is_short(better) else told
+    message = "el nombre va en minúsculas, sin acentos, eñes ni espacios"
+    return f"{message}: escribí {better}" if better and _is_short(better) else message
 
 
 def _wrong_value(error: ValidationError, key: str) -> str:
     """Say what is wrong and what to write instead; a long value is not repeated."""
     value: Any = error.instance
     rule: Any = error.validator_value
-    told: dict[str, Callable[[], str]] = {
+    sentences: dict[str, Callable[[], str]] = {
         "enum": lambda: _choice(value, rule, key),
         "type": lambda: _kind(value, rule, key),
-        "pattern": lambda: _pattern(value, key),
+        "pattern": lambda: _pattern(value, key, rule),
         "minimum": lambda: f"tiene que ser {rule} o más; escribí el número que muestra Freshdesk",
         "maximum": lambda: f"es un número demasiado grande (hasta {rule}); escribí el que muestra Freshdesk",
         "minLength": lambda: "está vacío: escribí el texto entre las comillas, o borrá la línea",
         "maxLength": lambda: f"es demasiado largo: tiene {len(value)} caracteres y van hasta {rule}; acortalo",
         "minProperties": lambda: f"falta al menos uno: agregá {_EXAMPLES.get(key, '')}",
     }
-    return told.get(str(error.validator), lambda: f"hay {len(value)} y van hasta {rule}; borrá los que sobran")()
+    return sentences.get(str(error.validator), lambda: f"hay {len(value)} y van hasta {rule}; borrá los que sobran")()
 
 
 def _choice(value: object, choices: list[str], key: str) -> str:
@@ -360,14 +364,16 @@ def _kind(value: object, kind: str | list[str], key: str) -> str:
     if kind == "integer":
         return _whole_number(value, assigned, key)
     if kind == "string":
-        mended = assigned + _toml(str(value)) if simple else _EXAMPLES.get(key, '"…"')
-        return f"tiene que ser un texto entre comillas: {mended}"
+        corrected = assigned + _toml(str(value)) if simple else _EXAMPLES.get(key, '"…"')
+        return f"tiene que ser un texto entre comillas: {corrected}"
     if kind == "array":
-        mended = f"{assigned}[{_toml(value)}]" if simple else _EXAMPLES[key]
-        return f"tiene que ser una lista entre corchetes: {mended}"
+        corrected = f"{assigned}[{_toml(value)}]" if simple else _EXAMPLES[key]
+        return f"tiene que ser una lista entre corchetes: {corrected}"
     if kind == "object":
-        mended = _EXAMPLES.get(key, f"una línea entre corchetes que termina en .{key}]")
-        return f"tiene que ser una tabla, no un valor suelto; se escribe así: {mended}"
+        corrected = _EXAMPLES.get(key, f"una línea entre corchetes que termina en .{key}]")
+        return f"tiene que ser una tabla, no un valor suelto; se escribe así: {corrected}"
+    if "object" in kind:
+        return f'tiene que ser el nombre del campo en Freshdesk, entre comillas: {key} = "cf_{slug(key)}"'
     return "tiene que ser un texto entre comillas, un número, true o false"
 
 
@@ -380,18 +386,21 @@ def _whole_number(value: object, assigned: str, key: str) -> str:
     return f"tiene que ser un número entero, sin comillas ni punto: {_EXAMPLES[key]}"
 
 
-def _pattern(value: str, key: str) -> str:
+def _pattern(value: str, key: str, rule: str) -> str:
+    if rule.startswith("^cf_"):
+        better = f"cf_{slug(value).removeprefix('cf_')}"
+        return f"es el nombre del campo en Freshdesk, que empieza con cf_: escribí {key} = {_toml(better)}"
     if key == "fallback_requester":
         return f"{_toml(value)} no es una dirección de correo: escribí, por ejemplo, {_EXAMPLES[key]}"
     if key == "subject":
         return f"entre llaves puede llevar sólo {_FIELDS}, tal cual; por ejemplo {_EXAMPLES[key]}"
     better = slug(value).replace(".", "_")
-    told = "va en minúsculas, sin acentos, eñes ni espacios"
-    return f"{told}: escribí {key} = {_toml(better)}" if better else f"{told}, como {_EXAMPLES[key]}"
+    message = "va en minúsculas, sin acentos, eñes ni espacios"
+    return f"{message}: escribí {key} = {_toml(better)}" if better else f"{message}, como {_EXAMPLES[key]}"
 
 
 def _toml(value: object) -> str:
-    """Return a value as the file writes it, the end of a long one left out."""
+    """Return a value as the file writes it, cut if it is long."""
     if isinstance(value, str):
         return json.dumps(_cut(value), ensure_ascii=False)
     return _cut(str(value).lower() if isinstance(value, bool) else str(value))

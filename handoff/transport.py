@@ -1,4 +1,4 @@
-"""The only network code towards Freshdesk: one `requests` adapter, kept for one host and held to a deadline."""
+"""The only network code for Freshdesk: a `requests` adapter for one host, with a deadline for each call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, cast
@@ -26,11 +26,10 @@ from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Reque
 
 CONNECT_TIMEOUT_S: Final = 3.0
 ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
-# A frozen Lambda, or a proxy in between, drops idle connections without a word: a POST on such a one is in doubt.
+# A frozen Lambda, or a proxy, drops idle connections silently: a POST on one would be in doubt.
 IDLE_MAX_S: Final = 20.0
 POOL_SIZE: Final = 64
-LOOKUPS_MAX: Final = 16  # host names being looked up at once, also those that nobody waits for any more
-_JSON_BODY: Final = {"Content-Type": "application/json"}
+LOOKUPS_MAX: Final = 16  # host names being looked up at once, including lookups that were abandoned
 _BLOCK: Final = 65_536
 _LINE_MAX: Final = 65_536
 _WITHOUT_BODY: Final = frozenset({204, 304})
@@ -42,7 +41,17 @@ LookUp = Callable[..., list[Any]]  # `socket.getaddrinfo`
 
 
 class RequestsTransport:
-    """Sends requests to one Freshdesk account (HTTP Basic: the key is the user name, the password is ignored)."""
+    """Sends requests to one host: a Freshdesk account, or one with a file of the person.
+
+    Args:
+        url: of the host.
+        api_key: of the account (HTTP Basic: the key is the user name, the password is ignored); "" sends none.
+        idle_max_s: seconds after which a connection is not used again.
+        look_up: finds the host's addresses; connections are made to just these.
+        now: epoch seconds.
+        answer_max: bytes of an answer's body.
+        proxies: whether the environment's proxies are used.
+    """
 
     def __init__(
         self,
@@ -52,17 +61,20 @@ class RequestsTransport:
         idle_max_s: float = IDLE_MAX_S,
         look_up: LookUp = socket.getaddrinfo,
         now: Callable[[], float] = time.time,
+        answer_max: int = ANSWER_MAX_BYTES,
+        proxies: bool = True,
     ) -> None:
-        self._base = url.rstrip("/")  # a doubled slash in the path is answered 400
-        token = base64.b64encode(f"{api_key}:X".encode()).decode()
+        self._base = url.rstrip("/")  # a double slash in the path is answered 400
         self._headers = {
-            "Authorization": f"Basic {token}",
-            "Accept": "application/json",
+            "Accept": "application/json" if api_key else "*/*",
             "Accept-Encoding": "identity",
             "User-Agent": "botpress-freshdesk-handoff/1",
         }
-        self._call = _Call(now)
-        self._adapter = _Adapter(self._base, call=self._call, idle_max_s=idle_max_s, look_up=look_up)
+        if api_key:
+            self._headers["Authorization"] = f"Basic {base64.b64encode(f'{api_key}:X'.encode()).decode()}"
+        self._call, self._answer_max = _Call(now, answer_max), answer_max
+        options: dict[str, Any] = {"call": self._call, "idle_max_s": idle_max_s, "look_up": look_up}
+        self._adapter = _Adapter(self._base, proxies=proxies, **options)
 
     def __repr__(self) -> str:
         return f"RequestsTransport({self._base})"
@@ -75,7 +87,7 @@ class RequestsTransport:
             raise FreshdeskUnreachable("ca-bundle")
         self._call.begin(timeout_s)
         try:
-            # The adapter, not a session: so no redirect is followed and no cookie kept.
+            # The adapter is used without a session, so that no redirect is followed and no cookie kept.
             response = self._adapter.send(
                 self._prepared(request),
                 stream=True,
@@ -83,7 +95,7 @@ class RequestsTransport:
                 verify=self._adapter.certificates,
             )
             try:
-                body = b"".join(_unpacked(response))
+                body = self._body_of(response)
             finally:
                 response.close()
         except _BAD_ANSWER as error:
@@ -92,21 +104,47 @@ class RequestsTransport:
             raise OutcomeUnknown(type(error).__name__) from error
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
+    def _body_of(self, response: requests.Response) -> bytes:
+        """Return the body, unpacked if it was compressed; the whole of a large file must not be copied here."""
+        if "Content-Encoding" not in response.headers:
+            return cast("bytes", response.raw.read(decode_content=False))
+        blocks, size = [], 0
+        for block in response.raw.stream(_BLOCK, decode_content=True):
+            size += len(block)
+            if size > self._answer_max:
+                raise AnswerTooLarge
+            blocks.append(block)
+        return b"".join(blocks)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._adapter.close()
+
     def _prepared(self, request: Request) -> requests.PreparedRequest:
-        """Return what requests' own preparation would make of it; there is nothing here to quote or encode."""
+        """Return the prepared request; nothing here needs to be quoted or encoded by requests."""
         prepared = requests.PreparedRequest()
-        prepared.method, prepared.url, prepared.body = request.method, self._base + request.path, request.body
-        own = {} if request.body is None else {"Content-Length": str(len(request.body)), **_JSON_BODY}
-        # A plain dict will do: nothing asks for a name in another case, and urllib3 copies them once more.
+        prepared.method, prepared.url = request.method, self._base + request.path
+        prepared.body = cast("Any", (request.body, *request.more)) if request.more else request.body
+        size = sum(map(len, (request.body or b"", *request.more)))
+        own = {} if request.body is None else {"Content-Length": str(size), "Content-Type": request.content_type}
+        # A plain dict is enough: no code asks for a name in another case, and urllib3 copies the headers again.
         prepared.headers = cast("Any", self._headers | own)
         return prepared
 
 
-class _Call(threading.local):
-    """The call that this thread makes. `unsent`: why it certainly has not been sent, or "" where it may have been."""
+class AnswerTooLarge(OutcomeUnknown):
+    """The answer's body is longer than `answer_max`."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self) -> None:
+        super().__init__("the answer is too large")
+
+
+class _Call(threading.local):
+    """The call of this thread. `unsent`: why it was certainly not sent, or "" if it may have been."""
+
+    def __init__(self, now: Callable[[], float], answer_max: int) -> None:
         self._now = now
+        self.answer_max = answer_max
         self.begin(0.0)
 
     def begin(self, timeout_s: float) -> None:
@@ -114,18 +152,19 @@ class _Call(threading.local):
 
     @property
     def is_over(self) -> bool:
-        """Return True if its time is over by either clock: the monotonic one may stand still during a suspend."""
+        """Return True if the time is over by either clock: the monotonic one may stop during a suspend."""
         return time.monotonic() >= self.ends_at or self._now() >= self._ends_at_wall
 
 
 class _Adapter(HTTPAdapter):
-    """The adapter of one host, whose connections keep to a time, with the environment's proxies and certificates."""
+    """The adapter of one host, with a deadline for its connections, and the environment's proxies and certificates."""
 
-    def __init__(self, url: str, **of_connections: Any) -> None:
+    def __init__(self, url: str, *, proxies: bool, **of_connections: Any) -> None:
         super().__init__(pool_connections=1, pool_maxsize=POOL_SIZE)
         with requests.Session() as session:
             settings: Mapping[str, Any] = session.merge_environment_settings(url, {}, None, None, None)
-        self._proxies = settings["proxies"] if url.startswith("https:") else {}  # plain http never leaves this machine
+        is_outside = proxies and url.startswith("https:")  # plain http is for this machine only
+        self._proxies = settings["proxies"] if is_outside else {}
         self.certificates = DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"]
         request = requests.Request("GET", url).prepare()
         found = super().get_connection_with_tls_context(request, self.certificates, self._proxies)
@@ -139,13 +178,13 @@ class _Adapter(HTTPAdapter):
 
 
 class _TimedFile(io.RawIOBase):
-    """What a socket gives until a moment. A socket's own time-out begins anew with every byte it gets."""
+    """The data of a socket up to a deadline. A socket's own time-out starts again with every byte."""
 
     def __init__(self, sock: socket.socket, ends_at: float) -> None:
         self._sock = sock
         self._ends_at = ends_at
         self._raw = sock.makefile("rb", buffering=0)
-        self.is_over = False  # from now on only what has been read already
+        self.is_over = False  # from now on only data that was already read
 
     def readable(self) -> bool:
         return True
@@ -161,7 +200,7 @@ class _TimedFile(io.RawIOBase):
 
     @property
     def unread(self) -> int:
-        """How many bytes TLS has unpacked that nobody has asked for."""
+        """How many bytes TLS has decrypted that were not read yet."""
         return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
 
     def close(self) -> None:
@@ -170,7 +209,7 @@ class _TimedFile(io.RawIOBase):
 
 
 class _TimedSocket:
-    """Stands for a socket where `http.client` asks one for a file."""
+    """Replaces a socket where `http.client` asks it for a file."""
 
     def __init__(self, sock: socket.socket, ends_at: float) -> None:
         self.file = _TimedFile(sock, ends_at)
@@ -180,14 +219,15 @@ class _TimedSocket:
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer that is read whole, by the letter of RFC 9112, before anybody sees it.
+    """An answer that is read completely, strictly by RFC 9112, before it is returned.
 
     So a connection goes back to the pool only after a complete exchange: what is incomplete, ambiguous or followed by
     more bytes raises, and urllib3 then closes the connection.
     """
 
-    def __init__(self, sock: socket.socket, *args: Any, ends_at: float, **kwargs: Any) -> None:
+    def __init__(self, sock: socket.socket, *args: Any, ends_at: float, size_max: int, **kwargs: Any) -> None:
         timed = _TimedSocket(sock, ends_at)
+        self._size_max = size_max
         super().__init__(cast("socket.socket", timed), *args, **kwargs)
         self._file = timed.file
 
@@ -209,7 +249,7 @@ class _Response(http.client.HTTPResponse):
             raise http.client.HTTPException("bytes after the answer")
         self.fp.close()
         self.fp, self.length, self.chunked = cast("Any", io.BytesIO(body)), len(body), False
-        del self.headers["Transfer-Encoding"]  # what urllib3 goes by
+        del self.headers["Transfer-Encoding"]  # urllib3 uses this header
 
     def _whole_body(self) -> bytes:
         lengths = {length.strip() for length in self.headers.get_all("Content-Length", ())}
@@ -225,15 +265,18 @@ class _Response(http.client.HTTPResponse):
         return self._read(int(lengths.pop())) if lengths else self._up_to_the_end()
 
     def _up_to_the_end(self) -> bytes:
-        body = self.fp.read(ANSWER_MAX_BYTES + 1)
-        if len(body) > ANSWER_MAX_BYTES:
-            raise OutcomeUnknown("the answer is too large")
+        body = self.fp.read(self._size_max + 1)
+        if len(body) > self._size_max:
+            raise AnswerTooLarge
         return body
 
     def _read(self, size: int) -> bytes:
-        if size > ANSWER_MAX_BYTES:
-            raise OutcomeUnknown("the answer is too large")
-        return self.fp.read(size)  # urllib3 counts it once more
+        if size > self._size_max:
+            raise AnswerTooLarge
+        data = self.fp.read(size)
+        if len(data) < size:
+            raise http.client.IncompleteRead(data, size - len(data))
+        return data
 
     def _chunks(self) -> bytes:
         body = bytearray()
@@ -241,8 +284,8 @@ class _Response(http.client.HTTPResponse):
             body += self._read(size)
             if self.fp.read(2) != b"\r\n":
                 raise http.client.HTTPException("a chunk that is not as long as it says")
-            if len(body) > ANSWER_MAX_BYTES:
-                raise OutcomeUnknown("the answer is too large")
+            if len(body) > self._size_max:
+                raise AnswerTooLarge
         while line := self.fp.readline(_LINE_MAX):  # trailers
             if line in {b"\r\n", b"\n"}:
                 return bytes(body)
@@ -256,26 +299,26 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """A connection to this machine. The pool asks it whether it is connected before it is used again."""
+    """A connection to this machine. Before it is used again, the pool asks whether it is still connected."""
 
     def __init__(self, *args: Any, call: _Call, idle_max_s: float, look_up: LookUp, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._call = call
         self._idle_max_s = idle_max_s
         self._look_up = look_up
-        self._ends_at = 0.0  # of what it is doing now: connecting, or the call
+        self._ends_at = 0.0  # of the current step: connecting, or the call
         self.used_at = 0.0
 
-    def response_class(self, *args: Any, **kwargs: Any) -> _Response:  # type: ignore[override]  # where a class is asked for
-        return _Response(*args, ends_at=self._ends_at, **kwargs)
+    def response_class(self, *args: Any, **kwargs: Any) -> _Response:  # type: ignore[override]  # where a class is expected
+        return _Response(*args, ends_at=self._ends_at, size_max=self._call.answer_max, **kwargs)
 
     @property
     def is_connected(self) -> bool:
-        # not monotonic, which may stand still while a Lambda is frozen
+        # not monotonic, which may stop while a Lambda is frozen
         return abs(time.time() - self.used_at) <= self._idle_max_s and super().is_connected
 
     def connect(self) -> None:
-        """Connect, through the proxy and TLS if need be. Until this is done nothing of the request has been sent."""
+        """Connect, through proxy and TLS if necessary. Until this ends, nothing of the request has been sent."""
         self._ends_at = min(self._call.ends_at, time.monotonic() + CONNECT_TIMEOUT_S)
         self._call.unsent = "connect"
         try:
@@ -303,7 +346,7 @@ class _Connection(HTTPConnection):
         return answer
 
     def _new_conn(self) -> socket.socket:
-        """Return a socket that is connected to one of the host's addresses; each has its share of the time left."""
+        """Return a socket connected to one of the host's addresses; each gets its share of the time left."""
         found = _addresses(self._look_up, self.host.strip("[]"), self.port, self._left_s())
         failed: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
         for tried, address in enumerate(found):
@@ -324,7 +367,7 @@ class _Connection(HTTPConnection):
         return left_s
 
     def _code_of(self, error: Exception) -> str:
-        """Return the cause of a connection that did not come about; see `FreshdeskUnreachable`."""
+        """Return the cause of a failed connection; see `FreshdeskUnreachable`."""
         kinds: tuple[tuple[type[Exception], str], ...] = (
             (ssl.CertificateError, "certificate"),
             (HTTPError, "ca-bundle"),  # urllib3's only one here: the list of authorities cannot be loaded
@@ -347,7 +390,7 @@ _lookups: Final = threading.BoundedSemaphore(LOOKUPS_MAX)
 
 
 def _addresses(look_up: LookUp, host: str, port: int, timeout_s: float) -> list[tuple[str, int]]:
-    """Return a host's addresses. A lookup knows no time-out: it gets a thread, which is left behind when it hangs."""
+    """Return a host's addresses. A lookup has no time-out, so it runs in a thread, which is abandoned if it hangs."""
     ends_at = time.monotonic() + timeout_s
     too_late = socket.gaierror(socket.EAI_AGAIN, "no address in time")
     if not _lookups.acquire(timeout=timeout_s):
@@ -364,20 +407,10 @@ def _addresses(look_up: LookUp, host: str, port: int, timeout_s: float) -> list[
 
     try:
         threading.Thread(target=ask, daemon=True).start()
-    except RuntimeError as error:  # the system gives no thread
+    except RuntimeError as error:  # the system has no thread left
         _lookups.release()
         raise too_late from error
     try:
         return [address[:2] for *_, address in found.result(ends_at - time.monotonic())]
     except TimeoutError as error:
         raise too_late from error
-
-
-def _unpacked(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body, unpacked where it came packed; one that unpacks without end is cut off."""
-    size = 0
-    for block in response.raw.stream(_BLOCK, decode_content=True):
-        size += len(block)
-        if size > ANSWER_MAX_BYTES:
-            raise OutcomeUnknown("the answer is too large")
-        yield block

@@ -1,4 +1,4 @@
-"""For every test: no canary in any log line; a stand-in and a function where one asks for them; hypothesis profiles."""
+"""Fixtures for every test: no canary in any log line; a stand-in and a function on demand; hypothesis profiles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.endpoints import Endpoint, open_endpoint
 from tests.factories import API_KEY
 from tests.leaks import LEAKS
 
-# The same examples at every run: a red build must mean that something changed. `make fuzz` draws new ones.
+# The same examples at every run, so that a failure means that something changed. `make fuzz` draws new ones.
 settings.register_profile("default", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("fuzz", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
@@ -27,7 +27,7 @@ LOGGERS = (logging.getLogger(), logging.getLogger("handoff"))
 
 
 def pytest_configure() -> None:
-    """Listen to all that is logged, by the function's own handler; let Ctrl-C reach the programs that tests start."""
+    """Check all log records, as the function's handler formats them; let Ctrl-C reach the programs that tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a job in the background, and inherited by children
         signal.signal(signal.SIGINT, signal.default_int_handler)
     log_as_json(platform_formats=False)
@@ -36,14 +36,14 @@ def pytest_configure() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Stop listening."""
+    """Stop checking."""
     for logger in LOGGERS:
         logger.removeHandler(LEAKS)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Iterator[None]:
-    """Fail a test in which a log line told something of a person, or a secret."""
+    """Fail a test in which a log line contained personal data or a secret."""
     LEAKS.found.clear()
     yield
     assert LEAKS.found == []
@@ -51,7 +51,7 @@ def pytest_runtest_call() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[None]:
-    """Give botocore credentials, so that it asks nobody for some."""
+    """Give botocore credentials, so that it does not look for any."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ACCESS_KEY_ID", "local")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
@@ -62,9 +62,9 @@ def aws() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def moto(aws: None) -> Iterator[str]:
-    """Return the address of an emulated AWS, one for all tests: each makes a table or stack of its own."""
+    """Return the address of an emulated AWS, one for all tests: each makes its own table or stack."""
     del aws
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- costs a second that most runs do not need
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- takes a second that most runs do not need
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -82,7 +82,7 @@ def _closed_at_end() -> Iterator[None]:
 
 @pytest.fixture
 def freshdesk() -> Iterator[LocalFreshdesk]:
-    """Return a stand-in that allows as many tickets as a test wants."""
+    """Return a stand-in that allows any number of tickets."""
     with LocalFreshdesk(api_key=API_KEY) as running:
         running.limit(create_per_minute=1_000_000, total_per_minute=1_000_000)
         yield running
@@ -90,6 +90,6 @@ def freshdesk() -> Iterator[LocalFreshdesk]:
 
 @pytest.fixture
 def endpoint(freshdesk: LocalFreshdesk, tmp_path: Path) -> Iterator[Endpoint]:
-    """Return the function, with a ledger of its own, talking to the stand-in."""
+    """Return the function with its own ledger, connected to the stand-in."""
     with open_endpoint(freshdesk.url, tmp_path) as opened:
         yield opened

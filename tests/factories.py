@@ -1,4 +1,4 @@
-"""What tests are made of, by keyword: a body, a handoff, a route, a request. Every text in it is a canary.
+"""Factories for tests, with keyword overrides: a body, a handoff, a route, a request. Every text in it is a canary.
 
 No canary may ever show up in a log: `tests/conftest.py` looks for them after every test.
 """
@@ -54,7 +54,7 @@ def body(**overrides: Any) -> dict[str, Any]:
 
 
 def worst_body(character: str = "😀", bytes_each: int = 4) -> dict[str, Any]:
-    r"""Return a legal body that leaves as much as any in the ledger: every field full of one character.
+    r"""Return a valid body that takes as much space as any in the ledger: every field full of one character.
 
     Args:
         character: what fills the fields; a quote, or a newline between letters, takes more room as JSON.
@@ -109,8 +109,8 @@ def request(
     headers: dict[str, str] | None = None,
     **fields: Any,
 ) -> Request:
-    """Return the request that hands over `body(**fields)`, or exactly the bytes of raw."""
+    """Return the request with `body(**fields)`, or with exactly the bytes of raw."""
     data = json.dumps(body(**fields)).encode() if raw is None and method == "POST" else raw
-    told = {"Authorization": authorization, "Content-Type": content_type, **(headers or {})}
-    sent = {name: value for name, value in told.items() if value is not None}
+    given = {"Authorization": authorization, "Content-Type": content_type, **(headers or {})}
+    sent = {name: value for name, value in given.items() if value is not None}
     return Request(EnvironBuilder(method=method, path=path, data=data, headers=Headers(sent)).get_environ())

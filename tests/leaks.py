@@ -1,4 +1,4 @@
-"""Looks for canaries (see `tests/factories.py`) in log lines, answers and tracebacks."""
+"""Find canaries (see `tests/factories.py`) in log lines, answers and tracebacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.factories import CANARIES
 
 
 def canaries_in(text: str) -> list[str]:
-    """Return the canaries that text holds, as they are or as JSON or an address writes them."""
+    """Return the canaries in text, either plain or as JSON or a URL encodes them."""
     return [canary for canary in CANARIES if any(form in text for form in _forms(canary))]
 
 
@@ -20,7 +20,7 @@ def _forms(canary: str) -> tuple[str, ...]:
 
 
 class LeakDetector(logging.Handler):
-    """Notes every record that, formatted with its traceback, holds a canary. Counts them all."""
+    """Records every log record that, formatted with its traceback, contains a canary; counts all records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,11 +28,11 @@ class LeakDetector(logging.Handler):
         self.lines = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look through one record."""
+        """Check one record."""
         self.lines += 1
         traceback = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
-        told = JSONLines().format(record) + traceback
-        self.found += [f"{canary!r} in {record.name}: {record.msg}" for canary in canaries_in(told)]
+        line = JSONLines().format(record) + traceback
+        self.found += [f"{canary!r} in {record.name}: {record.msg}" for canary in canaries_in(line)]
 
 
-LEAKS = LeakDetector()  # listens through the whole session; see `tests/conftest.py`
+LEAKS = LeakDetector()  # checks the whole session; see `tests/conftest.py`

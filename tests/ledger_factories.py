@@ -1,4 +1,4 @@
-"""What tests of the ledger, the rule and the sweep are made of: a clock, a help desk, a ledger that fails, a row."""
+"""Parts for tests of the ledger, delivery and the sweep: a clock, a fake Freshdesk, a failing ledger, rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROUTING: Final = load_routing((Path(__file__).parent.parent / "config" / "routin
 
 
 class VirtualClock:
-    """Time that passes only when somebody waits."""
+    """A clock on which waiting takes no real time."""
 
     def __init__(self, now: float = NOW) -> None:
         self.time = now
@@ -79,7 +79,7 @@ Fate = Answer | Exception | Lost | None
 
 
 class FakeFreshdesk:
-    """A help desk as a transport on a virtual clock: `fates` is what the next calls meet, None being good weather."""
+    """A fake Freshdesk as a transport on a virtual clock: `fates` are the results of the next calls (None: success)."""
 
     def __init__(self, clock: VirtualClock, *fates: Fate, taking_s: float = 0.0) -> None:
         self.clock = clock
@@ -93,7 +93,7 @@ class FakeFreshdesk:
         self.headers: dict[str, str] = {}
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
-        """Answer as Freshdesk would, or as fate has it."""
+        """Answer as Freshdesk would, or as the next fate says."""
         self.calls.append(request)
         self.timeouts.append(timeout_s)
         self.clock.time += self.taking_s
@@ -109,7 +109,7 @@ class FakeFreshdesk:
 
     @property
     def posts(self) -> int:
-        """How often a ticket was asked for."""
+        """How many tickets were posted."""
         return sum(call.method == "POST" and call.path == "/api/v2/tickets" for call in self.calls)
 
     def has(self, **fields: Any) -> int:
@@ -141,9 +141,9 @@ class FakeFreshdesk:
         return answer(200, found[first : first + size], self.headers)
 
 
-def answer(status: int, told: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+def answer(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer with a JSON body."""
-    return Answer(status, dict(headers or {}), b"" if told is None else json.dumps(told).encode())
+    return Answer(status, dict(headers or {}), b"" if body is None else json.dumps(body).encode())
 
 
 def busy(retry_after: float) -> Answer:
@@ -158,7 +158,7 @@ def refusal(*fields: str, code: str = "invalid_value") -> Answer:
 
 
 class FaultyLedger:
-    """A ledger whose next calls fail as `fates` say: "before" it did anything, or "after"; "" is a good call."""
+    """A ledger whose next calls fail as `fates` say: "before" they did anything, or "after"; "" is a normal call."""
 
     def __init__(self, ledger: Ledger, *fates: str, only: str = "") -> None:
         self.ledger = ledger
@@ -271,7 +271,7 @@ def delivery(
     url: str = "https://betsur.freshdesk.com",
     **policy: Any,
 ) -> Delivery:
-    """Return a delivery to one desk; what is not named here is a field of `Policy`. Its jitter is none."""
+    """Return a delivery to one account without jitter; keywords not named here are fields of `Policy`."""
     owners = (f"owner-{number}" for number in itertools.count(1))
     return Delivery(
         TicketWriter(

@@ -1,4 +1,4 @@
-"""The function as it runs: functions-framework's server in a process of its own, with a stand-in and a ledger."""
+"""The running function: functions-framework's server in its own process, with a stand-in and a ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START_S = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A running function: where it listens, its process, and where its log goes."""
+    """A running function: its URL, its process, and its log file."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -27,18 +27,18 @@ class Served:
 
     @property
     def url(self) -> str:
-        """Where to send requests."""
+        """Return the URL to send requests to."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pids(self) -> list[int]:
-        """The server and its workers."""
-        told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
-        return [self.process.pid, *map(int, told.split())]
+        """Return the process ids of the server and its workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        return [self.process.pid, *map(int, children.split())]
 
     @property
     def resident_bytes(self) -> int:
-        """Memory in use by the workers and the server, shared pages counted each time."""
+        """Return the memory of the server and its workers, with shared pages counted for each."""
         return sum(int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * 4096 for pid in self.pids)
 
 
@@ -52,9 +52,9 @@ def serve(freshdesk_url: str, folder: Path, **more: str) -> Iterator[Served]:
 
 @contextmanager
 def starting(freshdesk_url: str, folder: Path, **more: str) -> Iterator[Served]:
-    """Do as `serve` does, and do not wait until it answers."""
+    """Run the function like `serve`, without waiting until it answers."""
     port, log = free_port(), folder / "function.log"
-    # flask's test server apart, this is the server of the container and of Google's buildpack
+    # except for flask's test server, this is the server of the container and of Google's buildpack
     command = [sys.executable, "-m", "functions_framework", "--source", "main.py", "--target", "create_ticket"]
     env = {**environ(freshdesk_url, f"{folder}/handoffs.db"), "THREADS": "64", **more}
     with log.open("wb") as out:
@@ -81,7 +81,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """Return a port nobody listens on."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Requests as Freshdesk wants them, and every answer it may give, or something in between may give for it."""
+"""Requests as Freshdesk requires them, and every answer that Freshdesk or something in between may give."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from freshdesk_client import (
     OutcomeUnknown,
     RateLimit,
     Request,
+    Requester,
     build_create,
     build_get,
     build_list,
@@ -40,24 +41,26 @@ SAMPLES: Final = Path(__file__).parent / "data" / "samples"
 
 
 def sample(name: str) -> Answer:
-    """Return an answer of the shape that live accounts were seen to give."""
-    told = json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
-    return answer(told["status"], told["body"], told["headers"])
+    """Return an answer as recorded from a live account."""
+    recorded = json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    return answer(recorded["status"], recorded["body"], recorded["headers"])
 
 
-# What is asked
+# Requests
 
 
-def test_a_ticket_is_asked_for_as_plain_json() -> None:
-    """The fields go out as they are: numbers stay numbers, for Freshdesk refuses them as texts."""
+def test_a_ticket_is_sent_as_plain_json() -> None:
+    """The fields are sent unchanged: numbers stay numbers, because Freshdesk refuses them as text."""
     request = build_create({"subject": "Ñandú", "status": 2})
     assert (request.method, request.path) == ("POST", "/api/v2/tickets")
     assert json.loads(request.body or b"") == {"subject": "Ñandú", "status": 2}
 
 
-def test_a_list_names_everything_it_depends_on() -> None:
-    """Order, page length and time are given, so that no default of the account decides what a look sees."""
-    request = build_list(ListQuery(1_755_647_675.9, "a+b@example.com", only="spam", described=True, page=2, size=99))
+def test_a_list_has_all_its_parameters() -> None:
+    """Order, page size and time are given, so that no default of the account changes a search."""
+    request = build_list(
+        ListQuery(1_755_647_675.9, Requester("a+b@example.com"), only="spam", described=True, page=2, size=99)
+    )
     parts = urlsplit(request.path)
     assert (request.method, parts.path, request.body) == ("GET", "/api/v2/tickets", None)
     assert parse_qs(parts.query) == {
@@ -72,8 +75,8 @@ def test_a_list_names_everything_it_depends_on() -> None:
     }
 
 
-def test_a_list_of_everybody_names_nobody() -> None:
-    """Without an address or a box the parameters are left out: an empty one would be a filter, or a fault."""
+def test_a_list_of_all_tickets_has_no_filter() -> None:
+    """Without an address or a filter the parameters are left out: an empty one would be a filter, or a fault."""
     query = parse_qs(urlsplit(build_list(ListQuery(-5)).path).query, keep_blank_values=True)
     assert query.keys() & {"email", "filter", "include"} == set()
     assert query["updated_since"] == ["1970-01-01T00:00:00Z"]
@@ -81,18 +84,18 @@ def test_a_list_of_everybody_names_nobody() -> None:
 
 
 def test_a_note_is_private() -> None:
-    """A note never goes out to the person."""
+    """It is never sent to the person."""
     request = build_note(7, "<p>hola</p>")
     assert (request.method, request.path) == ("POST", "/api/v2/tickets/7/notes")
     assert json.loads(request.body or b"") == {"body": "<p>hola</p>", "private": True}
 
 
 def test_a_read_is_a_plain_get() -> None:
-    """The preflight's reads are bare paths under the API."""
+    """The reads of the preflight have plain paths under the API."""
     assert build_get("agents/me") == Request("GET", "/api/v2/agents/me")
 
 
-# What is answered, as recorded
+# Answers, as recorded
 
 
 def test_a_created_ticket_has_its_number() -> None:
@@ -102,21 +105,21 @@ def test_a_created_ticket_has_its_number() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"id": ', b'{"id": "1"}', b'{"id": true}', b'{"id": 0}', b"[1]"])
-def test_a_number_lost_from_the_body_is_in_the_location(body: bytes) -> None:
-    """A 201 whose body cannot be read still tells its ticket, and so costs no second one."""
+def test_a_number_missing_in_the_body_is_read_from_the_location(body: bytes) -> None:
+    """A 201 whose body cannot be read still names its ticket, so that no second one is made."""
     location = "https://betsur.freshdesk.com/api/v2/tickets/1234"
     assert decipher_create(Answer(201, {"location": location}, body)) == 1234
 
 
 @pytest.mark.parametrize("location", ["", "/api/v2/tickets/", "/api/v2/tickets/x", "/tickets/1/edit", "/tickets/-1"])
 def test_a_created_ticket_without_a_number_is_in_doubt(location: str) -> None:
-    """A 201 that tells no number is remembered as doubt, never as failure."""
+    """It is never taken for a failure."""
     with pytest.raises(OutcomeUnknown):
         decipher_create(Answer(201, {"location": location}, b""))
 
 
 @pytest.mark.parametrize(
-    ("told", "another"),
+    ("subject", "another"),
     [
         ("x [BF-AAAAAAAA]", True),
         ("x [bf-7k3qx2ab]", False),
@@ -128,9 +131,9 @@ def test_a_created_ticket_without_a_number_is_in_doubt(location: str) -> None:
         (7, False),
     ],
 )
-def test_the_answer_to_anothers_request_is_no_answer(told: object, another: bool) -> None:  # noqa: FBT001 -- a column of the table
-    """A ticket that ends in another's reference is not the one that was asked for."""
-    client = FreshdeskClient(lambda _request, _timeout_s: answer(201, {"id": 7, "subject": told}))
+def test_an_answer_to_another_request_is_in_doubt(subject: object, another: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """A ticket whose subject ends with another reference is not the requested one."""
+    client = FreshdeskClient(lambda _request, _timeout_s: answer(201, {"id": 7, "subject": subject}))
     fields = {"subject": "por [BF-AAAAAAAA] [BF-7K3QX2AB]"}
     if another:
         with pytest.raises(OutcomeUnknown, match="another"):
@@ -139,8 +142,8 @@ def test_the_answer_to_anothers_request_is_no_answer(told: object, another: bool
         assert client.create_ticket(fields, 1.0) == 7
 
 
-def test_a_list_tells_what_a_look_needs() -> None:
-    """Number, subject, time and status of each row, and that there is more."""
+def test_a_list_has_the_fields_that_a_search_needs() -> None:
+    """Number, subject, time and status of each row, and whether there is more."""
     page = decipher_list(sample("list"))
     assert page.rows == [
         Listed(1234, "Retiros: no llegó [BF-7K3QX2AB]", 1_787_183_675.0, 2),
@@ -164,19 +167,19 @@ def test_a_list_tells_what_a_look_needs() -> None:
     ],
 )
 def test_a_page_is_the_last_one_only_if_it_is_not_full(rows: int, link: str, more: bool) -> None:  # noqa: FBT001 -- a column of the table
-    """A `Link` header alone would end the list where a proxy has taken it away."""
+    """A proxy may have removed the `Link` header."""
     page = decipher_list(answer(200, [{"id": number + 1} for number in range(rows)], {"link": link}))
     assert page.more is more
 
 
 def test_a_full_page_is_one_of_the_size_asked_for() -> None:
-    """Pages of fewer than a hundred are asked for, too."""
+    """The page size may be less than a hundred."""
     given = answer(200, [{"id": 1}, {"id": 2}])
     assert (decipher_list(given, 2).more, decipher_list(given, 3).more) == (True, False)
 
 
-def test_a_list_tells_freshdesks_time() -> None:
-    """Also one of nobody; a date that cannot be read is none."""
+def test_a_list_has_freshdesks_time() -> None:
+    """An empty list, too; a date that cannot be read counts as absent."""
     dated = {"date": "Wed, 19 Aug 2026 23:54:35 GMT"}
     nobody = refusal("email")._replace(headers=dated)
     assert [decipher_list(one).date for one in (answer(200, [], dated), nobody)] == [1_787_183_675.0] * 2
@@ -193,8 +196,8 @@ def test_a_list_tells_freshdesks_time() -> None:
         ({"id": 7, "created_at": "2026-08-19T20:54:35-03:00"}, Listed(7, "", 1_787_183_675.0, 0)),
     ],
 )
-def test_a_row_may_lack_all_but_its_number(given: dict[str, Any], read: Listed) -> None:
-    """Fields that are missing or of another type are read as nothing known."""
+def test_a_row_may_lack_everything_except_its_number(given: dict[str, Any], read: Listed) -> None:
+    """Fields that are missing or of another type are read as unknown."""
     assert decipher_list(answer(200, [given])).rows == [read]
 
 
@@ -205,7 +208,7 @@ def test_a_row_may_lack_all_but_its_number(given: dict[str, Any], read: Listed) 
         ("2026-08-19t23:54:35.250z", 1_787_183_675.25),
         ("2026-08-19 23:54:35 +0000", 1_787_183_675.0),
         ("2026-08-19T23:54:35+00:00", 1_787_183_675.0),
-        ("2026-08-19T23:54:35", 1_787_226_875.0),  # the latest it can be: twelve hours west of Greenwich
+        ("2026-08-19T23:54:35", 1_787_226_875.0),  # the latest possible time: twelve hours west of Greenwich
         ("2026-08-19", 0.0),
         ("20260819T235435Z", 0.0),
         ("19/08/2026 23:54", 0.0),
@@ -220,10 +223,10 @@ def test_a_row_may_lack_all_but_its_number(given: dict[str, Any], read: Listed) 
         ({"at": "2026"}, 0.0),
     ],
 )
-def test_a_moment_is_read_exactly_or_as_unknown(
+def test_a_time_is_read_exactly_or_as_unknown(
     created_at: object, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read as too early, it would hide the very ticket that is looked for; the function's own zone does not matter."""
+    """If it were read too early, it would hide the ticket; the function's own time zone does not matter."""
     monkeypatch.setenv("TZ", "America/Argentina/Buenos_Aires")
     time.tzset()
     try:
@@ -247,32 +250,32 @@ def test_a_moment_is_read_exactly_or_as_unknown(
         ("x" * 300, "x" * 200),
     ],
 )
-def test_a_description_is_known_by_its_last_line(html: str, line: str) -> None:
-    """As it shows: Freshdesk wraps what it was sent in tags of its own."""
+def test_a_description_is_identified_by_its_last_line(html: str, line: str) -> None:
+    """As displayed: Freshdesk wraps descriptions in tags of its own."""
     assert decipher_list(answer(200, [{"id": 7, "description": html}])).rows[0].last_line == line
 
 
 @pytest.mark.parametrize("row", [None, 1, "x", [], {}, {"id": None}, {"id": "7"}, {"id": True}, {"id": 0}])
-def test_a_row_without_a_number_spoils_the_list(row: Any) -> None:
-    """A look must not conclude "no ticket" from rows it cannot read: it would make a second one."""
+def test_a_row_without_a_number_makes_the_list_invalid(row: Any) -> None:
+    """If a search concluded "no ticket" from unreadable rows, a second one would be made."""
     with pytest.raises(OutcomeUnknown):
         decipher_list(answer(200, [{"id": 7}, row]))
 
 
-def test_an_address_nobody_has_is_no_ticket() -> None:
-    """A 400 on `email` says that there is no such contact, and so nothing to find."""
+def test_an_unknown_address_has_no_tickets() -> None:
+    """A 400 on `email` means that there is no such contact."""
     assert decipher_list(sample("nobody"))[:2] == ([], False)
 
 
-def test_any_other_refusal_of_a_list_is_told() -> None:
-    """A list refused for another reason proves nothing."""
+def test_any_other_refusal_of_a_list_is_an_error() -> None:
+    """It does not show that there is no ticket."""
     for refused in (refusal("email", "filter"), refusal("filter"), refusal(), sample("unauthorized")):
         with pytest.raises(FreshdeskRefused):
             decipher_list(refused)
 
 
 def test_a_refusal_names_fields_and_codes() -> None:
-    """Fields and codes are told; Freshdesk's texts, which may repeat what was sent, are not."""
+    """Freshdesk's texts are left out, because they may repeat what was sent."""
     with pytest.raises(FreshdeskRefused) as caught:
         decipher_create(sample("validation"))
     assert caught.value.status == 400
@@ -287,7 +290,7 @@ def test_a_refusal_names_fields_and_codes() -> None:
     ("name", "text"), [("unauthorized", "401 invalid_credentials"), ("denied", "403 access_denied")]
 )
 def test_a_refusal_without_fields_is_one_too(name: str, text: str) -> None:
-    """The key's refusals have another body; they are refusals all the same."""
+    """Refusals of the key have another body."""
     with pytest.raises(FreshdeskRefused) as caught:
         decipher_create(sample(name))
     assert caught.value.fields == ()
@@ -305,15 +308,15 @@ def test_a_refusal_without_fields_is_one_too(name: str, text: str) -> None:
         [{"field": "ana@example.com"}, {"field": "x" * 5000}, {"field": "a b"}, {"field": "email\n"}],
     ],
 )
-def test_names_that_are_none_are_passed_over(errors: Any) -> None:
-    """Only what looks like a field's name is read: it ends up in the log and in the ledger."""
+def test_invalid_field_names_are_ignored(errors: Any) -> None:
+    """Only what looks like a field's name is read, because it is logged and stored."""
     with pytest.raises(FreshdeskRefused) as caught:
         decipher_create(answer(400, {"errors": errors}))
     assert caught.value.fields == ()
 
 
 def test_a_code_is_a_word_or_nothing() -> None:
-    """A code that is none is told as nothing."""
+    """A code that is no word is read as empty."""
     errors = [{"field": "email", "code": code} for code in ("ana@example.com", None, "x" * 500, 7)]
     with pytest.raises(FreshdeskRefused) as caught:
         decipher_create(answer(400, {"errors": errors}))
@@ -329,15 +332,15 @@ def test_a_code_is_a_word_or_nothing() -> None:
         ([], "", "403"),
     ],
 )
-def test_a_refusal_of_the_call_keeps_freshdesks_word_for_it(body: Any, code: str, text: str) -> None:
-    """A suspended account is not a missing role; only a word is kept, never a text."""
+def test_a_refusal_of_the_call_keeps_its_code(body: Any, code: str, text: str) -> None:
+    """A suspended account is not a missing role; the code is kept, but no text."""
     with pytest.raises(FreshdeskRefused) as caught:
         decipher_create(answer(403, body))
     assert (caught.value.code, str(caught.value)) == (code, text)
 
 
-def test_no_more_names_than_a_ticket_has_fields() -> None:
-    """A refusal of a million fields leaves a line in the log, not a book."""
+def test_at_most_as_many_names_are_kept_as_a_ticket_has_fields() -> None:
+    """A refusal of a million fields must not fill the log."""
     errors = [{"field": f"field_{number}", "code": "invalid_field"} for number in range(10_000)]
     with pytest.raises(FreshdeskRefused) as caught:
         decipher_create(answer(400, {"errors": errors}))
@@ -377,7 +380,7 @@ HEADERS: Final[dict[str, dict[str, str]]] = {
 
 
 def expected_class(status: int, *, understood: bool) -> type[FreshdeskError] | None:
-    """Return what a status means: None for success, else the error."""
+    """Return the result for a status: None for success, else the error class."""
     if status // 100 == 2:
         return None if understood else OutcomeUnknown
     if status == 429:
@@ -385,10 +388,10 @@ def expected_class(status: int, *, understood: bool) -> type[FreshdeskError] | N
     return FreshdeskRefused if status // 100 == 4 and status != 408 else OutcomeUnknown
 
 
-def class_of(call: Any, told: Answer) -> type[FreshdeskError] | None:
-    """Return how a call ends; anything but a FreshdeskError passes through and fails the test."""
+def class_of(call: Any, response: Answer) -> type[FreshdeskError] | None:
+    """Return how a call ends; any other error than a FreshdeskError fails the test."""
     try:
-        call(told)
+        call(response)
     except FreshdeskError as error:
         return type(error)
     return None
@@ -396,23 +399,23 @@ def class_of(call: Any, told: Answer) -> type[FreshdeskError] | None:
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_answer_has_one_meaning(status: int) -> None:
-    """Whatever the status, the body and the headers, a call ends in success, or in the one class that fits."""
+    """For every status, body and headers, a call succeeds or raises the one class that fits."""
     assert len(STATUSES) == 42
     for body_name, headers_name in itertools.product(BODIES, HEADERS):
         if body_name != "10 MB" or headers_name == "decimal":  # reading 10 MB once for each status is enough
             cell = f"{status} / {body_name} / {headers_name}"
-            told = Answer(status, HEADERS[headers_name], BODIES[body_name])
+            response = Answer(status, HEADERS[headers_name], BODIES[body_name])
             is_json = body_name in {"ticket", "list", "errors", "10 MB", "number", "null"}
-            assert class_of(decipher_create, told) == expected_class(status, understood=body_name == "ticket"), cell
-            assert class_of(decipher_list, told) == expected_class(status, understood=body_name == "list"), cell
-            assert class_of(decipher_json, told) == expected_class(status, understood=is_json), cell
+            assert class_of(decipher_create, response) == expected_class(status, understood=body_name == "ticket"), cell
+            assert class_of(decipher_list, response) == expected_class(status, understood=body_name == "list"), cell
+            assert class_of(decipher_json, response) == expected_class(status, understood=is_json), cell
 
 
 # The rate limit
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "limit"),
     [
         ({"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "8.0"}, RateLimit(50.0, 8.0)),
         ({"x-ratelimit-total": "700", "x-ratelimit-remaining": "0"}, RateLimit(700.0, 0.0)),
@@ -427,13 +430,13 @@ def test_every_answer_has_one_meaning(status: int) -> None:
         ({"x-ratelimit-total": "50", "x-ratelimit-remaining": "nan"}, None),
     ],
 )
-def test_the_limit_is_read_or_not_known(headers: dict[str, str], told: RateLimit | None) -> None:
-    """Live accounts write decimals; what makes no sense is no limit, least of all one that stops the sweep."""
-    assert RateLimit.read(headers) == told
+def test_the_limit_is_read_or_unknown(headers: dict[str, str], limit: RateLimit | None) -> None:
+    """Live accounts write decimals; an invalid limit is ignored, above all one that would stop the sweep."""
+    assert RateLimit.read(headers) == limit
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("value", "seconds"),
     [
         ("34", 34.0),
         ("0.2", 1.0),
@@ -449,19 +452,19 @@ def test_the_limit_is_read_or_not_known(headers: dict[str, str], told: RateLimit
         ("Mon, 01 Jan 2024 00:00:00 +99999999999999", 30.0),
     ],
 )
-def test_a_wait_is_never_absurd(told: str, seconds: float) -> None:
-    """Number or date, negative or endless: the wait lies between a second and an hour."""
-    assert retry_after_s({"retry-after": told}) == seconds
+def test_a_wait_is_always_reasonable(value: str, seconds: float) -> None:
+    """Number or date, negative or endless: it is between a second and an hour."""
+    assert retry_after_s({"retry-after": value}) == seconds
 
 
-def test_a_wait_until_a_date_goes_by_freshdesks_clock() -> None:
-    """Ours may be another."""
+def test_a_wait_until_a_date_uses_freshdesks_clock() -> None:
+    """Our clock may differ."""
     headers = {"retry-after": "Wed, 19 Aug 2020 23:54:35 GMT", "date": "Wed, 19 Aug 2020 23:54:01 GMT"}
     assert retry_after_s(headers) == 34.0
 
 
-def test_a_busy_desk_says_for_how_long() -> None:
-    """A 429 carries its wait."""
+def test_a_429_has_its_wait() -> None:
+    """The error has the wait of the header."""
     with pytest.raises(FreshdeskBusy) as caught:
         decipher_create(answer(429, None, {"retry-after": "34"}))
     assert caught.value.retry_after_s == 34.0
@@ -471,14 +474,14 @@ def test_a_busy_desk_says_for_how_long() -> None:
 # The client
 
 
-def test_a_client_says_what_each_call_says() -> None:
-    """Each method sends one request, gives it its time, and reads the answer."""
+def test_the_client_makes_the_right_calls() -> None:
+    """Each method sends one request with its time-out, and reads the answer."""
     sent: list[tuple[str, str, float]] = []
     answers = {"tickets": sample("created"), "7/notes": sample("note"), "agents/me": answer(200, {"id": 1})}
 
     def transport(request: Request, timeout_s: float) -> Answer:
         sent.append((request.method, request.path.partition("?")[0], timeout_s))
-        found = next(told for name, told in answers.items() if sent[-1][1].endswith(name))
+        found = next(response for name, response in answers.items() if sent[-1][1].endswith(name))
         return sample("list") if request.method == "GET" and "tickets" in request.path else found
 
     client = FreshdeskClient(transport)
@@ -494,8 +497,8 @@ def test_a_client_says_what_each_call_says() -> None:
     ]
 
 
-def test_a_list_begins_with_its_first_page() -> None:
-    """Where no page is asked for: on the second one a ticket of just now would never be found."""
+def test_a_list_begins_with_the_first_page() -> None:
+    """On the second page a new ticket would never be found."""
     asked: list[str] = []
 
     def transport(request: Request, timeout_s: float) -> Answer:
@@ -508,7 +511,7 @@ def test_a_list_begins_with_its_first_page() -> None:
 
 
 def test_a_client_remembers_the_limit() -> None:
-    """The last limit told is kept, also from a refusal, until another one is told."""
+    """The last limit is kept, also from a refusal, until an answer has another one."""
     answers = [sample("created"), answer(500), sample("list")]
     client = FreshdeskClient(lambda _request, _timeout_s: answers.pop(0))
     client.create_ticket({}, 1.0)
@@ -520,10 +523,10 @@ def test_a_client_remembers_the_limit() -> None:
     assert client.meter.limit == RateLimit(50.0, 49.0)
 
 
-@pytest.mark.parametrize(("told", "kept"), [(42.0, 41.0), (43.0, 43.0), (400.0, 400.0), (41.0, 41.0), (40.0, 40.0)])
-def test_an_answer_that_others_overtook_tells_nothing_new(told: float, kept: float) -> None:
-    """One more left than known, while one call is under way, is the past; two more are a new minute."""
-    remaining = {"/api/v2/first": 41.0, "/api/v2/slow": told}
+@pytest.mark.parametrize(("reported", "kept"), [(42.0, 41.0), (43.0, 43.0), (400.0, 400.0), (41.0, 41.0), (40.0, 40.0)])
+def test_a_stale_limit_is_ignored(reported: float, kept: float) -> None:
+    """With one call in progress, a limit one higher than the known one is stale; two higher is a new minute."""
+    remaining = {"/api/v2/first": 41.0, "/api/v2/slow": reported}
 
     def transport(request: Request, timeout_s: float) -> Answer:
         assert timeout_s == 1.0
@@ -542,8 +545,8 @@ def test_an_answer_that_others_overtook_tells_nothing_new(told: float, kept: flo
     assert client.meter.calls_under_way == 0
 
 
-def test_a_call_that_fails_is_no_longer_under_way() -> None:
-    """Else the desk would look busier for ever."""
+def test_a_failed_call_is_no_longer_in_progress() -> None:
+    """Otherwise the account would seem busy for ever."""
 
     def refuse(request: Request, timeout_s: float) -> Answer:
         raise FreshdeskUnreachable(f"{request.method} within {timeout_s}")
@@ -554,13 +557,13 @@ def test_a_call_that_fails_is_no_longer_under_way() -> None:
     assert client.meter.calls_under_way == 0
 
 
-def test_only_an_unknown_outcome_may_have_left_a_ticket() -> None:
-    """The one question that every error answers."""
+def test_only_an_unknown_outcome_may_have_made_a_ticket() -> None:
+    """Every error says whether a ticket may exist."""
     errors = [FreshdeskUnreachable("dns"), FreshdeskBusy(1.0), FreshdeskRefused(400), OutcomeUnknown()]
     assert [error.may_exist for error in errors] == [False, False, False, True]
 
 
-# Addresses
+# URLs
 
 GOOD_URLS: Final = (
     *("https://betsur.freshdesk.com", "https://betsur.freshdesk.com/", "https://BETSUR.Freshdesk.COM"),
@@ -593,18 +596,18 @@ BAD_URLS: Final = (
 
 
 @pytest.mark.parametrize("url", GOOD_URLS)
-def test_an_account_or_this_machine_is_an_address(url: str) -> None:
+def test_an_account_or_this_machine_is_a_valid_url(url: str) -> None:
     """Accounts over https, and stand-ins on this machine."""
     assert is_freshdesk_url(url)
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
-def test_nothing_else_gets_the_key(url: str) -> None:
-    """Lookalikes, other schemes, ports, paths and user names are not the account."""
+def test_any_other_url_is_refused(url: str) -> None:
+    """The key is not sent to similar hosts, or with other schemes, ports, paths or user names."""
     assert not is_freshdesk_url(url)
 
 
-def test_this_machine_is_told_from_others() -> None:
-    """Loopback only: the rule for short secrets hangs on it."""
+def test_this_machine_is_recognised() -> None:
+    """Loopback only, because a short secret is allowed there."""
     assert is_loopback("http://127.0.0.1:8081")
     assert not is_loopback("https://betsur.freshdesk.com")

@@ -1,4 +1,4 @@
-"""A server of raw bytes, for the faults of the wire that no web server commits; and a Freshdesk made of it."""
+"""A server of raw bytes, for network faults that no web server causes; and a Freshdesk made of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Talk = Callable[[socket.socket], None]
 
 
 class Host:
-    """Listens on this machine and talks to each caller as told."""
+    """Listens on this machine and serves each connection with a given function."""
 
     def __init__(self, talk: Talk, *, tls: ssl.SSLContext | None = None) -> None:
         self._talk = talk
@@ -75,7 +75,7 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def answering(*answers: bytes, seen: list[bytes] | None = None) -> Talk:
-    """Talk: give each request the next answer, the last one again and again."""
+    """Give each request the next answer, and repeat the last one."""
 
     def talk(connection: socket.socket) -> None:
         left = list(answers)
@@ -100,7 +100,7 @@ def heard(connection: socket.socket) -> socket.socket:
 
 
 def a_moment_later(connection: socket.socket) -> socket.socket:
-    """Return the connection when the caller is past connecting: cut before, it would know that nothing was sent."""
+    """Return the connection after a moment; closed earlier, the caller would know that nothing was sent."""
     time.sleep(0.1)
     return connection
 
@@ -111,13 +111,13 @@ def sent(connection: socket.socket, data: bytes) -> socket.socket:
     return connection
 
 
-# How a list may be told, by name: its rows, the newest first → its rows
+# Variants of a list response, by name: its rows, the newest first → the rows sent
 ORDERS: Final[dict[str, Callable[[list[Any]], list[Any]]]] = {
     "newest first": lambda rows: rows,
     "ascending": lambda rows: rows[::-1],
     "shuffled": lambda rows: random.Random(1).sample(rows, len(rows)),
 }
-# How a date may be written, by name
+# Variants of a date header, by name
 DATES: Final[dict[str, Callable[[datetime], Any]]] = {
     "zulu": lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
     "offset": lambda moment: moment.isoformat(),

@@ -1,1 +1,1 @@
-"""The house itself: who knows whom, how large it is, what the docs say."""
+"""The structure of the code: imports, sizes and documentation."""

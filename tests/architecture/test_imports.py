@@ -1,4 +1,4 @@
-"""Imports go one way, and the pure rooms stay pure."""
+"""Imports go in one direction, and pure modules stay pure."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 
-# From the top floor down: a room may import only rooms that stand below it.
-FLOORS = (
+# In order: a module may import only modules on the lines below it.
+LAYERS = (
     "lambda_handler",
     "main",
     "handoff.bootstrap",
     "handoff.endpoint handoff.sweep",
     "handoff.recovery",
+    "handoff.file_delivery",
     "handoff.delivery",
     "handoff.writer",
     "handoff.helpdesk",
     "handoff.log handoff.responses handoff.transitions",
-    "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport",
+    "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.fetching",
+    "handoff.transport",
     "handoff.pagination handoff.marks handoff.ledger.outage handoff.ledger.sqlite_file",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
-    "handoff.broken_json",
+    "handoff.broken_json handoff.identity handoff.ticket_fields",
+    "handoff.parts",
     "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors handoff.version",
 )
-FLOOR_OF = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
+LAYER_OF = {module: len(LAYERS) - number for number, modules in enumerate(LAYERS) for module in modules.split()}
 PURE = (
     "freshdesk_client",
     *(
@@ -37,7 +40,10 @@ PURE = (
                 "sanitize",
                 "strict_json",
                 "broken_json",
+                "identity",
                 "inbound",
+                "parts",
+                "ticket_fields",
                 "routing",
                 "routing_errors",
                 "ticket",
@@ -50,14 +56,14 @@ PURE = (
 IMPURE = {"os", "time", "random", "socket", "logging", "requests", "urllib3", "sqlite3", "threading", "subprocess"}
 
 
-def file_of(room: str) -> Path:
-    """Return the file that holds room."""
-    plain = ROOT / f"{room.replace('.', '/')}.py"
-    return plain if plain.exists() else ROOT / room.replace(".", "/") / "__init__.py"
+def file_of(module: str) -> Path:
+    """Return the file of a module."""
+    plain = ROOT / f"{module.replace('.', '/')}.py"
+    return plain if plain.exists() else ROOT / module.replace(".", "/") / "__init__.py"
 
 
 def imports_of(source: str) -> Iterator[str]:
-    """Yield the modules that source imports, wherever in it."""
+    """Yield the modules that source imports, anywhere in it."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -67,43 +73,43 @@ def imports_of(source: str) -> Iterator[str]:
             yield node.module
 
 
-def steps_up(room: str, source: str) -> list[str]:
-    """Return the imports of room that do not lead to a lower floor."""
-    ours = [name for name in imports_of(source) if name in FLOOR_OF]
-    return [name for name in ours if FLOOR_OF[name] >= FLOOR_OF[room]]
+def imports_upwards(module: str, source: str) -> list[str]:
+    """Return the imports of a module that are not on a lower line."""
+    ours = [name for name in imports_of(source) if name in LAYER_OF]
+    return [name for name in ours if LAYER_OF[name] >= LAYER_OF[module]]
 
 
 def impurities(source: str) -> list[str]:
-    """Return the imports that reach for the world outside."""
+    """Return the imports with side effects or outside input."""
     return [name for name in imports_of(source) if name.split(".")[0] in IMPURE]
 
 
-@pytest.mark.parametrize("room", sorted(FLOOR_OF))
-def test_every_import_leads_down(room: str) -> None:
-    """A room knows only the rooms below it, so there can be no circle."""
-    assert steps_up(room, file_of(room).read_text(encoding="utf-8")) == []
+@pytest.mark.parametrize("module", sorted(LAYER_OF))
+def test_every_import_goes_down(module: str) -> None:
+    """A module imports only modules below it, so there is no cycle."""
+    assert imports_upwards(module, file_of(module).read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("room", PURE)
-def test_pure_rooms_reach_for_nothing_outside(room: str) -> None:
-    """A pure room has no clock, network, environment, randomness or log."""
-    assert impurities(file_of(room).read_text(encoding="utf-8")) == []
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_have_no_side_effects(module: str) -> None:
+    """A pure module uses no clock, network, environment, randomness or log."""
+    assert impurities(file_of(module).read_text(encoding="utf-8")) == []
 
 
-def test_every_room_of_the_function_has_a_floor() -> None:
-    """A new room has to say where it stands."""
+def test_every_module_of_the_function_has_a_layer() -> None:
+    """A new module must be added to the list."""
     files = [*ROOT.glob("*.py"), *ROOT.glob("handoff/**/*.py")]
-    rooms = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
-    assert rooms - {"handoff", "ops"} == FLOOR_OF.keys()
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
+    assert modules - {"handoff", "ops"} == LAYER_OF.keys()
 
 
 def test_the_function_does_not_import_its_server() -> None:
     """functions-framework serves the function; Lambda does without it."""
-    everything = [name for room in FLOOR_OF for name in imports_of(file_of(room).read_text(encoding="utf-8"))]
+    everything = [name for module in LAYER_OF for name in imports_of(file_of(module).read_text(encoding="utf-8"))]
     assert not [name for name in everything if name.split(".")[0] in {"functions_framework", "boto3", "dev"}]
 
 
-def test_the_checks_see_a_fault() -> None:
-    """The control: an import upwards and a clock in a pure room are found."""
-    assert steps_up("handoff.routing", "def f():\n    from handoff import delivery") == ["handoff.delivery"]
+def test_control_the_checks_find_a_fault() -> None:
+    """An import upwards and a clock in a pure module are found."""
+    assert imports_upwards("handoff.routing", "def f():\n    from handoff import delivery") == ["handoff.delivery"]
     assert impurities("from time import time") == ["time"]

@@ -1,4 +1,4 @@
-"""The lock files install on every Python that runs this, whatever came out since they were made."""
+"""The lock files install on every supported Python, whatever was released since they were made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PIPS = {"3.11": ["pip==23.2.1"], "3.12": [], "3.13": ["--upgrade", "pip"]}
-"""Each Python with a pip: the one that 3.11.7 brings, the one that came along, the newest."""
+"""Each Python with a pip: the one of 3.11.7, the one that comes with it, the newest."""
+
+BROUGHT = {"pip", "setuptools"}
+"""What a new venv may have of its own."""
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 
@@ -41,20 +44,21 @@ def pins(name: str, *, conditional: bool = True) -> set[tuple[str, str]]:
     """Return the packages in the lock file with their versions, or only those that every machine needs."""
     text = (ROOT / name).read_text(encoding="utf-8")
     found = re.findall(r"^([\w.-]+)==([^\s;]+)( *;)?", text, re.MULTILINE)
-    return {(ordinary(name), version) for name, version, condition in found if conditional or not condition}
+    kept = ((ordinary(name), version) for name, version, condition in found if conditional or not condition)
+    return {(name, version) for name, version in kept if name not in BROUGHT}
 
 
 def ordinary(name: str) -> str:
-    """Return a package's name as indexes write it: boolean.py is boolean-py."""
+    """Return a package's name as an index writes it: boolean.py is boolean-py."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def installed(python: Path) -> dict[str, str]:
-    """Return the version of each package that python has, without what a new venv brings."""
+    """Return the version of each package that python has, without what a new venv brings (a lock may pin it)."""
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "list", "--format=json"]
     listed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     versions = {ordinary(package["name"]): package["version"] for package in listed}
-    return {name: version for name, version in versions.items() if name not in {"pip", "setuptools"}}
+    return {name: version for name, version in versions.items() if name not in BROUGHT}
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +92,14 @@ def old_pip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def resolve(python: Path, name: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Have pip choose the versions of a lock file by itself, without installing them."""
+    """Let pip choose the versions of a lock file itself, without installing them."""
     command = [str(python), "-m", "pip", "install", "--dry-run", "-r", name]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("version", PIPS)
-def test_make_installs_just_what_the_locks_say(version: str, later: dict[str, str], tmp_path: Path) -> None:
-    """On a later day, and with a setting of pip's that would install nothing."""
+def test_make_installs_exactly_the_locked_versions(version: str, later: dict[str, str], tmp_path: Path) -> None:
+    """On a later day, and with a setting of pip that would install nothing."""
     venv, env = tmp_path / "venv", {**later, "PIP_DRY_RUN": "1"}
     make = ["make", "-s", f"VENV={venv}", f"PYTHON={find_python(version)}"]
     subprocess.run([*make, f"{venv}/bin/python"], cwd=ROOT, env=env, check=True)
@@ -111,8 +115,8 @@ def test_make_installs_just_what_the_locks_say(version: str, later: dict[str, st
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/deploy.md"])
-def test_the_commands_by_hand_install_it_too(page: str, later: dict[str, str], tmp_path: Path) -> None:
-    """What a reader copies works with the pip of 3.11.7 on a later day; pip check is the last of each."""
+def test_the_commands_in_the_docs_install_it_too(page: str, later: dict[str, str], tmp_path: Path) -> None:
+    """The copied commands work with the pip of 3.11.7 on a later day; the last of each is pip check."""
     lines = commands((ROOT / page).read_text(encoding="utf-8"))
     assert [line.split()[3] for line in lines if "pip" in line] == ["install", "check"] * (len(lines) // 2)
     for line in lines:
@@ -127,14 +131,14 @@ def test_the_commands_by_hand_install_it_too(page: str, later: dict[str, str], t
     shutil.rmtree(tmp_path / ".venv")
 
 
-def test_google_can_install_the_run(later: dict[str, str], old_pip: Path) -> None:
-    """Google's builder lets pip choose: requirements.txt requires nothing with an extra, and so has one outcome."""
+def test_google_can_install_the_requirements(later: dict[str, str], old_pip: Path) -> None:
+    """Google's builder lets pip choose: requirements.txt has no extras, and so has one solution."""
     done = resolve(old_pip, "requirements.txt", later)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_development_lock_cannot_be_resolved_later(later: dict[str, str], old_pip: Path) -> None:
-    """The control: without --no-deps the pip of 3.11.7 takes coverage[toml] for a choice to make, and refuses."""
+    """Without --no-deps the pip of 3.11.7 looks for a version for coverage[toml], and refuses."""
     done = resolve(old_pip, "requirements/dev.txt", later)
     assert done.returncode != 0
     assert "coverage[toml]" in done.stderr

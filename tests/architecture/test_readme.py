@@ -1,4 +1,4 @@
-"""Both READMEs say the same, lead somewhere, and their commands run."""
+"""Both READMEs have the same content, their links work, and their commands run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BOTH_LANGUAGES = (
 _FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
 
-# These take minutes, or need Node.js or a browser: continuous integration runs them, and a test below looks there.
+# These take minutes, or need Node.js or a browser: continuous integration runs them, as a test below checks.
 IN_CI = (
     "make test",
     "make check",
@@ -48,7 +48,7 @@ INSTALLS = ("python3 -m venv .venv", ".venv/bin/python -m pip ")  # run by test_
 
 
 class Running(NamedTuple):
-    """A `make run` under way: its environment, its two ports, and what it printed."""
+    """A running `make run`: its environment, its two ports, and its output."""
 
     env: dict[str, str]
     function_port: int
@@ -63,7 +63,7 @@ def commands(name: str) -> list[str]:
 
 
 def read_until(process: subprocess.Popen[str], mark: str) -> str:
-    """Return what process prints up to the line with mark."""
+    """Return the output of a process up to the line with mark."""
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:
@@ -75,7 +75,7 @@ def read_until(process: subprocess.Popen[str], mark: str) -> str:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The main job, started as `make run` starts it, on free ports and with data of its own."""
+    """The main job, started as `make run` starts it, on free ports and with separate data."""
     data = tmp_path_factory.mktemp("data")
     ports = free_port(), free_port()
     env = {**os.environ, "PORT": str(ports[0]), "FRESHDESK_PORT": str(ports[1])}
@@ -103,14 +103,14 @@ def run(command: str, running: Running) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_make_run_starts_what_the_readme_shows() -> None:
-    """`make run` is the launcher that the fixture starts, and nothing else."""
-    told = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "python -m dev.local_freshdesk.demo" in told
+def test_make_run_starts_the_demo() -> None:
+    """`make run` starts the same launcher as the fixture, and nothing else."""
+    printed = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "python -m dev.local_freshdesk.demo" in printed
 
 
 def test_the_main_job_prints_tickets_and_pages(running: Running) -> None:
-    """A newcomer sees a ticket per bot, and where to look."""
+    """The output has a ticket of each bot, and the URLs of the pages."""
     assert "betsur" in running.printed
     assert "institucional" in running.printed
     assert f"http://127.0.0.1:{running.freshdesk_port}/chat" in running.printed
@@ -119,25 +119,25 @@ def test_the_main_job_prints_tickets_and_pages(running: Running) -> None:
 
 @pytest.mark.parametrize("readme", READMES)
 def test_the_curl_makes_a_ticket(readme: str, running: Running) -> None:
-    """The handoff of the README is answered with a ticket, again and again the same one."""
+    """The README's handoff gets a ticket, and the same one when it is repeated."""
     line = next(command for command in commands(readme) if command.startswith("curl"))
-    told = run(line, running)
-    assert '"ticket_id"' in told.stdout
-    assert '"group": "Retiros"' in told.stdout
+    finished = run(line, running)
+    assert '"ticket_id"' in finished.stdout
+    assert '"group": "Retiros"' in finished.stdout
 
 
 @pytest.mark.parametrize(
     "command", [line for line in commands("README.md") if " ops.py " in line and "--every" not in line]
 )
 def test_the_operators_commands_work(command: str, running: Running) -> None:
-    """Each of the README's commands for the operator ends well against the running job."""
-    told = run(command, running)
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.strip()
+    """Each of the README's operator commands succeeds against the running job."""
+    finished = run(command, running)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip()
 
 
 def test_the_sweep_of_the_readme_runs_until_it_is_ended(running: Running) -> None:
-    """`ops.py sweep --every` goes on, and ends cleanly when told to."""
+    """`ops.py sweep --every` keeps running, and ends cleanly on request."""
     line = next(command for command in commands("README.md") if "--every" in command)
     arguments = line.replace(".venv/bin/python", sys.executable).split()
     process = subprocess.Popen(arguments, cwd=ROOT, env=running.env, stderr=subprocess.PIPE, text=True)
@@ -150,19 +150,19 @@ def test_the_sweep_of_the_readme_runs_until_it_is_ended(running: Running) -> Non
 
 @pytest.mark.parametrize("readme", READMES)
 def test_every_command_is_run_somewhere(readme: str) -> None:
-    """A command in a README is run by this file, by test_install.py or by continuous integration."""
+    """By this file, by test_install.py or by continuous integration."""
     here = (*INSTALLS, "make run", "curl ", ".venv/bin/python ops.py ", ".venv/bin/python -m dev.local_freshdesk.demo")
     assert [line for line in commands(readme) if not line.startswith(here) and line not in IN_CI] == []
 
 
 @pytest.mark.parametrize("command", IN_CI)
 def test_continuous_integration_runs_the_rest(command: str) -> None:
-    """What is too long for this file stands in the script of continuous integration."""
+    """Commands that take too long for this file are in the script of continuous integration."""
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("english", "spanish"), BOTH_LANGUAGES)
-def test_both_languages_hold_the_same(english: str, spanish: str) -> None:
+def test_both_languages_have_the_same_content(english: str, spanish: str) -> None:
     """A text and its translation have the same headings, tables, commands and links."""
     shapes = [
         (
@@ -176,14 +176,14 @@ def test_both_languages_hold_the_same(english: str, spanish: str) -> None:
 
 
 def test_the_commands_are_the_same_in_both_languages() -> None:
-    """The Spanish README gives the very commands of the English one."""
+    """The Spanish README has exactly the commands of the English one."""
     assert commands("README.md") == commands("docs/README.es.md")
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/README.es.md"])
-def test_what_is_promised_of_answers_and_refusals_has_its_exceptions(name: str) -> None:
-    """Two addresses have no JSON; a refusal becomes a ticket only under an address; an endless body is not kept."""
-    told = next(part for part in (ROOT / name).read_text(encoding="utf-8").split("\n\n") if "RFC 9457" in part)
+def test_the_readme_names_the_exceptions_of_answers_and_refusals(name: str) -> None:
+    """Two URLs have no JSON; a refused request needs an address to become a ticket; an endless body is not kept."""
+    promise = next(part for part in (ROOT / name).read_text(encoding="utf-8").split("\n\n") if "RFC 9457" in part)
     for exception in (
         "`/robots.txt`",
         "`/favicon.ico`",
@@ -191,25 +191,25 @@ def test_what_is_promised_of_answers_and_refusals_has_its_exceptions(name: str) 
         "`ops.py list --state rejected`",
         "10 MB",
     ):
-        assert exception in told
+        assert exception in promise
 
 
-def test_the_controls_of_the_proofs_are_counted_right() -> None:
-    """The page speaks of the rows above the product's own."""
+def test_the_controls_in_the_proofs_are_counted_correctly() -> None:
+    """The page has the number of rows above that of the product."""
     text = (ROOT / "docs" / "proofs.md").read_text(encoding="utf-8")
     above = text.partition("| --- |")[2].partition("| **the product**")[0].count("--without")
     assert f"the {('nine', 'ten', 'eleven')[above - 9]} rows above" in text
 
 
 def texts() -> list[str]:
-    """Return the Markdown files that git keeps."""
-    told = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in told.stdout.split("\n") if name and (ROOT / name).exists()]
+    """Return the Markdown files in git."""
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.split("\n") if name and (ROOT / name).exists()]
 
 
 @pytest.mark.parametrize("name", texts())
-def test_every_link_leads_somewhere(name: str) -> None:
-    """A link to a file of this project has that file at its end."""
+def test_every_link_works(name: str) -> None:
+    """A link to a file of this project has that file as its target."""
     links = _LINK.findall((ROOT / name).read_text(encoding="utf-8"))
     ours = [link for link in links if "://" not in link and not link.startswith("mailto:")]
     assert [link for link in ours if not (ROOT / name).parent.joinpath(link).exists()] == []

@@ -1,4 +1,4 @@
-"""Rooms and functions stay small; what the style forbids is not there."""
+"""Files and functions stay small, and forbidden code is absent."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def test_no_function_exceeds_50_lines(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if Path(name).name.startswith("test_")])
-def test_every_test_says_what_it_holds(name: str) -> None:
-    """Each test has a one-sentence docstring."""
+def test_every_test_has_a_docstring(name: str) -> None:
+    """It is one sentence."""
     tests = [node for node in functions(name) if node.name.startswith("test_")]
     assert [node.name for node in tests if not ast.get_docstring(node)] == []
 
 
-def test_everything_is_caught_in_two_places_only() -> None:
-    """Only the edge and the sweep's row loop catch Exception: everything else knows what it expects."""
+def test_exception_is_caught_in_two_places_only() -> None:
+    """Only the endpoint and the sweep's loop over rows catch Exception."""
     endpoint = [name for name in PRODUCT if "/" not in name or name.startswith("handoff/")]
     broad = [
         name for name in endpoint if re.search(r"except (Base)?Exception\b", (ROOT / name).read_text(encoding="utf-8"))
@@ -62,10 +62,10 @@ def test_nothing_is_left_for_later() -> None:
     assert [name for name in SOURCES if later.search((ROOT / name).read_text(encoding="utf-8"))] == []
 
 
-def test_nothing_committed_names_the_machine_it_was_made_on() -> None:
-    """Paths of a work place and hosts of package registries do not belong in the product."""
-    told = re.compile(
+def test_no_file_names_the_machine_it_was_made_on() -> None:
+    """Local paths and package indexes do not belong in the product."""
+    local = re.compile(
         "/wo" + "rk/|/ro" + r"ot/|bash_" + "jobs|registry\\.npm" + "js|files\\.python" + "hosted|py" + "pi\\.org"
     )
     texts = [name for name in TRACKED if name and (ROOT / name).is_file() and not name.endswith((".png", ".ico"))]
-    assert [name for name in texts if told.search((ROOT / name).read_text(encoding="utf-8", errors="replace"))] == []
+    assert [name for name in texts if local.search((ROOT / name).read_text(encoding="utf-8", errors="replace"))] == []

@@ -1,4 +1,4 @@
-"""Running a card under Node as Studio does, and a server that answers it with what a test scripted."""
+"""Run a card under Node as Studio does, and a server that gives it scripted answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT: Final = Path(__file__).parents[2]
-NODE_PACKAGES: Final = ROOT / "tests" / "node"
+NODE_PACKAGES: Final = ROOT / "tests" / "botpress" / "node"
 STUDIO: Final = ROOT / "botpress" / "studio.mjs"
 CARDS: Final = {"cloud": ROOT / "botpress" / "contacto.js", "v12": ROOT / "botpress" / "contacto.v12.js"}
 TOKEN: Final = "local-secret"
 OUTPUTS: Final = ("ticketOk", "ticketId", "ticketReference", "ticketMessage", "ticketError", "ticketField")
 
-# Seconds of waiting that a test does not need; what stands in the card is checked once, on its own.
+# Waits that a test does not need; the real values in the card are checked separately.
 QUICK: Final = {
     "cloud": {
         "TIMEOUT_MS = 20000": "TIMEOUT_MS = 1500",
@@ -42,7 +42,7 @@ PATIENT: Final = {"TIMEOUT_MS = 20000": "TIMEOUT_MS = 9000", "PAUSE_MS = 2000": 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a card left behind: its variables, its log lines, its calls, and the error it must never throw."""
+    """The result of a card: its variables, log lines and calls, and an error if it threw one."""
 
     workflow: dict[str, Any]
     logs: list[str]
@@ -54,7 +54,7 @@ class Run:
 
     @property
     def statuses(self) -> list[int | None]:
-        """The status of each call, None where no answer came."""
+        """Return the status of each call, None if no answer came."""
         return [call["status"] for call in self.calls]
 
 
@@ -116,7 +116,7 @@ def v12_conversation(**overrides: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A card's text, which mode it is for, and the axios it runs with."""
+    """The text of a card, its mode, and the axios that it runs with."""
 
     mode: str
     text: str
@@ -132,7 +132,7 @@ class Card:
         return Card(mode=self.mode, text=text, folder=self.folder, axios=self.axios)
 
     def run(self, url: str | None = None, scene: dict[str, Any] | None = None, **options: Any) -> Run:
-        """Run the card against url in scene (the globals); options go to the harness as they are."""
+        """Run the card against url in scene (the globals); options are passed to the harness unchanged."""
         if scene is None:
             scene = v12_conversation() if self.mode == "v12" else conversation()
         name = "EXPOSED_CONTACT_URL" if self.mode == "v12" else "CONTACT_URL"
@@ -145,7 +145,7 @@ class Card:
 
 
 def studio(order: str) -> Run:
-    """Give the harness one order (JSON) and read what it answers; exit 0 is part of its promise."""
+    """Give the harness one command (JSON) and return its answer; it must exit with 0."""
     done = subprocess.run(["node", str(STUDIO)], input=order.encode(), capture_output=True, check=True, timeout=70)
     out = json.loads(done.stdout)
     out["workflow"] = out.pop("temp", None) or out["workflow"]
@@ -153,7 +153,7 @@ def studio(order: str) -> Run:
 
 
 def well_ended(run: Run) -> bool:
-    """Tell whether the card kept its promise: no throw, every variable set, a sentence to show."""
+    """Return True if the card did not throw, set every variable and has a sentence to show."""
     texts = [run.workflow[name] for name in OUTPUTS[1:]]
     return (
         run.error is None
@@ -174,8 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.answers[at](self)
         self.close_connection = True
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class names it so
-        """Say nothing: what came in is in `received`."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name in the base class
+        """Log nothing; the requests are in `received`."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -189,7 +189,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class ScriptedFunction:
-    """A server in the function's place that gives scripted answers in order; the last one repeats."""
+    """A server in the place of the function that gives scripted answers in order, and repeats the last one."""
 
     def __init__(self, *answers: Callable[[_Handler], None]) -> None:
         self._server = _Server(answers)
@@ -202,7 +202,7 @@ class ScriptedFunction:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, and let go of callers still waiting."""
+        """Stop, and release callers that still wait."""
         self._server.closing.set()
         self._server.shutdown()
         self._thread.join()
@@ -210,17 +210,17 @@ class ScriptedFunction:
 
     @property
     def headers(self) -> list[dict[str, str]]:
-        """The headers of each request, in order."""
+        """Return the headers of each request, in order."""
         return [headers for headers, _ in self._server.received]
 
     @property
     def bodies(self) -> list[bytes]:
-        """The body of each request, in order."""
+        """Return the body of each request, in order."""
         return [body for _, body in self._server.received]
 
     @property
     def handoffs(self) -> list[dict[str, Any]]:
-        """Each body as strict JSON in UTF-8."""
+        """Return each body, read as strict JSON in UTF-8."""
         return [json.loads(body.decode("utf-8")) for body in self.bodies]
 
 
@@ -242,7 +242,7 @@ def reply(
 
 
 def reset(handler: _Handler) -> None:
-    """Break the connection as a crashed process does, after the request was read."""
+    """Break the connection after the request was read, like a process that crashes."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
 
@@ -263,25 +263,25 @@ def swallowed(url: str) -> Callable[[_Handler], None]:
 
 
 def half(handler: _Handler) -> None:
-    """Promise more bytes than are sent."""
+    """Announce more bytes than are sent."""
     handler.wfile.write(b'HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{"status": "crea')
 
 
 def slow(seconds: float, then: Callable[[_Handler], None]) -> Callable[[_Handler], None]:
-    """Answer only after some seconds, to whoever still listens."""
+    """Answer after some seconds."""
 
     def answer(handler: _Handler) -> None:
         if not handler.server.closing.wait(seconds):
             try:
                 then(handler)
             except ConnectionError:
-                return  # the card has gone: that is what the test is about
+                return  # the card closed the connection, as the test expects
 
     return answer
 
 
 def dripping(handler: _Handler) -> None:
-    """Send one byte now and then, for ever: each byte resets a time-out that counts silence only."""
+    """Send a byte now and then for ever: each one resets a time-out that counts only silence."""
     handler.wfile.write(b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n")
     while not handler.server.closing.wait(0.1):
         try:

@@ -11,13 +11,13 @@ import pytest
 
 from tests.botpress.cards import CARDS, NODE_PACKAGES, QUICK, Card
 
-# Cloud's axios is not documented, so both; v12 bundles the old one.
+# Cloud does not document its axios version, so both; v12 bundles the old one.
 PAIRS = [("cloud", "axios"), ("cloud", "axios-old"), ("v12", "axios-old")]
 
 
 @pytest.fixture(scope="session")
 def node_packages() -> Path:
-    """Install the pinned packages of tests/botpress/node once, whichever worker comes first."""
+    """Install the pinned packages of tests/botpress/node once, in whichever worker comes first."""
     with (Path(tempfile.gettempdir()) / "handoff-node-packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (NODE_PACKAGES / "node_modules" / "axios").exists():
@@ -27,7 +27,7 @@ def node_packages() -> Path:
 
 @pytest.fixture(params=["axios", "axios-old"])
 def axios(request: pytest.FixtureRequest, node_packages: Path) -> str:
-    """Give the current axios, and the oldest that is still in use."""
+    """Give the current axios, and the oldest one still in use."""
     assert (node_packages / "node_modules" / request.param).exists()
     return str(request.param)
 
@@ -41,7 +41,7 @@ def cloud(tmp_path: Path, axios: str) -> Card:
 
 @pytest.fixture(params=PAIRS, ids=" ".join)
 def card(request: pytest.FixtureRequest, tmp_path: Path, node_packages: Path) -> Card:
-    """Give either card with short waits, under each axios it meets."""
+    """Give either card with short waits, under each axios it may run with."""
     mode, axios = request.param
     assert (node_packages / "node_modules" / axios).exists()
     text = CARDS[mode].read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def card(request: pytest.FixtureRequest, tmp_path: Path, node_packages: Path) ->
 
 @pytest.fixture(params=PAIRS, ids=" ".join)
 def real(request: pytest.FixtureRequest, tmp_path: Path, node_packages: Path) -> Card:
-    """Give either card with its own time-outs, but for the pause, under each axios it meets."""
+    """Give either card with its own time-outs and a short pause, under each axios it may run with."""
     mode, axios = request.param
     assert (node_packages / "node_modules" / axios).exists()
     text = CARDS[mode].read_text(encoding="utf-8")
@@ -59,6 +59,6 @@ def real(request: pytest.FixtureRequest, tmp_path: Path, node_packages: Path) ->
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Card:
-    """Give the Cloud card with short waits, under the harness's own axios: no packages needed."""
+    """Give the Cloud card with short waits, under the harness's own axios, which needs no packages."""
     text = CARDS["cloud"].read_text(encoding="utf-8")
     return Card(mode="cloud", text=text, folder=tmp_path, axios="built-in").edited(QUICK["cloud"])

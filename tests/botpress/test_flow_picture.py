@@ -1,4 +1,4 @@
-"""The drawing of the flow, in a real browser: it shows, in light and in dark, and its texts stay in their boxes."""
+"""The drawing of the flow in a real browser, in light and in dark: its texts stay in their boxes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ image.src = 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(drawing)
 
 
 def look_at(picture: str, folder: Path, *more: str) -> dict[str, Any]:
-    """Open the picture in Chromium and return what is where, in pixels, and in which colours."""
+    """Open the picture in Chromium and return positions in pixels, and colours."""
     drawing = (ROOT / "botpress" / picture).read_text(encoding="utf-8")
     page = folder / "page.html"
     parts = [drawing, f"<script type=text>{drawing}</script>", f"<script>{MEASURE}</script>"]
@@ -65,26 +65,26 @@ def look_at(picture: str, folder: Path, *more: str) -> dict[str, Any]:
     browser = next(found for name in BROWSERS if (found := shutil.which(name)))
     command = [browser, *FLAGS, *more, f"--user-data-dir={folder / 'profile'}", page.as_uri()]
     dom = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
-    told = re.search(r"<pre>(.*)</pre>", dom, re.DOTALL)
-    assert told, dom[:500]
-    return dict(json.loads(html.unescape(told[1])))
+    measured = re.search(r"<pre>(.*)</pre>", dom, re.DOTALL)
+    assert measured, dom[:500]
+    return dict(json.loads(html.unescape(measured[1])))
 
 
 def inside(inner: list[float], outer: list[float]) -> bool:
-    """Tell whether one rectangle lies within another, half a pixel allowed."""
+    """Return True if one rectangle lies within another, with half a pixel of tolerance."""
     return all(a >= b - 0.5 for a, b in zip(inner[:2], outer[:2], strict=True)) and all(
         a <= b + 0.5 for a, b in zip(inner[2:], outer[2:], strict=True)
     )
 
 
 def overlap(one: list[float], other: list[float]) -> bool:
-    """Tell whether two rectangles share more than a pixel in both directions."""
+    """Return True if two rectangles overlap by more than a pixel."""
     return min(one[2], other[2]) - max(one[0], other[0]) > 1 and min(one[3], other[3]) - max(one[1], other[1]) > 4
 
 
 @pytest.mark.parametrize("picture", PICTURES)
 def test_every_text_stays_in_its_box(picture: str, tmp_path: Path) -> None:
-    """No text runs over the edge of its box, and none over its neighbour in the same box."""
+    """No text crosses the edge of its box or another text in the box."""
     seen = look_at(picture, tmp_path)
     assert len(seen["boxes"]) >= 14
     for box in seen["boxes"]:
@@ -95,8 +95,8 @@ def test_every_text_stays_in_its_box(picture: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_labels_stay_clear_of_boxes(picture: str, tmp_path: Path) -> None:
-    """What is written at an arrow touches no box and stays on the page; the picture is drawn, not blank."""
+def test_labels_do_not_touch_boxes(picture: str, tmp_path: Path) -> None:
+    """The label of an arrow touches no box and stays on the page; the picture is not blank."""
     seen = look_at(picture, tmp_path)
     for label in seen["labels"]:
         assert inside(label["edges"], seen["picture"]), label
@@ -105,8 +105,8 @@ def test_labels_stay_clear_of_boxes(picture: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_light_and_dark_are_both_readable(picture: str, tmp_path: Path) -> None:
-    """The title stands out from the paper under either colour scheme, and the schemes differ."""
+def test_the_picture_is_readable_in_light_and_dark(picture: str, tmp_path: Path) -> None:
+    """The title contrasts with the background in both colour schemes, and the schemes differ."""
     light, dark = look_at(picture, tmp_path), look_at(picture, tmp_path, *DARK)
     assert light["paper"] != dark["paper"]
     assert min(contrast(light["paper"], light["ink"]), contrast(dark["paper"], dark["ink"])) > 7

@@ -1,4 +1,4 @@
-"""The two guides against the cards: what they tell to declare is what the cards use, no more and no less."""
+"""The two guides agree with the cards: they declare exactly the variables and settings that the cards use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONLY_FOR_GET: Final = {"missing-reference", "unknown-reference", "ambiguous-refe
 
 
 def table(language: str, name: str) -> list[list[str]]:
-    """Return the rows of a marked table of the guide, as cells, without the head."""
+    """Return the rows of a marked table of the guide, as cells, without the header."""
     text = GUIDES[language].read_text(encoding="utf-8")
     part = text.split(f"<!-- {name} -->\n")[1].split("<!-- end -->")[0]
     rows = [re.split(r"(?<!\\)\|", line.strip("|\n ")) for line in part.splitlines() if line.startswith("|")]
@@ -24,12 +24,12 @@ def table(language: str, name: str) -> list[list[str]]:
 
 
 def first_names(language: str, name: str) -> set[str]:
-    """Return the names in backticks of each row's first cell."""
+    """Return the names in backticks in the first cell of each row."""
     return {found for row in table(language, name) for found in re.findall(r"`([^`]+)`", row[0])}
 
 
 def card_variables() -> set[str]:
-    """Return the workflow variables of the Cloud card: those it reads (by their first name) and those it sets."""
+    """Return the workflow variables that the Cloud card reads (by their first name) and those that it sets."""
     text = CARDS["cloud"].read_text(encoding="utf-8")
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//"))
     read = re.findall(r"captured\('(\w+)'", code)
@@ -40,42 +40,42 @@ def card_variables() -> set[str]:
 
 @pytest.mark.parametrize("language", GUIDES)
 def test_the_guide_names_the_cards_variables(language: str) -> None:
-    """The table of variables holds exactly what the card reads and sets."""
+    """The table of variables contains exactly those that the card reads and sets."""
     assert first_names(language, "variables") == card_variables()
     assert set(OUTPUTS) < card_variables()
 
 
 @pytest.mark.parametrize("language", GUIDES)
 def test_the_guide_names_the_cards_configuration(language: str) -> None:
-    """The table of configuration holds exactly what the card reads from `env`."""
+    """The table of configuration contains exactly what the card reads from `env`."""
     text = CARDS["cloud"].read_text(encoding="utf-8")
     assert {row[0].strip("`") for row in table(language, "configuration")} == set(re.findall(r"env\.(\w+)", text))
 
 
 @pytest.mark.parametrize("language", GUIDES)
 def test_the_guide_names_v12_settings(language: str) -> None:
-    """Every EXPOSED_ name the v12 action reads is in the guide, and none else."""
+    """The guide contains exactly the EXPOSED_ names that the v12 action reads."""
     names = re.compile(r"EXPOSED_CONTACT_\w+")
-    told = set(names.findall(GUIDES[language].read_text(encoding="utf-8")))
-    assert told == set(names.findall(CARDS["v12"].read_text(encoding="utf-8")))
+    documented = set(names.findall(GUIDES[language].read_text(encoding="utf-8")))
+    assert documented == set(names.findall(CARDS["v12"].read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("language", GUIDES)
 def test_the_guide_explains_every_error(language: str) -> None:
-    """Each code the card can set by itself, and each the function can answer to a handoff, has its row."""
+    """The table has a row for each code that the card sets by itself, or that the function answers to a handoff."""
     text = CARDS["cloud"].read_text(encoding="utf-8")
     own = set(re.findall(r"error: '([a-z]+)'", text)) | set(re.findall(r"late \? '(\w+)' : '(\w+)'", text)[0])
-    told = {name for name in first_names(language, "errors") if not name.startswith(("http_", "ticketError"))}
-    assert told == own | (set(PROBLEMS) - ONLY_FOR_GET)
+    documented = {name for name in first_names(language, "errors") if not name.startswith(("http_", "ticketError"))}
+    assert documented == own | (set(PROBLEMS) - ONLY_FOR_GET)
 
 
 @pytest.mark.parametrize("language", GUIDES)
-def test_the_types_are_those_the_harness_enforces(language: str) -> None:
-    """What the guide says a variable holds is what the harness, playing Studio, insists on."""
+def test_the_types_in_the_guide_are_those_of_the_harness(language: str) -> None:
+    """The harness, which simulates Studio, enforces the type of each variable."""
     enforced = dict(re.findall(r"^  (\w+): (TEXT|'\w+')", harness(), re.MULTILINE))
     kinds = {"String": "TEXT", "Boolean": "'boolean'", "Number": "'number'"}
-    told = {row[0].strip("`"): kinds.get(row[1], "'any'") for row in table(language, "variables")}
-    assert told == enforced
+    documented = {row[0].strip("`"): kinds.get(row[1], "'any'") for row in table(language, "variables")}
+    assert documented == enforced
 
 
 def harness() -> str:
@@ -85,17 +85,17 @@ def harness() -> str:
 
 
 @pytest.mark.parametrize("language", GUIDES)
-def test_the_categories_are_those_of_the_routing_file(language: str) -> None:
-    """For each bot the guide lists the categories that routing.toml routes, its own and the shared ones."""
+def test_the_guide_has_the_categories_of_the_routing_file(language: str) -> None:
+    """For each bot the guide lists its own categories in routing.toml and the shared ones."""
     routing = tomllib.loads((ROOT / "config" / "routing.toml").read_text(encoding="utf-8"))
     text = GUIDES[language].read_text(encoding="utf-8")
     for slug, bot in routing["bots"].items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{slug}` |"))
-        told = set(re.findall(r"`(\w+)`", row)) - {slug}
-        assert told == {*bot["categories"], *routing["categories"]}
+        documented = set(re.findall(r"`(\w+)`", row)) - {slug}
+        assert documented == {*bot["categories"], *routing["categories"]}
 
 
-def test_both_guides_say_the_same() -> None:
+def test_both_guides_have_the_same_content() -> None:
     """The guides have the same headings, tables, code and names; only the language differs."""
     english, spanish = (path.read_text(encoding="utf-8") for path in GUIDES.values())
     for shape in (r"^(#+) ", r"^(\d\.) ", r"`(workflow\.[^`]+)`", r"`(EXPOSED_\w+)`", r"^\| `(\w+)` \|"):
@@ -104,8 +104,8 @@ def test_both_guides_say_the_same() -> None:
     assert english.split("```sh")[1].split("```")[0] == spanish.split("```sh")[1].split("```")[0]
 
 
-def test_the_guides_links_lead_somewhere() -> None:
-    """Every file a guide links to is there."""
+def test_the_links_of_the_guides_work() -> None:
+    """Every file that a guide links to exists."""
     for path in GUIDES.values():
         links = re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
         assert links
@@ -113,8 +113,8 @@ def test_the_guides_links_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize("picture", ["flow.svg", "flow.en.svg"])
-def test_the_picture_shows_the_guides_expressions(picture: str) -> None:
-    """The conditions in the picture are those the guides tell to type, and it names known variables only."""
+def test_the_picture_has_the_expressions_of_the_guides(picture: str) -> None:
+    """Its conditions are those that the guides say to type, and it contains known variables only."""
     drawn = (ROOT / "botpress" / picture).read_text(encoding="utf-8")
     guide = GUIDES["en"].read_text(encoding="utf-8")
     conditions = re.findall(r">(workflow\.\w+ (?:===|&gt;=) [^<]+)<", drawn)

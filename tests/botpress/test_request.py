@@ -1,4 +1,4 @@
-"""What the card sends: the fields of the contract, safe text, and one key per request."""
+"""The request of the card: the fields of the contract, safe text, and one key per request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sent(card: Card, scene: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_handoff_of_a_cloud_conversation(cloud: Card) -> None:
-    """Every field of the contract is filled from the documented place, accents and emoji whole."""
+    """Every field of the contract comes from its documented place, with accents and emoji complete."""
     assert sent(cloud, conversation(user_phone="+54 9 11 5555-0000")) == {
         "bot": "betsur",
         "category": "retiros",
@@ -78,7 +78,7 @@ def test_the_handoff_of_a_v12_conversation(plain: Card) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("Ana Núñez", "Ana Núñez"),
         ({"first": "Ana", "last": "Núñez"}, "Ana Núñez"),
@@ -89,13 +89,13 @@ def test_the_handoff_of_a_v12_conversation(plain: Card) -> None:
         (42, "42"),
     ],
 )
-def test_a_name_is_text_or_a_person(name: Any, told: str | None, plain: Card) -> None:
-    """Studio's Person object becomes a name; an object that holds none is left out."""
-    assert sent(plain, conversation(user_name=name)).get("user_name") == told
+def test_a_name_is_text_or_a_person(name: Any, expected: str | None, plain: Card) -> None:
+    """Studio's Person object becomes a name; an object without one is left out."""
+    assert sent(plain, conversation(user_name=name)).get("user_name") == expected
 
 
 @pytest.mark.parametrize(
-    ("agent", "reason", "preview", "told"),
+    ("agent", "reason", "preview", "expected"),
     [
         ({"summary": "el resumen"}, "el motivo", "lo último", "el resumen"),
         ({}, "el motivo", "lo último", "el motivo"),
@@ -104,16 +104,16 @@ def test_a_name_is_text_or_a_person(name: Any, told: str | None, plain: Card) ->
         (None, "", None, "La persona pidió contacto. El bot no pudo armar un resumen."),
     ],
 )
-def test_there_is_always_a_summary(agent: Any, reason: str, preview: Any, told: str, plain: Card) -> None:
-    """Summary agent, else the reason, else the last words, else a fixed text: nobody can ask for one."""
+def test_there_is_always_a_summary(agent: Any, reason: str, preview: Any, expected: str, plain: Card) -> None:
+    """From the summary agent, else the reason, the last words or a fixed text, because the person cannot be asked."""
     scene = conversation(reason=reason)
     scene["conversation"] = {"SummaryAgent": agent}
     scene["event"]["preview"] = preview
-    assert sent(plain, scene)["conversation_summary"] == told
+    assert sent(plain, scene)["conversation_summary"] == expected
 
 
 @pytest.mark.parametrize(
-    ("email", "typed", "tag", "told"),
+    ("email", "typed", "tag", "expected"),
     [
         ("a@b.example", None, "5491155550000", ("5491155550000", None)),
         ("a@b.example", None, "whatsapp:+5491155550000", ("+5491155550000", None)),
@@ -123,18 +123,18 @@ def test_there_is_always_a_summary(agent: Any, reason: str, preview: Any, told: 
         ("", "11 5555-0000", None, ("11 5555-0000", None)),
     ],
 )
-def test_a_bad_telephone_never_spoils_a_good_address(
-    email: str, typed: str | None, tag: str | None, told: tuple[str | None, str | None], plain: Card
+def test_an_invalid_phone_does_not_refuse_a_valid_address(
+    email: str, typed: str | None, tag: str | None, expected: tuple[str | None, str | None], plain: Card
 ) -> None:
-    """A telephone the schema refuses goes as other data beside an e-mail; alone it is asked for again."""
+    """With an e-mail the phone is sent as other data; alone it is asked for again."""
     scene = conversation(user_email=email, user_phone=typed)
     scene["event"]["tags"] = {"conversation": {"whatsapp:userPhone": tag}}
     handoff = sent(plain, scene)
-    assert (handoff.get("user_phone"), handoff.get("user_phone_as_typed")) == told
+    assert (handoff.get("user_phone"), handoff.get("user_phone_as_typed")) == expected
 
 
-def test_the_link_to_the_conversation_is_built_from_the_configuration(plain: Card) -> None:
-    """CONTACT_CONVERSATION_URL with {conversation_id} in it becomes the agent's link."""
+def test_the_link_to_the_conversation_comes_from_the_configuration(plain: Card) -> None:
+    """CONTACT_CONVERSATION_URL contains {conversation_id}, and becomes the agent's link."""
     scene = conversation()
     scene["env"]["CONTACT_CONVERSATION_URL"] = "https://studio.example/c/{conversation_id}?x=1"
     assert sent(plain, scene)["conversation_url"] == "https://studio.example/c/conv_1?x=1"
@@ -142,7 +142,7 @@ def test_the_link_to_the_conversation_is_built_from_the_configuration(plain: Car
 
 @pytest.mark.parametrize("unit", ["a", "ñ", "漢", "🎰", "👨‍👩‍👧", '"', "\\", "\n", "\u0001", "\ud83d", "a\n"])
 def test_no_transcript_makes_the_body_too_large(unit: str, plain: Card) -> None:
-    """Of a transcript of any characters the tail is sent, whole characters only, in at most 256 KiB."""
+    """The end of the transcript is sent, cut between characters, in at most 256 KiB."""
     scene = conversation(reason=unit * 9_000)
     scene["conversation"]["SummaryAgent"] = {"summary": unit * 9_000, "transcript": unit * 200_000 + "fin"}
     handoff = sent(plain, scene)
@@ -151,8 +151,8 @@ def test_no_transcript_makes_the_body_too_large(unit: str, plain: Card) -> None:
     assert len(json.dumps(handoff, ensure_ascii=False).encode()) <= LIMIT
 
 
-def test_bytes_are_what_is_counted(plain: Card) -> None:
-    """60,000 emoji and a summary of emoji are more than 256 KiB: the beginning of the transcript goes."""
+def test_the_limit_counts_bytes(plain: Card) -> None:
+    """60,000 emoji and a summary of emoji are more than 256 KiB, so the transcript loses its beginning."""
     scene = conversation(reason="🎰" * 2_000)
     scene["conversation"]["SummaryAgent"] = {"summary": "🎰" * 8_000, "transcript": "🎰" * 60_000}
     handoff = sent(plain, scene)
@@ -161,7 +161,7 @@ def test_bytes_are_what_is_counted(plain: Card) -> None:
 
 
 def test_a_cut_never_leaves_half_a_card_number(plain: Card) -> None:
-    """The rest of a line that was cut is left out: the function could not see a card number in it."""
+    """The rest of a line that was cut is left out, because the function could not recognise a card number in it."""
     scene = conversation()
     line = "User: 4111 1111 1111 1111 y más\n"
     scene["conversation"]["SummaryAgent"]["transcript"] = line + "Bot: sí\n" * 7_498
@@ -171,8 +171,8 @@ def test_a_cut_never_leaves_half_a_card_number(plain: Card) -> None:
 
 
 @pytest.mark.parametrize("text", ["\ud83d", "hola \ud83d\ude00 \udc00 y más", "\u0000\u0007", "\u202e", "x" * 300_000])
-def test_what_is_sent_is_always_a_handoff(text: str, cloud: Card) -> None:
-    """The function's reader takes what the card makes of any text: no lone surrogate, no missing field."""
+def test_the_card_always_sends_a_valid_handoff(text: str, cloud: Card) -> None:
+    """The function accepts what the card makes of any text: no lone surrogate, no missing field."""
     scene = conversation(category=text, user_name=text, reason=text)
     scene["conversation"]["SummaryAgent"] = {"summary": text, "transcript": text}
     with ScriptedFunction(reply(201, created())) as endpoint:
@@ -181,7 +181,7 @@ def test_what_is_sent_is_always_a_handoff(text: str, cloud: Card) -> None:
 
 
 def keys(card: Card, *turns: dict[str, Any], answers: tuple[Any, ...]) -> list[str]:
-    """Run the card turn after turn, keeping the workflow's variables, and return the key of each call."""
+    """Run the card once for each message, keep the workflow's variables, and return the key of each call."""
     kept: dict[str, Any] = {}
     with ScriptedFunction(*answers) as endpoint:
         for event in turns:
@@ -191,8 +191,8 @@ def keys(card: Card, *turns: dict[str, Any], answers: tuple[Any, ...]) -> list[s
         return [headers["Idempotency-Key"] for headers in endpoint.headers]
 
 
-def test_the_persons_retry_is_the_same_handoff(cloud: Card) -> None:
-    """After a failure the next message tries again under the first key."""
+def test_a_retry_by_the_person_is_the_same_handoff(cloud: Card) -> None:
+    """After a failure the next message tries again with the first key."""
     answers = (reply(404, b"no"), reply(201, created()))
     assert keys(cloud, {"messageId": "m1"}, {"messageId": "m2"}, answers=answers) == [
         "conv_1:m1",
@@ -200,16 +200,16 @@ def test_the_persons_retry_is_the_same_handoff(cloud: Card) -> None:
     ]
 
 
-def test_even_a_very_long_id_keeps_its_key(plain: Card) -> None:
-    """An id of 128 emoji is long once it is made fit for a header; the retry still has the whole of it."""
+def test_a_very_long_id_keeps_its_key(plain: Card) -> None:
+    """An id of 128 emoji is long when encoded for a header; the retry has the whole of it."""
     turns = ({"conversationId": "🎰" * 128, "messageId": "🎲" * 128}, {"messageId": "m2"})
     made = keys(plain, *turns, answers=(reply(404, b"no"), reply(201, created())))
     assert len(made[0]) > 3_000
     assert made[0] == made[1]
 
 
-def test_the_corrected_address_is_the_same_handoff(cloud: Card) -> None:
-    """After a 422 the corrected handoff keeps the key: it replaces the refused one."""
+def test_a_corrected_address_is_the_same_handoff(cloud: Card) -> None:
+    """After a 422 the corrected handoff keeps the key, and replaces the refused one."""
     answers = (reply(422, problem("invalid-handoff", retryable=False)), reply(201, created()))
     assert keys(cloud, {"messageId": "m1"}, {"messageId": "m2"}, answers=answers) == [
         "conv_1:m1",
@@ -218,26 +218,26 @@ def test_the_corrected_address_is_the_same_handoff(cloud: Card) -> None:
 
 
 def test_a_replayed_message_is_the_same_handoff(cloud: Card) -> None:
-    """Botpress runs the same message twice: both runs carry the same key, settled or not."""
+    """If Botpress runs a message twice, both runs have the same key, whether it was settled or not."""
     turns = ({"messageId": "m1"}, {"messageId": "m1"})
     assert keys(cloud, *turns, answers=(reply(201, created()),)) == ["conv_1:m1", "conv_1:m1"]
 
 
 def test_a_replay_after_a_retry_is_the_same_handoff(cloud: Card) -> None:
-    """The message of the retry and the very first one, replayed later, still carry the first key."""
+    """The message of the retry and the first one, replayed later, still have the first key."""
     answers = (reply(404, b"no"), reply(201, created()))
     turns = ({"messageId": "m1"}, {"messageId": "m2"}, {"messageId": "m2"}, {"messageId": "m1"})
     assert keys(cloud, *turns, answers=answers) == ["conv_1:m1"] * 4
 
 
 def test_a_later_request_is_a_new_handoff(cloud: Card) -> None:
-    """A key left over from a settled request does not swallow the next one, even if nobody reset it."""
+    """The key of a settled request is not used for the next one, even if it was not reset."""
     turns = ({"messageId": "m1"}, {"messageId": "m2"})
     assert keys(cloud, *turns, answers=(reply(201, created()),)) == ["conv_1:m1", "conv_1:m2"]
 
 
 def test_the_flow_can_count_how_often_a_request_was_sent(plain: Card) -> None:
-    """The variable contactTries rises with each try of one request and begins again with the next."""
+    """The variable contactTries rises with each attempt for a request and starts again with the next request."""
     tries: list[int] = []
     kept: dict[str, Any] = {}
     answers = (reply(404, b"no"), reply(404, b"no"), reply(201, created()))
@@ -250,8 +250,8 @@ def test_the_flow_can_count_how_often_a_request_was_sent(plain: Card) -> None:
     assert tries == [1, 2, 3, 1]
 
 
-def test_a_request_without_ids_carries_no_key(plain: Card) -> None:
-    """Without ids there is nothing stable to build a key of; the function then takes the body's hash."""
+def test_a_request_without_ids_has_no_key(plain: Card) -> None:
+    """Without ids there is no stable key; the function uses the hash of the body."""
     scene = conversation() | {"event": {}}
     with ScriptedFunction(reply(201, created())) as endpoint:
         run: Run = plain.run(endpoint.url, scene)
@@ -259,7 +259,7 @@ def test_a_request_without_ids_carries_no_key(plain: Card) -> None:
     assert run.workflow["ticketOk"]
 
 
-def test_odd_ids_stay_apart_and_fit_a_header(plain: Card) -> None:
+def test_unusual_ids_make_different_valid_keys(plain: Card) -> None:
     """Ids with separators, spaces or line ends make keys that differ and cannot break the header."""
     made = set()
     for conversation_id, message_id in [("a:b", "c"), ("a", "b:c"), ("a|b", "c"), ("á\r\nX-Y: 1", "c")]:

@@ -1,4 +1,4 @@
-"""The card in hostile surroundings, and the harness that plays them."""
+"""The card with hostile globals, and the harness that simulates them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SCALARS_MORE: Final[list[Any]] = [
 
 
 def hostile(rng: random.Random, mode: str) -> dict[str, Any]:
-    """Return a scene in which any piece may be missing, null, or of another kind."""
+    """Return a scene in which any part may be missing, null, or of another type."""
     scene = v12_conversation() if mode == "v12" else conversation()
     for name in list(scene):
         match rng.randrange(4):
@@ -69,8 +69,8 @@ def hostile(rng: random.Random, mode: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_hostile_surroundings_never_throw(seed: int, card: Card) -> None:
-    """Missing, null and misshapen globals end in variables the flow can branch on, not in a throw."""
+def test_hostile_globals_never_cause_an_error(seed: int, card: Card) -> None:
+    """With missing, null or malformed globals the card sets variables that the flow can check, and does not throw."""
     rng = random.Random(seed)
     with ScriptedFunction(reply(201, created())) as endpoint:
         run = card.run(endpoint.url, hostile(rng, card.mode))
@@ -81,7 +81,7 @@ def test_hostile_surroundings_never_throw(seed: int, card: Card) -> None:
 
 @pytest.mark.parametrize("name", ["event", "workflow", "conversation", "user", "env", "console", "axios", "_"])
 def test_globals_that_throw_when_touched(name: str, plain: Card) -> None:
-    """An object that throws whenever it is read or written stops neither the card nor its answer."""
+    """An object that throws on every access stops neither the card nor its answer."""
     thrower = "new Proxy({}, { get () { throw new Error('no') }, set () { throw new Error('no') } })"
     bad = Card(mode="cloud", text=f"const {name} = {thrower}\n{plain.text}", folder=plain.folder, axios="built-in")
     with ScriptedFunction(reply(201, created())) as endpoint:
@@ -92,7 +92,7 @@ def test_globals_that_throw_when_touched(name: str, plain: Card) -> None:
 
 
 def test_no_globals_at_all(card: Card) -> None:
-    """With nothing there the card ends without a throw and without a call."""
+    """Without globals the card ends without an error and without a call."""
     run = card.run(None, {})
     assert (run.error, run.calls) == (None, [])
 
@@ -101,14 +101,14 @@ def test_no_globals_at_all(card: Card) -> None:
     "name",
     [*OUTPUTS, "contactKey", "contactTries", "category", "reason", "user_email", "user_name", "user_phone"],
 )
-def test_a_variable_nobody_declared_is_named_in_the_log(name: str, plain: Card) -> None:
-    """A forgotten variable throws in Studio; the card goes on, and the log says what to declare."""
+def test_an_undeclared_variable_is_named_in_the_log(name: str, plain: Card) -> None:
+    """An undeclared variable throws in Studio; the card continues, and the log says what to declare."""
     with ScriptedFunction(reply(201, created())) as endpoint:
         run = plain.run(endpoint.url, undeclared=[name])
         assert len(endpoint.bodies) == 1
     assert run.error is None
-    told = [line for line in run.logs if "declare" in line and name in line]
-    assert bool(told) == (name in {*OUTPUTS, "contactKey", "contactTries"})
+    warnings = [line for line in run.logs if "declare" in line and name in line]
+    assert bool(warnings) == (name in {*OUTPUTS, "contactKey", "contactTries"})
 
 
 @pytest.mark.parametrize(
@@ -127,23 +127,23 @@ def test_a_variable_nobody_declared_is_named_in_the_log(name: str, plain: Card) 
         {"CONTACT_URL": "http://127.0.0.1:1/", "CONTACT_TOKEN": "clavé"},
     ],
 )
-def test_a_broken_configuration_calls_nobody(env: Any, plain: Card) -> None:
-    """Without a safe address and a usable token nothing is sent anywhere, and the error says why."""
+def test_a_broken_configuration_makes_no_call(env: Any, plain: Card) -> None:
+    """Without a safe URL and a usable token nothing is sent, and the error says why."""
     run = plain.run(None, conversation() | {"env": env})
     assert (run.workflow["ticketError"], run.calls) == ("configuration", [])
     assert well_ended(run)
 
 
-def test_yesterdays_outcome_does_not_stay(plain: Card) -> None:
-    """What an earlier run left in the variables is gone when this one fails."""
+def test_an_earlier_outcome_is_erased(plain: Card) -> None:
+    """If a run fails, the variables have nothing of an earlier run."""
     old = {"ticketOk": True, "ticketId": "1", "ticketReference": "BF-OLD", "ticketField": "user_email"}
     run = plain.run(None, conversation(**old) | {"env": {}})
     assert (run.workflow["ticketOk"], run.workflow["ticketId"]) == (False, "")
     assert (run.workflow["ticketReference"], run.workflow["ticketField"]) == ("", "")
 
 
-def test_a_turn_cut_short_leaves_no_old_outcome(card: Card) -> None:
-    """Where the platform ends the turn in the middle, the variables tell of no success, and there is a sentence."""
+def test_a_run_that_is_cut_short_leaves_no_earlier_outcome(card: Card) -> None:
+    """If the platform stops the card half-way, the variables show no success, and there is a sentence."""
     old = {"ticketOk": True, "ticketId": "1", "ticketMessage": "Listo."}
     scene = v12_conversation(**old) if card.mode == "v12" else conversation(**old)
     with ScriptedFunction(slow(30, reply(201, created()))) as endpoint:
@@ -153,16 +153,16 @@ def test_a_turn_cut_short_leaves_no_old_outcome(card: Card) -> None:
     assert run.workflow["ticketMessage"] == "No pude confirmar el registro de tu pedido."
 
 
-def test_without_lodash_the_card_still_delivers(plain: Card) -> None:
-    """Where even the timers are missing, axios' own time-out is left, and the second call comes at once."""
+def test_without_lodash_the_card_still_works(plain: Card) -> None:
+    """Without timers only axios' own time-out is left, and the second call comes at once."""
     bare = plain.edited({"_.debounce(ring, ms)": "noLodash.debounce(ring, ms)"})
     with ScriptedFunction(reply(502, b"x"), reply(201, created())) as endpoint:
         run = bare.run(endpoint.url)
     assert (run.workflow["ticketOk"], run.statuses) == (True, [502, 201])
 
 
-def test_the_worst_case_fits_into_a_turn() -> None:
-    """Two calls in vain and the longest pause together stay under Botpress' 60 s, with room for the rest."""
+def test_the_worst_case_fits_into_the_time_limit() -> None:
+    """Two failed calls and the longest pause take less than Botpress' 60 s, with time left for the rest."""
     text = CARDS["cloud"].read_text(encoding="utf-8")
     timeout, budget, longest = (
         int(re.findall(rf"const {name} = (\d+)", text)[0]) for name in ("TIMEOUT_MS", "BUDGET_MS", "LONGEST_PAUSE_MS")
@@ -172,16 +172,16 @@ def test_the_worst_case_fits_into_a_turn() -> None:
     assert timeout + longest < budget
 
 
-def test_the_second_call_keeps_to_the_budget(plain: Card) -> None:
-    """What the first call and the pause have used up, the second no longer gets."""
+def test_the_second_call_has_the_remaining_time(plain: Card) -> None:
+    """Its time-out is reduced by the first call and the pause."""
     short = plain.edited({"TIMEOUT_MS = 1500": "TIMEOUT_MS = 2000", "BUDGET_MS = 9000": "BUDGET_MS = 3300"})
     with ScriptedFunction(slow(30, reply(201, created()))) as endpoint:
         run = short.run(endpoint.url)
     assert (len(run.calls), run.ms < 3_900) == (2, True)
 
 
-def test_on_an_action_server_one_call_fits_five_seconds(tmp_path: Any) -> None:
-    """With the time-out set for v12's Action Server there is one call, and it ends before the hard limit."""
+def test_on_an_action_server_one_call_takes_less_than_five_seconds(tmp_path: Any) -> None:
+    """With the time-out for v12's Action Server there is one call, and it ends before the hard limit."""
     card = Card(mode="v12", text=CARDS["v12"].read_text(encoding="utf-8"), folder=tmp_path, axios="built-in")
     scene = v12_conversation()
     scene["env"]["EXPOSED_CONTACT_TIMEOUT_MS"] = "4000"
@@ -190,15 +190,15 @@ def test_on_an_action_server_one_call_fits_five_seconds(tmp_path: Any) -> None:
     assert (run.error, run.workflow["ticketError"], len(run.calls)) == (None, "timeout", 1)
 
 
-def test_both_cards_share_their_rules() -> None:
-    """The part the two cards share is the same, letter for letter."""
+def test_both_cards_have_the_same_shared_part() -> None:
+    """It is identical, character for character."""
     parts = [SHARED.findall(path.read_text(encoding="utf-8")) for path in CARDS.values()]
     assert parts[0] == parts[1]
     assert len(parts[0]) == 1
 
 
-def test_v12_text_runs_on_node_12() -> None:
-    """No optional chaining, no `??`, no replaceAll: v12 ships with Node 12."""
+def test_the_v12_card_runs_on_node_12() -> None:
+    """v12 has Node 12, without optional chaining, `??` or replaceAll."""
     text = CARDS["v12"].read_text(encoding="utf-8")
     assert not re.findall(r"\?\.[a-z\[(]|\?\?|replaceAll|Object\.hasOwn|\.at\(", text)
 
@@ -213,8 +213,8 @@ def probe(source: str, tmp_path: Any, **order: Any) -> Run:
 @pytest.mark.parametrize(
     "name", ["fetch", "process", "Buffer", "require", "setTimeout", "URL", "crypto", "btoa", "TextEncoder"]
 )
-def test_the_harness_hides_what_studio_does_not_promise(name: str, tmp_path: Any) -> None:
-    """A card that leans on one of Node's own globals fails here as it might in Studio."""
+def test_the_harness_hides_globals_that_studio_does_not_promise(name: str, tmp_path: Any) -> None:
+    """A card that uses one of Node's own globals fails here as it might in Studio."""
     assert f"{name} is not defined" in str(probe(f"{name}", tmp_path).error)
 
 
@@ -231,13 +231,13 @@ def test_the_harness_hides_what_studio_does_not_promise(name: str, tmp_path: Any
     ],
 )
 def test_the_harness_is_as_strict_as_studio(line: str, complaint: str | None, tmp_path: Any) -> None:
-    """Wrong types, unknown names, loose variables and endless turns are errors; a top-level return is not."""
+    """Wrong types, unknown names, undeclared variables and endless loops are errors; a top-level return is not."""
     error = probe(line, tmp_path, turn_s=0.3).error
     assert (error is None) if complaint is None else (complaint in str(error))
 
 
-def test_the_harness_answers_as_its_callers_expect(plain: Card) -> None:
-    """The chat page reads workflow, logs, error, calls with status and body, and which axios ran."""
+def test_the_harness_returns_what_its_callers_expect(plain: Card) -> None:
+    """The chat page reads workflow, logs, error, calls with status and body, and the version of axios."""
     with ScriptedFunction(reply(201, created())) as endpoint:
         run = plain.run(endpoint.url)
     assert run.calls[0]["status"] == 201

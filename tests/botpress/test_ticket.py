@@ -1,4 +1,4 @@
-"""From the conversation to the ticket: the card, the running function and the stand-in, in every weather."""
+"""From the conversation to the ticket: the card, the running function and the stand-in, with every fault."""
 
 from __future__ import annotations
 
@@ -33,44 +33,46 @@ pytestmark = pytest.mark.node
 
 
 @dataclass(frozen=True, kw_only=True)
-class House:
-    """The running function in front of its Freshdesk."""
+class System:
+    """The running function with its stand-in Freshdesk."""
 
     url: str
-    desk: LocalFreshdesk
+    freshdesk: LocalFreshdesk
 
     def tickets_of(self, run: Run) -> list[dict[str, Any]]:
-        """Return the tickets that carry the reference of the card's last answer."""
+        """Return the tickets with the reference of the card's last answer."""
         reference = run.workflow["ticketReference"]
         assert reference.startswith("BF-")
-        return [ticket for ticket in self.desk.tickets() if reference in ticket["subject"]]
+        return [ticket for ticket in self.freshdesk.tickets() if reference in ticket["subject"]]
 
     def tickets_about(self, there: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the tickets of the person in this conversation."""
-        return [ticket for ticket in self.desk.tickets() if there["workflow"]["user_email"] in ticket["description"]]
+        return [
+            ticket for ticket in self.freshdesk.tickets() if there["workflow"]["user_email"] in ticket["description"]
+        ]
 
 
 @contextmanager
-def open_house(folder: Path) -> Iterator[House]:
+def open_system(folder: Path) -> Iterator[System]:
     """Start the stand-in, and the function in front of it."""
     settings = {"WEBHOOK_SECRET": TOKEN, "DEADLINE_S": "4"}
-    with LocalFreshdesk(api_key=API_KEY) as desk, serve(desk.url, folder, **settings) as served:
-        desk.limit(create_per_minute=100_000, total_per_minute=100_000)
-        yield House(url=f"{served.url}/", desk=desk)
+    with LocalFreshdesk(api_key=API_KEY) as freshdesk, serve(freshdesk.url, folder, **settings) as served:
+        freshdesk.limit(create_per_minute=100_000, total_per_minute=100_000)
+        yield System(url=f"{served.url}/", freshdesk=freshdesk)
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Give one house for all tests of this file that leave the weather alone."""
-    with open_house(tmp_path_factory.mktemp("calm")) as house:
-        yield house
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Give one system for all tests of this file that cause no fault of Freshdesk."""
+    with open_system(tmp_path_factory.mktemp("calm")) as system:
+        yield system
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """Give a house of its own: after bad weather the function spares Freshdesk for a while."""
-    with open_house(tmp_path) as house:
-        yield house
+def system(tmp_path: Path) -> Iterator[System]:
+    """Give a separate system, because the function calls Freshdesk less after a fault."""
+    with open_system(tmp_path) as system:
+        yield system
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def cloud_card(tmp_path: Path, axios: str) -> Card:
 
 
 def scene(mode: str = "cloud", **variables: Any) -> dict[str, Any]:
-    """Return a new conversation of a person with an address of their own; keywords set variables."""
+    """Return a new conversation of a person with a new address; keywords set variables."""
     variables = {"user_email": f"{uuid.uuid4().hex}@example.com", **variables}
     made = v12_conversation(**variables) if mode == "v12" else conversation(**variables)
     made["event"]["conversationId"] = made["event"]["threadId"] = f"conv_{uuid.uuid4().hex}"
@@ -94,8 +96,8 @@ def later(before: dict[str, Any], run: Run, message: str, **variables: Any) -> d
     return {**before, "event": event, "workflow": {**run.workflow, **variables}}
 
 
-def test_created(calm: House, real: Card) -> None:
-    """In fine weather the person gets the number of the one ticket there is, in a sentence."""
+def test_created(calm: System, real: Card) -> None:
+    """Without faults the person gets a sentence with the number of the only ticket."""
     run = real.run(calm.url, scene(real.mode))
     assert well_ended(run)
     assert run.statuses == [201]
@@ -106,16 +108,16 @@ def test_created(calm: House, real: Card) -> None:
     assert ticket["tags"] == ["botpress", "bot:betsur"]
 
 
-def test_accents_and_emoji_arrive(calm: House, real: Card) -> None:
-    """What the person typed stands in the ticket, character for character."""
+def test_accents_and_emoji_arrive(calm: System, real: Card) -> None:
+    """The ticket contains the person's text, character for character."""
     words = "¿Dónde está mi depósito de ñandú? 👨‍👩‍👧 🇦🇷 漢字"
     run = real.run(calm.url, scene(real.mode, reason=words, conversation_summary=words))
     (ticket,) = calm.tickets_of(run)
     assert words in ticket["description"]
 
 
-def test_a_replay_is_told_the_same_number(calm: House, real: Card) -> None:
-    """The same message, run twice, is one ticket; the second answer is no error."""
+def test_a_replay_gets_the_same_number(calm: System, real: Card) -> None:
+    """A message that runs twice makes one ticket; the second answer is no error."""
     there = scene(real.mode)
     first, second = real.run(calm.url, there), real.run(calm.url, there)
     assert (first.statuses, second.statuses) == ([201], [200])
@@ -125,61 +127,61 @@ def test_a_replay_is_told_the_same_number(calm: House, real: Card) -> None:
 
 
 @pytest.mark.parametrize("weather", ["down", "broken", "html-502", "answer-lost", "slow", "rate-limited"])
-def test_kept_in_bad_weather(weather: str, house: House, cloud_card: Card) -> None:
-    """Whatever Freshdesk does, the request is kept, the person has a sentence, and there is at most one ticket."""
-    house.desk.weather(weather, seconds=8)
-    run = cloud_card.run(house.url, scene())
+def test_a_request_is_kept_during_every_fault(weather: str, system: System, cloud_card: Card) -> None:
+    """Whatever Freshdesk does, the request is kept, the person gets a sentence, and there is at most one ticket."""
+    system.freshdesk.weather(weather, seconds=8)
+    run = cloud_card.run(system.url, scene())
     assert well_ended(run), run
     assert run.workflow["ticketOk"]
     assert run.statuses[-1] in {201, 202}
     assert run.workflow["ticketReference"] in run.workflow["ticketMessage"] or run.workflow["ticketId"]
-    assert len(house.tickets_of(run)) <= 1
+    assert len(system.tickets_of(run)) <= 1
 
 
-def test_an_answer_lost_once_is_one_ticket(house: House, real: Card) -> None:
-    """Freshdesk creates the ticket and the answer gets lost: the person still gets that ticket's number."""
-    house.desk.weather("answer-lost", times=1, only="create")
-    run = real.run(house.url, scene(real.mode))
-    (ticket,) = house.tickets_of(run)
+def test_an_answer_lost_once_is_one_ticket(system: System, real: Card) -> None:
+    """Freshdesk creates the ticket and its answer is lost: the person still gets the number."""
+    system.freshdesk.weather("answer-lost", times=1, only="create")
+    run = real.run(system.url, scene(real.mode))
+    (ticket,) = system.tickets_of(run)
     assert (run.workflow["ticketOk"], run.workflow["ticketId"]) == (True, str(ticket["id"]))
 
 
-def test_a_late_answer_is_one_ticket(house: House, cloud_card: Card) -> None:
-    """The card gives up before the function answers, and calls again: that is the same ticket."""
-    house.desk.weather("slow", seconds=1.5, times=1, only="create")
+def test_a_late_answer_is_one_ticket(system: System, cloud_card: Card) -> None:
+    """The card gives up before the function answers, and calls again: there is one ticket."""
+    system.freshdesk.weather("slow", seconds=1.5, times=1, only="create")
     hasty = cloud_card.edited({"TIMEOUT_MS = 9000": "TIMEOUT_MS = 700", "PAUSE_MS = 40": "PAUSE_MS = 2500"})
     run = hasty.edited({"call(axios, target, Math.min(TIMEOUT_MS, left))": "call(axios, target, 9000)"}).run(
-        house.url, scene()
+        system.url, scene()
     )
     assert well_ended(run)
     assert run.statuses == [None, 200]
-    assert len(house.tickets_of(run)) == 1
+    assert len(system.tickets_of(run)) == 1
 
 
-def test_lost_answers_and_the_persons_retry_are_one_ticket(calm: House, cloud_card: Card) -> None:
-    """Both calls arrive and both answers get lost; when the person tries again a message later, one ticket stands."""
+def test_lost_answers_and_a_retry_by_the_person_are_one_ticket(calm: System, cloud_card: Card) -> None:
+    """Both calls arrive and both answers are lost; the person tries again in other words: there is one ticket."""
     there = scene()
     with ScriptedFunction(swallowed(calm.url)) as between:
         first = cloud_card.run(between.url, there)
     assert (first.workflow["ticketError"], first.statuses, well_ended(first)) == ("network", [None, None], True)
-    second = cloud_card.run(calm.url, later(there, first, "msg_2"))
+    second = cloud_card.run(calm.url, later(there, first, "msg_2", reason="Sigo sin poder retirar."))
     assert second.statuses == [200]
     assert len(calm.tickets_about(there)) == 1
 
 
-def test_the_control_without_the_key_makes_two(calm: House, cloud_card: Card) -> None:
-    """The same lost answers with the key taken out of the card: the retry makes a second ticket."""
+def test_control_without_the_key_two_tickets_are_made(calm: System, cloud_card: Card) -> None:
+    """With the same lost answers and no key in the card, the retry in other words makes a second ticket."""
     keyless = cloud_card.edited({"headers['Idempotency-Key'] = target.key": "target.key = ''"})
     there = scene()
     with ScriptedFunction(swallowed(calm.url)) as between:
         first = keyless.run(between.url, there)
-    second = keyless.run(calm.url, later(there, first, "msg_2"))
+    second = keyless.run(calm.url, later(there, first, "msg_2", reason="Sigo sin poder retirar."))
     assert second.statuses == [201]
     assert len(calm.tickets_about(there)) == 2
 
 
-def test_a_bad_address_is_asked_for_and_corrected(calm: House, real: Card) -> None:
-    """A refused e-mail names its field and asks in words; the corrected one, same key, becomes the ticket."""
+def test_an_invalid_address_is_asked_for_and_corrected(calm: System, real: Card) -> None:
+    """The answer names the field and asks in words; the correction has the same key, and becomes the ticket."""
     there = scene(real.mode, user_email="ana@@example")
     run = real.run(calm.url, there)
     assert well_ended(run)
@@ -194,37 +196,37 @@ def test_a_bad_address_is_asked_for_and_corrected(calm: House, real: Card) -> No
     assert len(calm.tickets_of(again)) == 1
 
 
-def test_no_address_at_all_is_asked_for(calm: House, cloud_card: Card) -> None:
-    """Where the capture was cancelled the function asks, and the flow knows for what."""
+def test_a_missing_address_is_asked_for(calm: System, cloud_card: Card) -> None:
+    """If the capture was cancelled, the function asks, and the flow knows for which field."""
     run = cloud_card.run(calm.url, scene(user_email=""))
     assert (run.workflow["ticketField"], well_ended(run)) == ("user_email", True)
 
 
-def test_a_wrong_secret_is_a_plain_error(calm: House, real: Card) -> None:
-    """The wrong secret makes no ticket, is not tried again, and does not leave the person without a sentence."""
+def test_a_wrong_secret_is_an_error(calm: System, real: Card) -> None:
+    """The request makes no ticket and is not repeated, and the person still gets a sentence."""
     there = scene(real.mode)
     there["env"] |= {"CONTACT_TOKEN": "wrong", "EXPOSED_CONTACT_TOKEN": "wrong"}
-    before = len(calm.desk.tickets())
+    before = len(calm.freshdesk.tickets())
     run = real.run(calm.url, there)
     assert (run.workflow["ticketError"], run.statuses, well_ended(run)) == ("unauthorized", [401], True)
-    assert len(calm.desk.tickets()) == before
+    assert len(calm.freshdesk.tickets()) == before
 
 
-def test_nobody_at_home(real: Card) -> None:
-    """With the function gone the person has a sentence, and the flow an error to branch on."""
+def test_the_function_is_not_running(real: Card) -> None:
+    """The person gets a sentence, and the flow an error to check."""
     run = real.run(f"http://127.0.0.1:{free_port()}/", scene(real.mode))
     assert (run.workflow["ticketError"], len(run.calls), well_ended(run)) == ("network", 2, True)
 
 
-def test_both_bots_reach_their_groups(calm: House, cloud_card: Card) -> None:
-    """The same card with another CONTACT_BOT takes that bot's routes."""
+def test_both_bots_use_their_own_groups(calm: System, cloud_card: Card) -> None:
+    """The same card with another CONTACT_BOT uses that bot's routes."""
     press = scene(category="prensa")
     press["env"]["CONTACT_BOT"] = "institucional"
     found = [calm.tickets_of(cloud_card.run(calm.url, there))[0]["group_id"] for there in (scene(), press)]
     assert found == [1070000000102, 1070000000110]
 
 
-def test_without_npm_packages(calm: House, plain: Card) -> None:
-    """The harness's own axios does the whole way too: the demo needs no npm."""
+def test_without_npm_packages(calm: System, plain: Card) -> None:
+    """The harness's own axios makes the complete call: the demo needs no npm."""
     run = plain.run(calm.url, scene())
     assert (run.axios, run.statuses) == ("built-in", [201])

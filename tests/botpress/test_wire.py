@@ -1,4 +1,4 @@
-"""What the card makes of every answer, and of none: no throw, and always a sentence for the person."""
+"""The result of the card for every answer, and for none: no error, and always a sentence for the person."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ CASES: dict[str, tuple[list[Any], list[int | None], bool, str, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_answer_ends_well(case: str, card: Card) -> None:
-    """Whatever comes back, the card sets its variables, throws nothing and has something to say."""
+def test_no_answer_makes_the_card_fail(case: str, card: Card) -> None:
+    """Whatever the answer, the card sets its variables, throws nothing and has a sentence."""
     answers, statuses, ok, ticket_id, error = CASES[case]
     with ScriptedFunction(*answers) as endpoint:
         run = card.run(endpoint.url)
@@ -107,8 +107,8 @@ def test_every_answer_ends_well(case: str, card: Card) -> None:
     assert run.statuses == statuses
 
 
-def test_never_answered_is_a_timeout(card: Card) -> None:
-    """Two calls that wait in vain end as `timeout`, within the time the card allows itself."""
+def test_no_answer_in_time_is_a_timeout(card: Card) -> None:
+    """Two calls without an answer end as `timeout`, within the time that the card allows itself."""
     with ScriptedFunction(slow(30, reply(201, created()))) as endpoint:
         run = card.run(endpoint.url)
     assert well_ended(run)
@@ -116,8 +116,8 @@ def test_never_answered_is_a_timeout(card: Card) -> None:
     assert run.ms < 6_000
 
 
-def test_a_closed_port_is_a_network_fault(card: Card) -> None:
-    """Nobody listening ends as `network`, after one more try."""
+def test_a_closed_port_is_a_network_error(card: Card) -> None:
+    """If nothing listens, the result is `network`, after one more attempt."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         run = card.run(f"http://127.0.0.1:{unused.getsockname()[1]}/")
@@ -125,8 +125,8 @@ def test_a_closed_port_is_a_network_fault(card: Card) -> None:
     assert (run.workflow["ticketError"], len(run.calls)) == ("network", 2)
 
 
-def test_a_connection_nobody_accepts_is_a_timeout(cloud: Card) -> None:
-    """A connection that is never accepted ends too: axios counts only from the moment it stands."""
+def test_a_connection_that_is_not_accepted_is_a_timeout(cloud: Card) -> None:
+    """Axios counts its time-out only from the connection, so the card needs its own."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -137,8 +137,8 @@ def test_a_connection_nobody_accepts_is_a_timeout(cloud: Card) -> None:
     assert (run.workflow["ticketError"], run.ms < 6_000) == ("timeout", True)
 
 
-def test_the_function_speaks_for_itself(card: Card) -> None:
-    """Its `message`, reference and faulty field reach the flow as they are."""
+def test_the_message_of_the_function_is_shown(card: Card) -> None:
+    """Its `message`, reference and faulty field reach the flow unchanged."""
     with ScriptedFunction(reply(422, INVALID_EMAIL)) as endpoint:
         run = card.run(endpoint.url)
     assert run.workflow["ticketMessage"] == "Frase de la función: invalid-handoff."
@@ -146,8 +146,8 @@ def test_the_function_speaks_for_itself(card: Card) -> None:
     assert run.workflow["ticketReference"] == "BF-7K3QX2AB"
 
 
-def test_a_strangers_message_is_not_shown(card: Card) -> None:
-    """What a gateway or the platform says in JSON is not for the person."""
+def test_the_message_of_another_service_is_not_shown(card: Card) -> None:
+    """JSON from a gateway or the platform is not meant for the person."""
     with ScriptedFunction(reply(429, LAMBDA_BUSY)) as endpoint:
         run = card.run(endpoint.url)
     assert run.workflow["ticketMessage"] == "No pude confirmar el registro de tu pedido."
@@ -162,15 +162,15 @@ def test_a_strangers_message_is_not_shown(card: Card) -> None:
         ("zz", "No pude confirmar el registro de tu pedido."),
     ],
 )
-def test_its_own_sentences_are_in_the_persons_language(language: str, sentence: str, plain: Card) -> None:
-    """Where the function is silent the card speaks es, en or pt, and never claims failure."""
+def test_the_cards_own_sentences_are_in_the_persons_language(language: str, sentence: str, plain: Card) -> None:
+    """If the function does not answer, the card uses es, en or pt, and never claims failure."""
     scene = conversation() | {"user": {"TranslatorAgent": {"language": language}}}
     with ScriptedFunction(reply(404, b"no")) as endpoint:
         assert plain.run(endpoint.url, scene).workflow["ticketMessage"] == sentence
 
 
-def test_a_duplicate_without_a_sentence_tells_the_number(plain: Card) -> None:
-    """A kept request has its number told even if the answer's sentence is missing."""
+def test_a_duplicate_without_a_sentence_shows_the_number(plain: Card) -> None:
+    """A kept request shows its number even if the answer has no sentence."""
     with ScriptedFunction(reply(201, created(message=None))) as endpoint:
         message = plain.run(endpoint.url).workflow["ticketMessage"]
     assert message == "Listo. Tu pedido quedó registrado con el número 1234."
@@ -179,8 +179,8 @@ def test_a_duplicate_without_a_sentence_tells_the_number(plain: Card) -> None:
 @pytest.mark.parametrize(
     ("header", "least_ms", "most_ms"), [("1", 1_000, 2_400), ("3600", 1_500, 3_000), ("soon", 40, 1_400)]
 )
-def test_retry_after_is_obeyed_when_small(header: str, least_ms: int, most_ms: int, plain: Card) -> None:
-    """A short Retry-After is waited out, a long one only up to the card's own bound, nonsense is ignored."""
+def test_a_short_retry_after_is_respected(header: str, least_ms: int, most_ms: int, plain: Card) -> None:
+    """A short Retry-After is waited out, a long one only up to the card's own limit, an invalid one is ignored."""
     answer = reply(503, problem("unavailable", retryable=True), headers={"Retry-After": header})
     with ScriptedFunction(answer, reply(201, created())) as endpoint:
         run = plain.edited({"LONGEST_PAUSE_MS = 5000": "LONGEST_PAUSE_MS = 1500"}).run(endpoint.url)
@@ -188,8 +188,8 @@ def test_retry_after_is_obeyed_when_small(header: str, least_ms: int, most_ms: i
     assert least_ms <= run.ms <= most_ms
 
 
-def test_both_calls_share_one_key_and_one_body(card: Card) -> None:
-    """The second call is the same handoff as the first, word for word."""
+def test_both_calls_have_the_same_key_and_body(card: Card) -> None:
+    """The second call is an exact repeat of the first."""
     with ScriptedFunction(reset, reply(201, created())) as endpoint:
         card.run(endpoint.url)
     assert [headers["Idempotency-Key"] for headers in endpoint.headers] == ["conv_1:" + _message(card)] * 2
@@ -200,8 +200,8 @@ def _message(card: Card) -> str:
     return "evt_1" if card.mode == "v12" else "msg_1"
 
 
-def test_the_secret_goes_in_the_header_only(card: Card) -> None:
-    """The token travels as bearer, and neither it nor the person's words reach a log."""
+def test_the_secret_is_in_the_header_only(card: Card) -> None:
+    """The token is sent as a bearer token, and neither it nor the person's words are logged."""
     with ScriptedFunction(reset, reply(401, problem("unauthorized", retryable=False))) as endpoint:
         run = card.run(endpoint.url)
     assert endpoint.headers[0]["Authorization"] == "Bearer local-secret"
@@ -211,8 +211,8 @@ def test_the_secret_goes_in_the_header_only(card: Card) -> None:
     assert not any(word in logged for word in ("local-secret", "ana@example.com", "Ana", "retiro"))
 
 
-def test_the_harness_own_axios_behaves_as_the_real_one(plain: Card) -> None:
-    """Without npm packages every case ends the same."""
+def test_the_axios_of_the_harness_behaves_like_the_real_one(plain: Card) -> None:
+    """Without npm packages every case has the same result."""
     for case, (answers, statuses, ok, ticket_id, error) in CASES.items():
         with ScriptedFunction(*answers) as endpoint:
             run = plain.run(endpoint.url)

@@ -1,4 +1,4 @@
-"""What tests over raw sockets share."""
+"""Fixtures for tests over raw sockets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a certificate that nobody vouches for, and its key."""
+    """Return a file with a certificate that no authority signed, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)
@@ -57,5 +57,5 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make that certificate one that the environment trusts."""
+    """Make the environment trust that certificate."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))

@@ -1,4 +1,4 @@
-"""Text that is not JSON → the fields that can be read in it."""
+"""Text that is not valid JSON → the fields that can be read from it."""
 
 from __future__ import annotations
 
@@ -55,33 +55,33 @@ READ: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("text", "fields", "rest"), READ)
-def test_what_can_be_read_is_read(text: str, fields: dict[str, Any], rest: str) -> None:
-    """Each field once, the last one of two, and beside them what belongs to none."""
+def test_readable_fields_are_read(text: str, fields: dict[str, Any], rest: str) -> None:
+    """Each field comes once (of two, the last), and with them the text that belongs to no field."""
     assert understand(text, KNOWN) == (fields, rest)
 
 
 @pytest.mark.parametrize(
     "text", ["", "hola", '{"a": 1', "Motivo: no puedo", "{" * 5_000, "a=b&c=d", "--", '"category"']
 )
-def test_what_names_no_field_is_not_understood(text: str) -> None:
-    """Such a text is kept whole, by the caller."""
+def test_a_text_without_fields_is_not_understood(text: str) -> None:
+    """The caller keeps such a text whole."""
     assert understand(text, KNOWN) == ({}, "")
 
 
-def test_a_value_that_is_nested_too_deep_is_text() -> None:
-    """Later steps have less stack left than the reader had."""
+def test_a_value_that_is_nested_too_deep_becomes_text() -> None:
+    """Later steps have less stack left than the parser had."""
     deep = "[" * 200 + "]" * 200
     assert understand(f'{{"x": {deep}, "category": "a",}}', KNOWN).fields["x"].startswith("[[[")
 
 
-def test_the_rest_is_bounded() -> None:
-    """Nobody reads more of it."""
+def test_the_rest_is_limited() -> None:
+    """The rest is shown to an agent, who does not read more."""
     assert len(understand('{"category": "a", ' + "z" * 30_000, KNOWN).rest) == REST_MAX
 
 
 @given(st.dictionaries(st.text("abñ _-.😀", min_size=1, max_size=9), TEXTS, max_size=6), st.integers(1, 400))
-def test_any_object_is_read_as_json_would(value: dict[str, str], at: int) -> None:
-    """With a comma too many, it says the same; cut anywhere, nothing is raised and no field is invented."""
+def test_any_object_is_read_as_json_reads_it(value: dict[str, str], at: int) -> None:
+    """With an extra comma it reads the same; cut anywhere, nothing is raised and no field is invented."""
     text = json.dumps({**value, "category": "a"}, ensure_ascii=False)
     assert understand(text[:-1] + ",}", KNOWN).fields == {**value, "category": "a"}
     assert understand(text[:at], KNOWN).fields.keys() <= {**value, "category": "a"}.keys()
@@ -89,7 +89,7 @@ def test_any_object_is_read_as_json_would(value: dict[str, str], at: int) -> Non
 
 @given(TEXTS | st.text(alphabet="{}[]\"':,=&\\nu%category \n", max_size=80))
 def test_no_text_raises(text: str) -> None:
-    """And what is understood can be written as JSON in UTF-8."""
+    """The result can be written as JSON in UTF-8."""
     json.dumps(understand(text + "category:a", KNOWN).fields, ensure_ascii=False).encode()
 
 

@@ -1,4 +1,4 @@
-"""`schemas/openapi.yaml` against the function: the document is sound, and every example is what happens."""
+"""`schemas/openapi.yaml` and the function agree: the document is valid, and every example happens as described."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BODIES: dict[str, Any] = POST["requestBody"]["content"]["application/json"]["exa
 
 
 def resolved(node: Any) -> Any:
-    """Return node, or what its reference into this document points to."""
+    """Return node, or the part of this document that it refers to."""
     if "$ref" not in node:
         return node
     found: Any = SPEC
@@ -36,13 +36,13 @@ def resolved(node: Any) -> Any:
 
 
 def answers() -> Iterator[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
-    """Yield each example: method, status, its name, the example and the answer it belongs to."""
+    """Yield each example: method, status, its name, the example and the answer that it belongs to."""
     for method, operation in SPEC["paths"]["/"].items():
         for status, response in operation["responses"].items():
-            told = resolved(response)
-            content = next(iter(told["content"].values()))
+            described = resolved(response)
+            content = next(iter(described["content"].values()))
             for name, example in content.get("examples", {}).items():
-                yield method, status, name, example, told
+                yield method, status, name, example, described
 
 
 EXAMPLES = [pytest.param(*example, id="-".join(example[:3])) for example in answers()]
@@ -53,48 +53,48 @@ def post(endpoint: Endpoint, name: str, change: dict[str, Any] | None = None) ->
     return endpoint(request(raw=json.dumps({**BODIES[name]["value"], **(change or {})}).encode()))
 
 
-def play(endpoint: Endpoint, freshdesk: LocalFreshdesk, method: str, name: str, told: dict[str, Any]) -> Reply:
-    """Do what an example's `x-request` says, or send the request example of its name."""
-    reference = told.get("reference")
-    if "first" in told:
-        reference = json.loads(post(endpoint, told["first"]).body)["reference"]
-    for number in range(told.get("keys", 0)):  # two keys that begin alike
+def play(endpoint: Endpoint, freshdesk: LocalFreshdesk, method: str, name: str, how: dict[str, Any]) -> Reply:
+    """Do what an example's `x-request` says, or send the request example with its name."""
+    reference = how.get("reference")
+    if "first" in how:
+        reference = json.loads(post(endpoint, how["first"]).body)["reference"]
+    for number in range(how.get("keys", 0)):  # two keys with the same beginning
         endpoint.delivery.deliver(handoff(key="B" * 8 + f"{number}" * 44, reason=f"{number}"))
-    if "weather" in told:
-        freshdesk.weather(told["weather"], seconds=30)
-    if method == "get" or "method" in told:
-        sent = {"method": told.get("method", "GET"), "path": f"/?reference={reference or ''}"}
-        return endpoint(request(**sent, authorization=told.get("authorization", f"Bearer {SECRET}")))
-    if "raw" in told or "bytes" in told or "authorization" in told:
-        raw = told.get("raw", "x" * told.get("bytes", 0)).encode()
-        media_type = told.get("content_type", "application/json")
-        bearer = told.get("authorization", f"Bearer {SECRET}")
+    if "weather" in how:
+        freshdesk.weather(how["weather"], seconds=30)
+    if method == "get" or "method" in how:
+        sent = {"method": how.get("method", "GET"), "path": f"/?reference={reference or ''}"}
+        return endpoint(request(**sent, authorization=how.get("authorization", f"Bearer {SECRET}")))
+    if "raw" in how or "bytes" in how or "authorization" in how:
+        raw = how.get("raw", "x" * how.get("bytes", 0)).encode()
+        media_type = how.get("content_type", "application/json")
+        bearer = how.get("authorization", f"Bearer {SECRET}")
         return endpoint(request(raw=raw, content_type=media_type, authorization=bearer))
-    return post(endpoint, told.get("body", name), told.get("change"))
+    return post(endpoint, how.get("body", name), how.get("change"))
 
 
-def test_the_document_is_sound_openapi() -> None:
-    """By the specification's own schema, every reference resolved, the handoff's file too."""
+def test_the_document_is_valid_openapi() -> None:
+    """It fits the specification's schema, with every reference resolved, including the handoff's file."""
     validate(SPEC, base_uri=FILE.as_uri())
 
 
 def test_the_handoff_is_described_once() -> None:
-    """The document refers to the very schema that the function checks with."""
+    """The document refers to the schema that the function checks with."""
     assert POST["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "handoff.schema.json"}
     assert json.loads((FILE.parent / "handoff.schema.json").read_text(encoding="utf-8")) == schema()
 
 
-def test_every_status_of_the_contract_is_described() -> None:
-    """And no other."""
-    told = {method: set(operation["responses"]) for method, operation in SPEC["paths"]["/"].items()}
-    assert told == {
+def test_exactly_the_statuses_of_the_contract_are_described() -> None:
+    """The document lists them for each method."""
+    described = {method: set(operation["responses"]) for method, operation in SPEC["paths"]["/"].items()}
+    assert described == {
         "post": {"200", "201", "202", "400", "401", "405", "413", "415", "422", "503"},
         "get": {"200", "400", "401", "404", "405", "409", "503"},
     }
 
 
 def test_every_problem_has_an_example() -> None:
-    """With its own title, detail and sentence."""
+    """It has its own title, detail and sentence."""
     shown = {
         example["value"]["code"]: example["value"] for _, _, _, example, _ in answers() if "code" in example["value"]
     }
@@ -105,8 +105,8 @@ def test_every_problem_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BODIES))
-def test_every_request_example_is_what_it_says(name: str) -> None:
-    """The schema takes all of them but the one that shows what is refused."""
+def test_every_request_example_is_valid_or_refused_as_described(name: str) -> None:
+    """The schema accepts all of them except the one that shows a refusal."""
     try:
         read = read_handoff(BODIES[name]["value"])
     except InvalidHandoff:
@@ -117,7 +117,7 @@ def test_every_request_example_is_what_it_says(name: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "status", "name", "example", "answer"), EXAMPLES)
-def test_every_example_is_what_happens(
+def test_every_example_happens_as_described(
     tmp_path: Path,
     freshdesk: LocalFreshdesk,
     method: str,
@@ -126,14 +126,14 @@ def test_every_example_is_what_happens(
     example: dict[str, Any],
     answer: dict[str, Any],
 ) -> None:
-    """Sent to the function, each has the example's status, fields, sentence and headers; numbers apart."""
-    told = example.get("x-request", {})
-    url = NOWHERE if "everything" in told else freshdesk.url
+    """Sent to the function, each has the example's status, fields, sentence and headers, except for numbers."""
+    how = example.get("x-request", {})
+    url = NOWHERE if "everything" in how else freshdesk.url
     with open_endpoint(url, tmp_path) as endpoint:
-        if "everything" in told:
+        if "everything" in how:
             endpoint.delivery.writer.ledger.close()
             shutil.rmtree(tmp_path)
-        reply = play(endpoint, freshdesk, method, name, told)
+        reply = play(endpoint, freshdesk, method, name, how)
     got, shown = json.loads(reply.body), example["value"]
     assert (str(reply.status), reply.headers["Content-Type"]) == (status, next(iter(answer["content"])))
     assert got.keys() == shown.keys()
@@ -145,8 +145,8 @@ def test_every_example_is_what_happens(
     assert must <= reply.headers.keys()
 
 
-def test_every_example_has_its_shape() -> None:
-    """The schema beside it describes it."""
+def test_every_example_fits_its_schema() -> None:
+    """The schema is beside it in the document."""
     for _, _, _, example, answer in answers():
         node = next(iter(answer["content"].values()))["schema"]
         Draft202012Validator({**node, "components": SPEC["components"]}).validate(example["value"])

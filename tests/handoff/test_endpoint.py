@@ -1,4 +1,4 @@
-"""The edge: HTTP requests in, answers out, with a real delivery, a SQLite ledger and the stand-in over HTTP."""
+"""The endpoint: HTTP requests and answers, with a real delivery, a SQLite ledger and the stand-in over HTTP."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from handoff.version import VERSION, commit
 from tests.endpoints import NOWHERE, ROOT, Endpoint, environ, open_endpoint
 from tests.factories import EMAIL, PHONE, SECRET, SUMMARY, body, handoff, request
 
-REFUSED_ADDRESS = "ñandú@example.com"  # an address by RFC 6531, and none to Freshdesk
+REFUSED_ADDRESS = "ñandú@example.com"  # valid by RFC 6531, but not for Freshdesk
 
 
 def said(reply: Reply) -> Any:
@@ -45,12 +45,12 @@ def said(reply: Reply) -> Any:
 
 
 def kept(endpoint: Endpoint) -> list[tuple[str, bool]]:
-    """Return the state of each row of the ledger, and whether it is a refused request's."""
+    """Return the state of each row of the ledger, and whether its request was refused."""
     return [(str(entry.state), entry.refused) for entry in endpoint.delivery.writer.ledger.each()]
 
 
 def test_a_handoff_becomes_a_ticket(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """201 with the number of the one ticket there is, in the group the routing says."""
+    """201 with the number of the only ticket, in the group of its route."""
     reply = endpoint(request())
     ticket = freshdesk.tickets()[0]
     assert reply.status == 201
@@ -64,7 +64,7 @@ def test_a_handoff_becomes_a_ticket(endpoint: Endpoint, freshdesk: LocalFreshdes
     assert said(reply)["reference"] in ticket["subject"]
 
 
-def test_a_repeat_is_told_the_same_ticket(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+def test_a_repeat_gets_the_same_ticket(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """200, and no second ticket; new words become a note."""
     first, again = said(endpoint(request())), endpoint(request())
     assert (again.status, said(again)["status"], said(again)["ticket_id"]) == (200, "duplicate", first["ticket_id"])
@@ -74,21 +74,21 @@ def test_a_repeat_is_told_the_same_ticket(endpoint: Endpoint, freshdesk: LocalFr
     assert "ahora con otras palabras" in freshdesk.notes(first["ticket_id"])[0]["body"]
 
 
-def test_the_key_in_the_header_comes_first(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+def test_the_key_in_the_header_takes_precedence(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """Two messages under one Idempotency-Key are one handoff."""
     first = said(endpoint(request(headers={"Idempotency-Key": "k-1"})))
     again = said(endpoint(request(headers={"Idempotency-Key": '"k-1"'}, message_id="other")))
     assert (again["ticket_id"], len(freshdesk.tickets())) == (first["ticket_id"], 1)
 
 
-def test_an_unknown_category_is_no_fault(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+def test_an_unknown_category_is_accepted(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
     """It goes to the default group, with a tag."""
     assert endpoint(request(category="cosa rara")).status == 201
     assert "sin-categoria" in freshdesk.tickets()[0]["tags"]
 
 
 def test_unknown_fields_are_named_in_the_answer(endpoint: Endpoint) -> None:
-    """Whoever wires the bot sees that they are only shown."""
+    """They are only shown to the agent, and the bot's author should know."""
     assert said(endpoint(request(vip=True)))["warnings"] == [
         "The field vip is not known; it is shown in the ticket under Otros datos.",
     ]
@@ -104,8 +104,8 @@ def test_a_handoff_that_must_wait_is_kept(endpoint: Endpoint, freshdesk: LocalFr
     assert kept(endpoint) == [("not_created", False)]
 
 
-def test_an_address_freshdesk_refuses_is_asked_for_again(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """422 on the field, in the person's language; the row waits for the correction."""
+def test_an_address_that_freshdesk_refuses_is_asked_for_again(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+    """422 for the field, in the person's language; the row waits for the correction."""
     reply = endpoint(request(user_email=REFUSED_ADDRESS, language="en"))
     assert (reply.status, kept(endpoint), freshdesk.tickets()) == (422, [("rejected", True)], [])
     assert said(reply)["message"].startswith("That e-mail address does not look right.")
@@ -128,16 +128,16 @@ REFUSALS: list[tuple[dict[str, Any], int, str]] = [
 
 @pytest.mark.parametrize(("sent", "status", "code"), REFUSALS)
 def test_a_refused_request_is_kept(endpoint: Endpoint, sent: dict[str, Any], status: int, code: str) -> None:
-    """Refusing is not losing: the problem tells a reference, and the ledger has a row under it."""
+    """The problem has a reference, and the ledger has a row for it."""
     reply = endpoint(request(**sent))
-    told = said(reply)
-    assert (reply.status, told["status"], told["code"], told["retryable"]) == (status, status, code, False)
+    answer = said(reply)
+    assert (reply.status, answer["status"], answer["code"], answer["retryable"]) == (status, status, code, False)
     assert kept(endpoint) == [("rejected", True)]
-    assert endpoint(request(method="GET", path=f"/?reference={told['reference']}")).status == 200
+    assert endpoint(request(method="GET", path=f"/?reference={answer['reference']}")).status == 200
 
 
 def test_a_corrected_request_becomes_the_ticket(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """The same message with a good address: one ticket, and nothing left in quarantine."""
+    """The same message with a valid address: one ticket, and no refused row is left."""
     refused = endpoint(request(user_email="ana@"))
     corrected = endpoint(request())
     assert (refused.status, corrected.status) == (422, 201)
@@ -146,7 +146,7 @@ def test_a_corrected_request_becomes_the_ticket(endpoint: Endpoint, freshdesk: L
 
 
 def test_a_refusal_names_the_fields_and_no_value(endpoint: Endpoint) -> None:
-    """Each fault has a field, a code and a sentence; nothing of what was sent comes back."""
+    """Each fault has a field, a code and a sentence; the answer repeats nothing of the request."""
     reply = endpoint(request(user_email="zoraida arroba", category=None, language="en"))
     assert [(e["field"], e["code"]) for e in said(reply)["errors"]] == [
         ("category", "required"),
@@ -157,16 +157,16 @@ def test_a_refusal_names_the_fields_and_no_value(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize("size", [BODY_MAX - 1, BODY_MAX])
-def test_a_body_may_be_as_large_as_the_bound(endpoint: Endpoint, size: int) -> None:
-    """To the byte."""
+def test_a_body_may_be_as_large_as_the_limit(endpoint: Endpoint, size: int) -> None:
+    """The limit is exact to the byte."""
     raw = json.dumps(body()).encode()[:-1] + b', "relleno": "'
     raw += b"x" * (size - len(raw) - 2) + b'"}'
     assert len(raw) == size
     assert endpoint(request(raw=raw)).status == 201
 
 
-def test_a_body_past_what_is_drained_is_refused_all_the_same(endpoint: Endpoint) -> None:
-    """The rest is left unread: 413, and its beginning kept."""
+def test_a_body_that_is_too_large_to_drain_is_refused_too(endpoint: Endpoint) -> None:
+    """The rest is not read: 413, and its beginning is kept."""
     stream = io.BytesIO(b"x" * (endpoint_module.DRAIN_MAX + 3 * BODY_MAX))
     sent = streamed(stream)
     assert endpoint(sent).status == 413
@@ -174,7 +174,7 @@ def test_a_body_past_what_is_drained_is_refused_all_the_same(endpoint: Endpoint)
 
 
 def streamed(stream: Any) -> Request:
-    """Return a request whose body comes from stream, without Content-Length, as a chunked one does."""
+    """Return a request whose body comes from stream without Content-Length, like a chunked one."""
     headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
     wsgi = EnvironBuilder(method="POST", headers=list(headers.items())).get_environ()
     wsgi.pop("CONTENT_LENGTH", None)
@@ -182,20 +182,22 @@ def streamed(stream: Any) -> Request:
 
 
 def test_a_chunked_body_is_read(endpoint: Endpoint) -> None:
-    """Without Content-Length the body ends where the server says it ends."""
+    """Without Content-Length the body ends where the server says."""
     assert endpoint(streamed(io.BytesIO(json.dumps(body()).encode()))).status == 201
 
 
 class Torn:
-    """A body whose sender hung up."""
+    """A body whose sender closed the connection."""
 
     def read(self, _size: int = -1) -> bytes:
-        """Fail as the server's stream does."""
+        """Fail like the server's stream."""
         raise ConnectionResetError
 
 
-def test_a_caller_who_hangs_up_raises_no_alarm(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
-    """503, to be sent again; a warning and no error: nobody has to act."""
+def test_a_caller_that_closes_the_connection_raises_no_alarm(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """503, to be sent again, and a warning instead of an error: nobody has to act."""
     reply = endpoint(streamed(Torn()))
     short = Request({**request().environ, "CONTENT_LENGTH": "5000", "wsgi.input_terminated": True})
     assert (reply.status, said(reply)["retryable"], endpoint(short).status) == (503, True, 503)
@@ -203,8 +205,8 @@ def test_a_caller_who_hangs_up_raises_no_alarm(endpoint: Endpoint, caplog: pytes
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_past_the_frameworks_own_bound_nothing_is_read(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
-    """413; nothing of it could be kept, so a person is told."""
+def test_past_the_limit_of_the_framework_nothing_is_read(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    """413; nothing could be kept, so an error is logged."""
     sent = request()
     sent.max_content_length = 10
     assert endpoint(sent).status == 413
@@ -221,8 +223,8 @@ MEDIA_TYPES = (
 
 
 @pytest.mark.parametrize("media_type", MEDIA_TYPES)
-def test_json_is_read_whatever_it_is_called(endpoint: Endpoint, media_type: str | None) -> None:
-    """Media type and charset do not hide an object in UTF-8."""
+def test_json_is_read_with_any_media_type(endpoint: Endpoint, media_type: str | None) -> None:
+    """An object in UTF-8 is read whatever its media type and charset."""
     assert endpoint(request(content_type=media_type, reason="Débito")).status == 201
 
 
@@ -246,7 +248,7 @@ PACKED: dict[str, tuple[bytes, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_json_is_read_however_it_is_packed(endpoint: Endpoint, freshdesk: LocalFreshdesk, name: str) -> None:
+def test_json_is_read_in_any_encoding_and_compression(endpoint: Endpoint, freshdesk: LocalFreshdesk, name: str) -> None:
     """201 with its accents; sent again in UTF-8 and without an Idempotency-Key it is the same handoff."""
     raw, headers = PACKED[name]
     first = endpoint(request(raw=raw, headers=headers, content_type=None))
@@ -289,8 +291,10 @@ REFUSED_SPELLINGS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED_SPELLINGS)
-def test_what_is_refused_is_understood(endpoint: Endpoint, freshdesk: LocalFreshdesk, name: str) -> None:
-    """Corrected and sent again without an Idempotency-Key, it is one ticket: the ids were read in the broken one."""
+def test_the_correction_of_a_broken_request_is_the_same_handoff(
+    endpoint: Endpoint, freshdesk: LocalFreshdesk, name: str
+) -> None:
+    """Sent again without an Idempotency-Key it is one ticket, because the ids were read from the broken request."""
     raw, media_type = REFUSED_SPELLINGS[name]
     assert endpoint(request(raw=raw, content_type=media_type)).status in {400, 413, 415}
     kept_now = [Handoff.from_json(entry.handoff) for entry in endpoint.delivery.writer.ledger.each()]
@@ -301,8 +305,8 @@ def test_what_is_refused_is_understood(endpoint: Endpoint, freshdesk: LocalFresh
     assert (len(freshdesk.tickets()), kept(endpoint)) == (1, [("created", False)])
 
 
-def test_a_phone_beside_a_good_email_is_no_fault(endpoint: Endpoint) -> None:
-    """201; the agent sees what was written, and the answer names the field."""
+def test_an_invalid_phone_with_a_valid_email_is_accepted(endpoint: Endpoint) -> None:
+    """201; the agent sees the phone as written, and the answer names the field."""
     reply = endpoint(request(user_phone="no tengo"))
     assert (reply.status, said(reply)["warnings"]) == (
         201,
@@ -312,7 +316,7 @@ def test_a_phone_beside_a_good_email_is_no_fault(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "FOO"])
 def test_other_methods_are_not_allowed(endpoint: Endpoint, method: str) -> None:
-    """405 with what is."""
+    """405 with the methods that are."""
     reply = endpoint(request(method=method))
     assert (reply.status, reply.headers["Allow"]) == (405, "GET, POST")
 
@@ -326,48 +330,48 @@ def test_other_methods_are_not_allowed(endpoint: Endpoint, method: str) -> None:
         ("Bearer wrong", "wrong-secret"),
     ],
 )
-def test_a_wrong_secret_is_told_from_a_missing_one_in_the_log_only(
+def test_only_the_log_distinguishes_a_wrong_secret_from_a_missing_one(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture, header: str | None, code: str
 ) -> None:
-    """Whoever set up the bot sees which it is; a stranger does not."""
-    told = endpoint(request(authorization=header))
-    assert told == endpoint(request(authorization=None))
+    """The bot's operator can see which one it is; a stranger cannot."""
+    wrong = endpoint(request(authorization=header))
+    assert wrong == endpoint(request(authorization=None))
     assert [vars(record)["code"] for record in caplog.records] == [code, "unauthorized"]
 
 
 def test_a_stranger_gets_nothing(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """401 with how to authenticate; nothing is kept, nobody is called."""
+    """401 with how to authenticate; nothing is kept or called."""
     reply = endpoint(request(authorization="Bearer wrong"))
     assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert (kept(endpoint), freshdesk.calls) == ([], [])
 
 
-@pytest.mark.parametrize("told", [f"bearer {SECRET}", f"BEARER   {SECRET}  "])
-def test_the_scheme_has_no_case(endpoint: Endpoint, told: str) -> None:
-    """RFC 9110: schemes are compared without case."""
-    assert endpoint(request(authorization=told)).status == 201
+@pytest.mark.parametrize("header", [f"bearer {SECRET}", f"BEARER   {SECRET}  "])
+def test_the_scheme_is_not_case_sensitive(endpoint: Endpoint, header: str) -> None:
+    """RFC 9110 compares schemes without case."""
+    assert endpoint(request(authorization=header)).status == 201
 
 
-def test_every_configured_secret_is_good(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
-    """While a secret is changed, the old and the new one both are; one in UTF-8, too."""
+def test_every_configured_secret_is_accepted(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
+    """While a secret is changed, both the old and the new one are, also in UTF-8."""
     accented = "contraseña-" * 3
     with open_endpoint(freshdesk.url, tmp_path, WEBHOOK_SECRET=f"{SECRET},{accented}") as endpoint:
-        sent = accented.encode().decode("latin-1")  # as WSGI hands over a header in UTF-8
+        sent = accented.encode().decode("latin-1")  # WSGI gives a header in UTF-8 like this
         assert endpoint(request(authorization=f"Bearer {sent}")).status == 201
         assert endpoint(request()).status == 200
 
 
-def test_what_became_of_a_handoff_can_be_asked(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """GET tells the same as POST did, in any case, always with 200."""
+def test_the_status_of_a_handoff_can_be_read(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+    """GET answers like POST did, for the reference in any case, always with 200."""
     reference = said(endpoint(request()))["reference"]
-    told = endpoint(request(method="GET", path=f"/?reference={reference.lower()}"))
-    assert (told.status, said(told)["status"], said(told)["ticket_id"]) == (
+    answer = endpoint(request(method="GET", path=f"/?reference={reference.lower()}"))
+    assert (answer.status, said(answer)["status"], said(answer)["ticket_id"]) == (
         200,
         "created",
         freshdesk.tickets()[0]["id"],
     )
-    assert EMAIL not in told.body
-    assert SUMMARY not in told.body
+    assert EMAIL not in answer.body
+    assert SUMMARY not in answer.body
 
 
 @pytest.mark.parametrize(
@@ -381,25 +385,25 @@ def test_what_became_of_a_handoff_can_be_asked(endpoint: Endpoint, freshdesk: Lo
         ("/?reference=" + "A" * 5000, 404, "unknown-reference"),
     ],
 )
-def test_a_reference_nobody_has_is_unknown(endpoint: Endpoint, path: str, status: int, code: str) -> None:
-    """And what is no reference at all never reaches the ledger."""
+def test_a_reference_that_does_not_exist_is_unknown(endpoint: Endpoint, path: str, status: int, code: str) -> None:
+    """A text that is no reference does not reach the ledger."""
     reply = endpoint(request(method="GET", path=path))
     assert (reply.status, said(reply)["code"]) == (status, code)
 
 
-def test_asking_takes_the_secret_too(endpoint: Endpoint) -> None:
-    """A reference alone tells nothing."""
+def test_reading_a_status_needs_the_secret_too(endpoint: Endpoint) -> None:
+    """A reference alone is not enough."""
     assert endpoint(request(method="GET", path="/?reference=BF-AAAAAAAA", authorization=None)).status == 401
 
 
 def break_ledger(endpoint: Endpoint, folder: Path) -> None:
-    """Take the folder of the ledger away, so that no file can be opened there."""
+    """Remove the ledger's folder, so that no file can be opened there."""
     endpoint.delivery.writer.ledger.close()
     shutil.rmtree(folder)
 
 
-def test_without_a_ledger_the_person_comes_first(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
-    """The ticket is made all the same; what cannot be made nor kept is answered 503."""
+def test_without_a_ledger_a_ticket_is_still_created(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
+    """The ticket is created all the same; a request that is neither created nor kept is answered 503."""
     folder = tmp_path / "gone"
     folder.mkdir()
     with open_endpoint(freshdesk.url, folder) as endpoint:
@@ -410,7 +414,7 @@ def test_without_a_ledger_the_person_comes_first(freshdesk: LocalFreshdesk, tmp_
         assert [(one.status, one.headers["Retry-After"]) for one in (refused, asked)] == [(503, "5")] * 2
 
 
-def test_with_everything_down_the_caller_must_send_again(tmp_path: Path) -> None:
+def test_if_nothing_works_the_caller_must_send_again(tmp_path: Path) -> None:
     """503, retryable: never a false success."""
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -420,8 +424,8 @@ def test_with_everything_down_the_caller_must_send_again(tmp_path: Path) -> None
         assert (reply.status, said(reply)["retryable"]) == (503, True)
 
 
-def test_what_nobody_foresaw_is_answered(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
-    """503 and an error in the log with the class's name and the place; nothing internal in the answer."""
+def test_an_unforeseen_error_is_answered(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    """503, and an error in the log with the class and the place; the answer has nothing internal."""
     unforeseen = Endpoint(None, (SECRET.encode(),), endpoint._messages)  # type: ignore[arg-type]  # noqa: SLF001 -- a part that breaks
     reply = unforeseen(request())
     assert (reply.status, said(reply)["code"]) == (503, "unavailable")
@@ -434,7 +438,7 @@ def test_what_nobody_foresaw_is_answered(endpoint: Endpoint, caplog: pytest.LogC
 def test_the_entry_points_serve_the_function_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What functions-framework, Lambda and the schedule call."""
+    """They are called by functions-framework, Lambda and the schedule."""
     monkeypatch.setattr(os, "environ", environ(ledger=tmp_path / "handoffs.db"))
     main = runpy.run_path(str(ROOT / "main.py"))
     assert main["create_ticket"](request(authorization=None)).status == 401
@@ -442,36 +446,36 @@ def test_the_entry_points_serve_the_function_of_the_environment(
     main["ENDPOINT"].delivery.writer.ledger.close()
 
 
-def test_the_start_names_version_and_commit(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever reads the log knows what runs."""
-    with caplog.at_level(logging.INFO, "handoff.bootstrap"):
-        bootstrap.open_endpoint(environ())
+def test_the_first_log_line_has_version_and_commit(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """It identifies the running code."""
+    with caplog.at_level(logging.INFO, "handoff.bootstrap"), open_endpoint(NOWHERE, tmp_path):
+        pass
     [started] = [vars(record) for record in caplog.records if record.message == "started"]
     assert (started["version"], started["commit"]) == (VERSION, commit())
 
 
 def test_a_broken_environment_stops_the_start() -> None:
-    """With every fault named, and no secret."""
+    """The error names every fault, and no secret."""
     with pytest.raises(SettingsError, match="DEADLINE_S"):
         bootstrap.open_endpoint(environ(DEADLINE_S="x"))
 
 
 def test_a_process_with_a_broken_environment_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the list of faults as its last words."""
+    """It ends with the list of faults."""
     monkeypatch.setenv("DEADLINE_S", "x")
     with pytest.raises(SystemExit, match=r"\AThe function cannot start. Fix this and start it again:\n- "):
         runpy.run_path(str(ROOT / "main.py"))
 
 
 def test_a_broken_file_of_sentences_stops_the_start(tmp_path: Path) -> None:
-    """It is a fault like those of the settings."""
+    """It is reported like faults of the settings."""
     (tmp_path / "messages.toml").write_text("[es", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"\A- templates: this is not TOML"):
         bootstrap.open_endpoint(environ(), tmp_path / "messages.toml")
 
 
 def copy_of_the_function(folder: Path) -> Path:
-    """Copy what the function is made of, so that a test can break it."""
+    """Copy the function's files, so that a test can break one."""
     for file in ROOT.glob("*.py"):
         shutil.copy(file, folder)
     for name in ("schemas", "config", "handoff"):
@@ -480,7 +484,7 @@ def copy_of_the_function(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "told"),
+    ("file", "old", "new", "message"),
     [
         ("config/messages.toml", "#{ticket_id}", "#{numero}", "{numero} is not filled in here"),
         ("config/ticket.html", "handoff.reason | lines", "handoff.motivo | lines", "has no attribute 'motivo'"),
@@ -494,8 +498,10 @@ def copy_of_the_function(folder: Path) -> Path:
         ),
     ],
 )
-def test_a_broken_file_stops_the_start_of_the_process(tmp_path: Path, file: str, old: str, new: str, told: str) -> None:
-    """Whoever changed it reads what to mend; no handoff meets the fault first."""
+def test_a_broken_file_stops_the_start_of_the_process(
+    tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
+    """The error says what to correct, before any handoff."""
     folder = copy_of_the_function(tmp_path)
     broken = folder / file
     broken.write_text(broken.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
@@ -504,18 +510,18 @@ def test_a_broken_file_stops_the_start_of_the_process(tmp_path: Path, file: str,
     )
     assert ended.returncode == 1
     assert ended.stderr.startswith("The function cannot start. Fix this and start it again:\n- ")
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert SECRET not in ended.stderr
 
 
-def test_a_telephone_is_enough(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """A person without e-mail gets a ticket as well."""
+def test_a_phone_is_enough(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+    """A person without an e-mail address gets a ticket as well."""
     assert endpoint(request(user_email=None, user_phone=PHONE)).status == 201
     assert len(freshdesk.tickets()) == 1
 
 
 class Flow:
-    """A body that gives up to `size` bytes, not more than `at_once`, and counts what was taken of it."""
+    """A body that gives up to `size` bytes, at most `at_once` at a time, and counts the bytes taken."""
 
     def __init__(self, size: int, at_once: int) -> None:
         self.left = size
@@ -535,8 +541,8 @@ def flowing(size: int, announced: int | None = None, *, at_once: int = 10**9) ->
     return SimpleNamespace(stream=Flow(size, at_once), content_length=announced)
 
 
-def test_a_body_is_read_to_the_byte() -> None:
-    """262,144 bytes are taken, not one more is read; a longer one keeps that much of its beginning."""
+def test_a_body_is_read_up_to_the_limit() -> None:
+    """262,144 bytes are read, and no more; of a longer body that much of its beginning is kept."""
     whole = flowing(262_144)
     assert len(endpoint_module.read_body(whole)) == 262_144
     with pytest.raises(BodyTooLarge) as caught:
@@ -544,8 +550,8 @@ def test_a_body_is_read_to_the_byte() -> None:
     assert len(caught.value.head) == 262_144
 
 
-def test_what_is_too_long_is_drained_within_bounds() -> None:
-    """So that the caller hears the answer; whoever never stops is not listened to for ever."""
+def test_a_body_that_is_too_long_is_drained_within_limits() -> None:
+    """The caller must be able to read the answer, but a sender that never ends is cut off."""
     endless = flowing(10**9)
     with pytest.raises(BodyTooLarge):
         endpoint_module.read_body(endless)
@@ -553,8 +559,8 @@ def test_what_is_too_long_is_drained_within_bounds() -> None:
     assert endless.stream.taken == first + -(-(8_388_608 - first) // chunk) * chunk
 
 
-def test_eight_megabytes_are_drained_and_no_more() -> None:
-    """However small the pieces are that it comes in."""
+def test_at_most_eight_megabytes_are_drained() -> None:
+    """However small the pieces of the body are."""
     endless = flowing(10**9, at_once=1_000)
     with pytest.raises(BodyTooLarge):
         endpoint_module.read_body(endless)
@@ -562,33 +568,33 @@ def test_eight_megabytes_are_drained_and_no_more() -> None:
 
 
 @pytest.mark.parametrize(("came", "announced"), [(5, 10), (0, 1), (262_144, 300_000), (262_143, 262_144)])
-def test_half_a_body_is_no_body(came: int, announced: int) -> None:
-    """Whoever hung up half-way sends it again; half of it kept would be a second ticket."""
+def test_an_incomplete_body_is_not_kept(came: int, announced: int) -> None:
+    """The caller sends it again; if half of it were kept, there would be a second ticket."""
     with pytest.raises(ClientDisconnected):
         endpoint_module.read_body(flowing(came, announced))
 
 
-@pytest.mark.parametrize(("told", "handlers"), [({}, 1), ({"AWS_LAMBDA_LOG_FORMAT": "JSON"}, 0)])
-def test_the_log_is_json_by_us_or_by_the_platform(told: dict[str, str], handlers: int) -> None:
-    """On Lambda the runtime formats; two formatters would write every line twice."""
+@pytest.mark.parametrize(("variables", "handlers"), [({}, 1), ({"AWS_LAMBDA_LOG_FORMAT": "JSON"}, 0)])
+def test_the_log_is_formatted_once(variables: dict[str, str], handlers: int, tmp_path: Path) -> None:
+    """On Lambda the runtime formats the log; two formatters would write every line twice."""
     log = logging.getLogger("handoff")
     before = (list(log.handlers), log.propagate, log.level)
     log.handlers.clear()
     try:
-        bootstrap.open_endpoint(environ(**told))
-        assert len(log.handlers) == handlers
+        with open_endpoint(NOWHERE, tmp_path, **variables):
+            assert len(log.handlers) == handlers
     finally:
         log.handlers[:], log.propagate = before[0], before[1]
         log.setLevel(before[2])
 
 
-def test_a_pass_of_the_schedule_ends_within_its_minute() -> None:
-    """serverless.yml stops the sweep after 60 s; a pass begins no row that could last longer."""
+def test_a_scheduled_pass_ends_within_a_minute() -> None:
+    """serverless.yml stops the sweep after 60 s; a pass starts no row that could last longer."""
     assert BUDGET_S == 55.0
 
 
 def test_an_ambiguous_reference_is_a_409_without_a_number(endpoint: Endpoint) -> None:
-    """Whoever asks must not be told somebody else's ticket."""
+    """The answer must not show somebody else's ticket."""
     delivery = endpoint.delivery
     for key in ("B" * 8 + "C" * 44, "B" * 8 + "D" * 44):
         delivery.deliver(handoff(key=key, reason=key))

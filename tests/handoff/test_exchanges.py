@@ -1,4 +1,4 @@
-"""One request, one answer: nobody ever gets the answer to another's request."""
+"""One request, one answer: no call gets the answer to another request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent
 
 
 def post(text: str) -> Request:
-    """Return a POST that can be told from others."""
+    """Return a POST with a body of its own."""
     return Request("POST", "/api/v2/tickets", text.encode())
 
 
@@ -33,7 +33,7 @@ def transport_to(host: Host) -> RequestsTransport:
 
 
 def echo(before: bytes = b"", after: bytes = b"") -> Talk:
-    """Talk: answer each request with its own body, with other bytes around the answer."""
+    """Answer each request with its own body, with other bytes around the answer."""
 
     def talk(connection: socket.socket) -> None:
         while said := read_request(connection):
@@ -50,8 +50,8 @@ def echo(before: bytes = b"", after: bytes = b"") -> Talk:
 @pytest.mark.parametrize(
     "interim", [CONTINUE, PROCESSING, HINTS, CONTINUE + PROCESSING * 3 + HINTS], ids=["100", "102", "103", "all"]
 )
-def test_an_interim_answer_is_read_past(start: Start, interim: bytes) -> None:
-    """The final one follows, on a connection that is good for the next request."""
+def test_an_interim_answer_is_skipped(start: Start, interim: bytes) -> None:
+    """The final one follows, and the connection can be used for the next request."""
     host = start(echo(before=interim))
     send = transport_to(host)
     for text in ("one", "two", "three"):
@@ -61,7 +61,7 @@ def test_an_interim_answer_is_read_past(start: Start, interim: bytes) -> None:
     assert host.connections == 1
 
 
-def test_interim_answers_without_end_are_cut_at_the_deadline(start: Start) -> None:
+def test_endless_interim_answers_are_cut_at_the_deadline(start: Start) -> None:
     """They do not count as the answer, however many come."""
 
     def talk(connection: socket.socket) -> None:
@@ -73,8 +73,8 @@ def test_interim_answers_without_end_are_cut_at_the_deadline(start: Start) -> No
         transport_to(start(talk))(post("x"), 0.3)
 
 
-def test_an_interim_answer_and_then_nothing_is_no_answer(start: Start) -> None:
-    """What was asked for may have been done."""
+def test_an_interim_answer_alone_is_no_answer(start: Start) -> None:
+    """The request may have taken effect."""
     for last in (PROCESSING, HINTS, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\0\0\0"):
 
         def talk(connection: socket.socket, last: bytes = last) -> None:
@@ -123,8 +123,8 @@ BAD: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_an_answer_that_is_not_by_the_letter_is_a_bad_answer(start: Start, name: str) -> None:
-    """It is in doubt, it is no other error, and its connection is closed: the next request has one of its own."""
+def test_a_malformed_answer_is_a_bad_answer(start: Start, name: str) -> None:
+    """The call is in doubt, raises no other error, and its connection is closed: the next request opens a new one."""
     host = start(answering(BAD[name]))
     send = transport_to(host)
     for calls in (1, 2):
@@ -142,8 +142,8 @@ GOOD: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_every_right_way_to_end_an_answer_is_known(start: Start, name: str) -> None:
-    """And leaves the connection good."""
+def test_every_valid_end_of_an_answer_is_known(start: Start, name: str) -> None:
+    """The connection can be used again."""
     host = start(answering(GOOD[name]))
     send = transport_to(host)
     assert [send(post("x"), 1.0).body for _ in range(3)] == [b"[]"] * 3
@@ -152,7 +152,7 @@ def test_every_right_way_to_end_an_answer_is_known(start: Start, name: str) -> N
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"])
 def test_an_answer_may_end_with_its_connection(start: Start, head: bytes) -> None:
-    """Without a length; the connection is over, and the next request has another."""
+    """Without a length; the next request opens a new connection."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -164,8 +164,8 @@ def test_an_answer_may_end_with_its_connection(start: Start, head: bytes) -> Non
     assert host.connections == 2
 
 
-def test_an_answer_without_a_body_is_whole(start: Start) -> None:
-    """Whatever length it states."""
+def test_an_answer_without_a_body_is_complete(start: Start) -> None:
+    """Whatever length its header has."""
     host = start(answering(b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 304 Not\r\nContent-Length: 9\r\n\r\n"))
     send = transport_to(host)
     assert [send(GET, 2.0)[::2] for _ in range(3)] == [(204, b""), (304, b""), (304, b"")]
@@ -173,15 +173,15 @@ def test_an_answer_without_a_body_is_whole(start: Start) -> None:
 
 
 @pytest.mark.parametrize("length", [ANSWER_MAX_BYTES + 1, 10**15])
-def test_an_answer_that_announces_too_much_is_not_waited_for(start: Start, length: int) -> None:
-    """Nor is memory set aside for it."""
+def test_an_answer_that_announces_too_much_is_not_read(start: Start, length: int) -> None:
+    """No memory is reserved for it either."""
     for head in (f"Content-Length: {length}\r\n\r\n", f"Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n"):
         with pytest.raises(OutcomeUnknown, match="too large"):
             transport_to(start(answering(b"HTTP/1.1 200 OK\r\n" + head.encode())))(GET, 2.0)
 
 
 def test_an_answer_without_length_or_end_is_cut(start: Start) -> None:
-    """As one that announces too much."""
+    """It is cut like an answer that announces too much."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -193,11 +193,11 @@ def test_an_answer_without_length_or_end_is_cut(start: Start) -> None:
         transport_to(start(talk))(GET, 20.0)
 
 
-# Somebody else's answer
+# An answer to another request
 
 
-def test_an_answer_that_comes_unasked_is_nobodys(start: Start) -> None:
-    """A connection with something to read before the request is not used."""
+def test_an_answer_before_its_request_is_not_used(start: Start) -> None:
+    """A connection with data to read before the request is closed."""
     late = threading.Event()
     spoken = threading.Event()
 
@@ -219,8 +219,8 @@ def test_an_answer_that_comes_unasked_is_nobodys(start: Start) -> None:
     assert host.connections == 2
 
 
-def test_an_answer_that_came_too_late_is_nobodys(start: Start) -> None:
-    """After a time-out the connection is closed: what comes on it later is read by no one."""
+def test_an_answer_that_came_too_late_is_not_used(start: Start) -> None:
+    """After a time-out the connection is closed, and what arrives on it later is not read."""
     slow = threading.Event()
 
     def talk(connection: socket.socket) -> None:
@@ -240,7 +240,7 @@ def test_an_answer_that_came_too_late_is_nobodys(start: Start) -> None:
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("size", [100, io.DEFAULT_BUFFER_SIZE])
 def test_over_tls_a_second_answer_is_found_as_well(start: Start, tls: ssl.SSLContext, size: int) -> None:
-    """One that TLS has unpacked already shows on no socket, nor in what was read where that is full."""
+    """Data that TLS has already decrypted does not show on the socket."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: "
     body = b"x" * (size - len(head) - len(b"0000\r\n\r\n"))
     host = start(answering(head + b"%04d\r\n\r\n" % len(body) + body + OK), tls=tls)
@@ -253,7 +253,7 @@ def test_over_tls_a_second_answer_is_found_as_well(start: Start, tls: ssl.SSLCon
 
 @pytest.mark.parametrize("faulty", [OK, b"x", HINTS, b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"])
 def test_many_callers_each_get_their_own_answer(start: Start, faulty: bytes) -> None:
-    """Or none, on connections where every third answer is followed by another."""
+    """Or no answer, on connections where every third answer is followed by another."""
     count = threading.Semaphore(0)
 
     def talk(connection: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""One help desk inside a deadline: its limit, its pages, its boxes."""
+"""One help desk account within a deadline: its rate limit, and its lists of tickets."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from freshdesk_client import (
     FreshdeskUnreachable,
     OutcomeUnknown,
     Request,
+    Requester,
 )
 from handoff.deadline import Deadline, SystemClock
 from handoff.helpdesk import HelpDesk
@@ -31,11 +32,11 @@ SKEW_S = 900.0
 
 
 class Shelf:
-    """A desk with many tickets: one a second up to now, the newest first, a hundred on a page."""
+    """An account with many tickets: one a second up to now, the newest first, a hundred on a page."""
 
     def __init__(self, count: int, *, at: int = -1) -> None:
         self.count = count
-        self.at = at  # which of them, from the oldest, bears the reference
+        self.at = at  # the number of the ticket with the reference, counted from the oldest
         self.pages: list[int] = []
 
     def __call__(self, request: Request, _timeout_s: float) -> Answer:
@@ -61,20 +62,20 @@ class Shelf:
 
 
 def desk_of(transport: Any, clock: VirtualClock) -> HelpDesk:
-    """Return a desk behind a transport."""
+    """Return a help desk account behind a transport."""
     return HelpDesk("https://betsur.freshdesk.com", FreshdeskClient(transport), clock)
 
 
 def turn_on(clock: VirtualClock, seconds: float = 12.0) -> Deadline:
-    """Return a turn of so many seconds."""
+    """Return a deadline of so many seconds."""
     return Deadline(clock, seconds)
 
 
 # Time
 
 
-def test_a_turn_knows_what_is_left() -> None:
-    """Of a deadline, and of that how much Freshdesk took, also when it failed."""
+def test_a_deadline_knows_the_time_left() -> None:
+    """It also adds up the time that Freshdesk took, including failed calls."""
     clock = VirtualClock()
     deadline = turn_on(clock, 10.0)
     clock.sleep(1.0)
@@ -84,8 +85,8 @@ def test_a_turn_knows_what_is_left() -> None:
     assert (deadline.spent_s, deadline.left_s, deadline.freshdesk_s) == (3.0, 7.0, 2.0)
 
 
-def test_a_turn_pauses_only_if_enough_is_left() -> None:
-    """To the last moment, and not past it."""
+def test_a_deadline_pauses_only_if_enough_time_is_left() -> None:
+    """Up to the last moment, and not past it."""
     clock = VirtualClock()
     deadline = turn_on(clock, 10.0)
     assert not deadline.pause(6.1, keep=4.0)
@@ -95,7 +96,7 @@ def test_a_turn_pauses_only_if_enough_is_left() -> None:
 
 
 class Suspended(VirtualClock):
-    """A machine that is suspended in each pause: its monotonic clock stands still, the wall clock goes on."""
+    """A machine that is suspended in each pause: the monotonic clock stops, the wall clock goes on."""
 
     def __init__(self, suspended_s: float) -> None:
         super().__init__()
@@ -114,8 +115,8 @@ class Suspended(VirtualClock):
 
 
 @pytest.mark.parametrize(("suspended_s", "left_s"), [(0.0, 9.0), (5.0, 4.0), (3_600.0, -3_591.0), (-3_600.0, 9.0)])
-def test_a_deadline_is_real_time(suspended_s: float, left_s: float) -> None:
-    """A suspend counts, and a wall clock that is set back gives nothing."""
+def test_a_deadline_counts_the_time_of_a_suspend(suspended_s: float, left_s: float) -> None:
+    """A wall clock that is set back does not extend it."""
     clock = Suspended(suspended_s)
     deadline = turn_on(clock, 10.0)
     clock.sleep(1.0)
@@ -123,15 +124,15 @@ def test_a_deadline_is_real_time(suspended_s: float, left_s: float) -> None:
 
 
 def test_nothing_is_posted_after_a_suspend() -> None:
-    """Another may have posted meanwhile."""
+    """Another process may have posted meanwhile."""
     clock = Suspended(60.0)
     fake = FakeFreshdesk(clock)
     assert desk_of(fake, clock).create({}, turn_on(clock)) == Unavailable(Cause.UNAVAILABLE, "no-time")
     assert fake.posts == 0
 
 
-def test_the_systems_clock_is_the_machines() -> None:
-    """Now is now, time goes on, and a negative wait is none."""
+def test_the_system_clock_is_the_one_of_the_machine() -> None:
+    """It shows the current time, moves on, and ignores a negative wait."""
     clock = SystemClock()
     assert clock.now() == pytest.approx(time.time(), abs=5.0)
     began_at = clock.monotonic()
@@ -143,8 +144,8 @@ def test_the_systems_clock_is_the_machines() -> None:
 # The rate limit
 
 
-def test_a_closed_desk_is_not_called() -> None:
-    """A 429 closes the desk for every caller, until Freshdesk said."""
+def test_an_account_over_its_rate_limit_is_not_called() -> None:
+    """A 429 stops the calls of all callers for the time that Freshdesk said."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, busy(100.0))
     freshdesk = desk_of(fake, clock)
@@ -159,7 +160,7 @@ def test_a_closed_desk_is_not_called() -> None:
 
 @pytest.mark.parametrize("wait", [8.5, 8.6])
 def test_a_limit_is_waited_out_if_the_deadline_allows(wait: float) -> None:
-    """Up to the moment where a POST and its look would no longer fit."""
+    """Until a POST and its search would no longer fit."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, busy(wait))
     attempt = desk_of(fake, clock).create({"email": "a@example.com"}, turn_on(clock))
@@ -167,24 +168,24 @@ def test_a_limit_is_waited_out_if_the_deadline_allows(wait: float) -> None:
     assert fake.timeouts[-1] == pytest.approx(1.0 if wait == 8.5 else 9.5)
 
 
-def test_head_room_is_known_for_a_minute() -> None:
-    """Unknown, told long ago, or more than a fifth: there is room."""
+def test_the_rate_limit_is_known_for_a_minute() -> None:
+    """There is room if the limit is unknown or old, or if more than a fifth is left."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     freshdesk = desk_of(fake, clock)
     assert desk_of(fake, clock).has_headroom
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
-    freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False)
+    freshdesk.look(REFERENCE, turn_on(clock), requester=Requester("a@example.com"), since=NOW, everywhere=False)
     assert not freshdesk.has_headroom
-    rooms = []
+    headroom = []
     for seconds in (60.0, 0.01):
         clock.time += seconds
-        rooms.append(freshdesk.has_headroom)
-    assert rooms == [False, True]
+        headroom.append(freshdesk.has_headroom)
+    assert headroom == [False, True]
 
 
-def test_a_call_that_tells_no_limit_does_not_renew_it() -> None:
-    """What was told minutes ago holds nobody back, however often one has called since."""
+def test_a_call_without_limit_headers_does_not_renew_the_limit() -> None:
+    """A limit from minutes ago holds no call back, however many calls came since."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
@@ -196,49 +197,54 @@ def test_a_call_that_tells_no_limit_does_not_renew_it() -> None:
     assert freshdesk.has_headroom
 
 
-# Looking
+# Searches
 
 
-def test_a_look_reads_on_to_the_ticket() -> None:
-    """Page after page, and no further than it must."""
+def test_a_search_reads_pages_until_the_ticket() -> None:
+    """It reads no page after the one with the ticket."""
     clock, shelf = VirtualClock(), Shelf(450, at=120)
-    found = desk_of(shelf, clock).look(REFERENCE, turn_on(clock), email="", since=NOW - 1000, everywhere=True)
+    found = desk_of(shelf, clock).look(
+        REFERENCE, turn_on(clock), requester=Requester(), since=NOW - 1000, everywhere=True
+    )
     assert (found, shelf.pages) == (121, [1, 2, 3, 4])
 
 
-def test_a_look_asks_only_for_what_was_touched_since() -> None:
-    """Before the handoff's own time there is nothing to find."""
+def test_a_search_asks_only_for_recent_changes() -> None:
+    """No ticket can be older than the handoff."""
     clock, shelf = VirtualClock(), Shelf(2_000, at=10)
     freshdesk = desk_of(shelf, clock)
-    assert freshdesk.look(REFERENCE, turn_on(clock), email="", since=NOW - 100.0, everywhere=False) is None
-    assert len(shelf.pages) == 12  # a thousand tickets: a quarter of an hour more
+    assert freshdesk.look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW - 100.0, everywhere=False) is None
+    assert len(shelf.pages) == 12  # a thousand tickets, and a quarter of an hour more
 
 
-def test_a_look_that_goes_too_far_is_no_answer() -> None:
-    """More than a hundred pages prove nothing."""
+def test_a_search_over_too_many_pages_fails() -> None:
+    """After more than a hundred pages the result is unknown."""
     clock, shelf = VirtualClock(), Shelf(9_200, at=0)
     with pytest.raises(TooManyPages):
-        desk_of(shelf, clock).look(REFERENCE, turn_on(clock), email="", since=NOW - 1e5, everywhere=False)
+        desk_of(shelf, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW - 1e5, everywhere=False)
     assert len(shelf.pages) == 100
 
 
-def test_a_snapshot_has_its_bound() -> None:
-    """With twenty pages everything is listed; with more, nothing."""
+def test_a_snapshot_has_a_limit() -> None:
+    """Up to a hundred pages everything is listed; with more, nothing."""
     clock = VirtualClock()
-    whole = desk_of(Shelf(1_780), clock).snapshot(turn_on(clock), since=NOW - 1e5)
+    whole = desk_of(Shelf(8_000), clock).snapshot(turn_on(clock), since=NOW - 1e5)
     assert whole is not None
-    assert len(whole) == 1_780
-    assert desk_of(Shelf(1_800), clock).snapshot(turn_on(clock), since=NOW - 1e5) is None
+    assert len(whole) == 8_000
+    assert desk_of(Shelf(10_000), clock).snapshot(turn_on(clock), since=NOW - 1e5) is None
 
 
 @pytest.mark.parametrize("fate", [UNKNOWN, FreshdeskUnreachable("refused"), busy(1.0)])
-def test_a_page_that_fails_is_asked_for_again(fate: Any) -> None:
-    """Reading is safe to repeat, once."""
+def test_a_page_that_fails_is_read_again(fate: Any) -> None:
+    """It is safe to repeat a read, once."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, fate)
     fake.has(subject=f"[{REFERENCE}]", email="a@example.com")
     freshdesk = desk_of(fake, clock)
-    assert freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False) == 1
+    assert (
+        freshdesk.look(REFERENCE, turn_on(clock), requester=Requester("a@example.com"), since=NOW, everywhere=False)
+        == 1
+    )
     assert len(fake.calls) == 2
 
 
@@ -250,32 +256,32 @@ def test_a_page_that_fails_is_asked_for_again(fate: Any) -> None:
         ([answer(401), answer(401)], FreshdeskRefused),
     ],
 )
-def test_a_look_that_fails_says_so(fates: list[Any], error: type[Exception]) -> None:
-    """Without a whole look nothing is known."""
+def test_a_search_that_fails_raises(fates: list[Any], error: type[Exception]) -> None:
+    """An incomplete search shows nothing."""
     clock = VirtualClock()
     freshdesk = desk_of(FakeFreshdesk(clock, *fates), clock)
     with pytest.raises(error):
-        freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=True)
+        freshdesk.look(REFERENCE, turn_on(clock), requester=Requester("a@example.com"), since=NOW, everywhere=True)
 
 
-def test_without_time_there_is_no_look() -> None:
-    """A look that has no time left asks nothing."""
+def test_without_time_there_is_no_search() -> None:
+    """A search without time makes no call."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     with pytest.raises(OutcomeUnknown, match="no time"):
-        desk_of(fake, clock).look(REFERENCE, turn_on(clock, 0.5), email="", since=NOW, everywhere=False)
+        desk_of(fake, clock).look(REFERENCE, turn_on(clock, 0.5), requester=Requester(), since=NOW, everywhere=False)
     assert fake.calls == []
 
 
-def test_nobody_has_no_open_ticket() -> None:
-    """Without an address nothing is asked."""
+def test_without_an_address_there_is_no_open_ticket() -> None:
+    """No call is made."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
-    assert desk_of(fake, clock).open_ticket_of("", turn_on(clock), since=NOW) is None
+    assert desk_of(fake, clock).open_ticket_of(Requester(), turn_on(clock), since=NOW) is None
     assert fake.calls == []
 
 
-def test_a_desk_knows_where_an_agent_sees_a_ticket() -> None:
-    """The address that stands in the answer."""
+def test_an_account_knows_the_agents_url_of_a_ticket() -> None:
+    """The URL that stands in the answer."""
     clock = VirtualClock()
     assert desk_of(FakeFreshdesk(clock), clock).ticket_url(7) == "https://betsur.freshdesk.com/a/tickets/7"

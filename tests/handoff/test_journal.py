@@ -1,4 +1,4 @@
-"""The line a handoff leaves in the log."""
+"""The log line of a handoff."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.ledger_factories import VirtualClock, entry
 
 
 def test_a_handoff_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    """Who, where to, what became of it, and the time it took, in milliseconds to a tenth."""
+    """It has the route, the result, and the durations in milliseconds with one decimal."""
     caplog.set_level(logging.INFO, "handoff")
     clock = VirtualClock()
     deadline = Deadline(clock, 12.0)
@@ -24,7 +24,7 @@ def test_a_handoff_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
     log_entry(row, "created", deadline)
     (line,) = caplog.records
     assert (line.levelname, line.getMessage()) == ("INFO", "handoff")
-    told = {
+    fields = {
         "reference": "BF-7K3QX2AB",
         "bot": "betsur",
         "category": "retiros",
@@ -36,12 +36,14 @@ def test_a_handoff_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
         "freshdesk_ms": 1234.6,
         "total_ms": 1734.6,
     }
-    assert told.items() <= vars(line).items()
+    assert fields.items() <= vars(line).items()
 
 
 @pytest.mark.parametrize(("dropped", "level"), [(("group_id",), "WARNING"), ((), "INFO")])
-def test_a_route_to_mend_is_a_warning(caplog: pytest.LogCaptureFixture, dropped: tuple[str, ...], level: str) -> None:
-    """A ticket without its group is for the support lead to see; what mends itself is not."""
+def test_a_route_that_needs_a_correction_is_a_warning(
+    caplog: pytest.LogCaptureFixture, dropped: tuple[str, ...], level: str
+) -> None:
+    """The support lead should see a ticket without its group."""
     caplog.set_level(logging.INFO, "handoff")
     log_entry(entry(dropped=dropped), "created", Deadline(VirtualClock(), 12.0))
     assert [(line.levelname, vars(line)["category"]) for line in caplog.records] == [(level, "sin-categoria")]

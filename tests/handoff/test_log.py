@@ -1,4 +1,4 @@
-"""One JSON object a line."""
+"""The log has one JSON object in each line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.leaks import LeakDetector, canaries_in
 
 @contextmanager
 def nothing_attached() -> Iterator[logging.Logger]:
-    """Give the loggers' root as a new process has it; everything is put back afterwards."""
+    """Set up the root logger as in a new process, and restore it afterwards."""
     logger, urllib3 = logging.getLogger("handoff"), logging.getLogger("urllib3")
     before, level = (logger.handlers[:], logger.level, logger.propagate), urllib3.level
     logger.handlers[:], logger.propagate = [], True
@@ -39,8 +39,8 @@ def record(message: str = "handoff", **extra: object) -> logging.LogRecord:
     return made
 
 
-def test_a_line_tells_when_who_what_and_the_rest() -> None:
-    """Time, level, logger and event, then the fields of the event."""
+def test_a_line_has_its_time_level_logger_event_and_fields() -> None:
+    """In this order."""
     assert json.loads(JSONLines().format(record(reference="BF-X", attempts=2))) == {
         "timestamp": "2023-11-14T22:13:20.250+00:00",
         "level": "INFO",
@@ -53,19 +53,19 @@ def test_a_line_tells_when_who_what_and_the_rest() -> None:
 
 @pytest.mark.parametrize("text", [*TEXTS.values(), "\ud800"])
 def test_every_line_is_one_line_of_json(text: str) -> None:
-    """Whatever a value holds, it can neither break the line nor start another."""
-    line = JSONLines().format(record(text, told=text, deep={"list": [text]}))
+    """No value can break the line or start another."""
+    line = JSONLines().format(record(text, value=text, deep={"list": [text]}))
     assert len(line.splitlines()) == 1
-    assert json.loads(line)["told"] == text
+    assert json.loads(line)["value"] == text
 
 
-def test_a_value_json_does_not_know_is_told_as_text() -> None:
-    """A log line is never lost for its contents."""
-    assert json.loads(JSONLines().format(record(told={1})))["told"] == "{1}"
+def test_a_value_that_json_does_not_know_becomes_text() -> None:
+    """A log line is never lost because of its contents."""
+    assert json.loads(JSONLines().format(record(value={1})))["value"] == "{1}"
 
 
 def test_the_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """From INFO on, once, however often the function is started."""
+    """From level INFO on, once, however often the function is started."""
     with nothing_attached() as logger:
         log_as_json(platform_formats=False)
         log_as_json(platform_formats=False)
@@ -83,7 +83,7 @@ def test_a_platform_that_formats_gets_the_records() -> None:
 
 
 def test_the_search_for_leaks_finds_one() -> None:
-    """The control of the search that runs after every test: a name in a field, an address in a traceback or path."""
+    """The control of the check after every test: a name in a field, an address in a traceback or path."""
     detector = LeakDetector()
     detector.handle(record(who=NAME))
     detector.handle(record(exc_info=(ValueError, ValueError(EMAIL), None)))
@@ -93,15 +93,15 @@ def test_the_search_for_leaks_finds_one() -> None:
 
 
 @pytest.mark.parametrize("platform_formats", [False, True])
-def test_urllib3_says_nothing(platform_formats: bool) -> None:  # noqa: FBT001 -- the two cases
-    """Its warnings tell the address of a call, and so a person's; it has nothing worse to tell."""
+def test_urllib3_logs_nothing(platform_formats: bool) -> None:  # noqa: FBT001 -- the two cases
+    """Its warnings contain the URL of a call, and so a person's address; they are not needed."""
     with nothing_attached():
         log_as_json(platform_formats=platform_formats)
         assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.ERROR)
 
 
-def test_the_place_of_an_error_is_the_innermost_of_ours() -> None:
-    """File, line and function, without any value; the standard library's frames below it do not count."""
+def test_the_place_of_an_error_is_in_our_code() -> None:
+    """Its innermost frame in our code: file, line and function, without any value."""
     with pytest.raises(ValueError, match="Expecting") as caught:
         Handoff.from_json("Zoraida")
     assert re.fullmatch(r"handoff/inbound\.py:\d+ from_json", place_of(caught.value))

@@ -1,4 +1,4 @@
-"""How a desk is looked through: which pages are read, and where a look ends."""
+"""Searching an account: which pages are read, and when a search ends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
-from handoff.helpdesk import is_ticket_of
+from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request, Requester
+from handoff.helpdesk import PAGE_TIMEOUT_S, is_ticket_of
 from handoff.ledger import Cause
 from handoff.transitions import Refused, Unavailable
 from operate.reading import each_ticket
@@ -22,31 +22,31 @@ MORE = {"link": '<…>; rel="next"'}
 
 
 def pages_read(shelf: Shelf, **look: Any) -> list[int]:
-    """Return which pages a look asks for."""
+    """Return which pages a search reads."""
     clock = VirtualClock()
-    given = {"email": "", "since": NOW - 1e5, "everywhere": False, **look}
+    given = {"requester": Requester(), "since": NOW - 1e5, "everywhere": False, **look}
     assert desk_of(shelf, clock).look(REFERENCE, turn_on(clock), **given) is None
     return shelf.pages
 
 
-def test_a_date_that_cannot_be_read_ends_no_look() -> None:
-    """It says nothing of what follows."""
+def test_a_date_that_cannot_be_read_does_not_end_a_search() -> None:
+    """It does not show what follows."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.fates.append(answer(200, [{"id": 7, "subject": "x", "created_at": "yesterday"}], MORE))
     fake.has(subject=f"x [{REFERENCE}]")
-    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=False) == 1
+    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW, everywhere=False) == 1
 
 
-def test_the_boxes_are_read_from_their_first_page() -> None:
-    """The list by address, the plain list, spam, deleted."""
+def test_each_list_is_read_from_its_first_page() -> None:
+    """The list by address, all tickets, spam, deleted tickets."""
     assert pages_read(Shelf(0), everywhere=True) == [1, 1, 1]
-    assert pages_read(Shelf(150), everywhere=True, email=EMAIL) == [1, 2, 1, 2, 1, 1]
-    assert pages_read(Shelf(150), everywhere=False, email=EMAIL) == [1, 2]
+    assert pages_read(Shelf(150), everywhere=True, requester=Requester(EMAIL)) == [1, 2, 1, 2, 1, 1]
+    assert pages_read(Shelf(150), everywhere=False, requester=Requester(EMAIL)) == [1, 2]
 
 
 class Box:
-    """A desk whose spam never ends; nothing else is there."""
+    """An account whose list of spam never ends, with no other tickets."""
 
     def __init__(self) -> None:
         self.pages: list[int] = []
@@ -60,16 +60,16 @@ class Box:
         return answer(200, [{"id": 1, "subject": "x", "created_at": "yesterday"}], MORE)
 
 
-def test_a_box_without_end_is_no_answer() -> None:
-    """A hundred pages of it, as of the plain list."""
+def test_a_list_without_end_fails() -> None:
+    """After a hundred pages, for spam as for all tickets."""
     clock, box = VirtualClock(), Box()
     with pytest.raises(OutcomeUnknown, match="too many"):
-        desk_of(box, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True)
+        desk_of(box, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW, everywhere=True)
     assert len(box.pages) == 100
 
 
-def test_a_snapshot_goes_back_as_far_as_a_look() -> None:
-    """Clocks may differ by a quarter of an hour; spam and deleted tickets are in it."""
+def test_a_snapshot_goes_back_as_far_as_a_search() -> None:
+    """Clocks may differ by a quarter of an hour; spam and deleted tickets are included."""
     clock, shelf = VirtualClock(), Shelf(1000)
     rows = desk_of(shelf, clock).snapshot(turn_on(clock), since=NOW - 150.0 + SKEW_S)
     assert len(rows or ()) == 150
@@ -77,7 +77,7 @@ def test_a_snapshot_goes_back_as_far_as_a_look() -> None:
 
 
 class Shrinking(Shelf):
-    """A desk where the five newest tickets are deleted when a page was read."""
+    """An account in which the five newest tickets are deleted after the first page was read."""
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Answer with a page, then delete."""
@@ -86,31 +86,31 @@ class Shrinking(Shelf):
         return answered
 
     def made_at(self, number: int) -> float:
-        """Return when a ticket was made, which stays so."""
+        """Return the constant time when a ticket was made."""
         return NOW - 1000 + number
 
 
-def test_a_deletion_during_a_look_hides_no_ticket() -> None:
-    """It moves the first tickets of page two onto page one, which was read."""
+def test_a_deletion_during_a_search_hides_no_ticket() -> None:
+    """It moves the first tickets of page two to page one, which was already read."""
     clock = VirtualClock()
     freshdesk = desk_of(Shrinking(450, at=349), clock)
-    assert freshdesk.look(REFERENCE, turn_on(clock), email="", since=NOW - 1e5, everywhere=True) == 350
+    assert freshdesk.look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW - 1e5, everywhere=True) == 350
     snapshot = desk_of(Shrinking(450, at=349), clock).snapshot(turn_on(clock), since=NOW - 1e5)
     assert [row.ticket_id for row in snapshot or () if row.subject.endswith(f"[{REFERENCE}]")] == [350]
 
 
-# An address is only a short cut
+# The list by address is only a short cut
 
 
 class ByAddress:
-    """A desk that lists nothing, or refuses, when it is asked by address."""
+    """An account that shows nothing, or refuses, when it is asked by address."""
 
     def __init__(self, fake: FakeFreshdesk, by_address: Answer) -> None:
         self.fake = fake
         self.by_address = by_address
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
-        """Answer, by address only with what was given."""
+        """Answer, and by address only with the given answer."""
         asked = parse_qs(urlsplit(request.path).query)
         return self.by_address if "email" in asked else self.fake(request, timeout_s)
 
@@ -121,38 +121,41 @@ class ByAddress:
     ids=["nothing", "nobody has it", "refused filter", "refused", "forbidden"],
 )
 @pytest.mark.parametrize("box", ["", "spam", "deleted"])
-def test_what_a_list_by_address_does_not_show_is_found_all_the_same(by_address: Answer, box: str) -> None:
-    """The address may have been changed, merged or refused since: only the whole list can say that there is none."""
+def test_a_ticket_that_the_list_by_address_lacks_is_found(by_address: Answer, box: str) -> None:
+    """The address may have been changed, merged or refused since: only the whole list can prove that there is none."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.has(subject=f"x [{REFERENCE}]", email="other@example.com", box=box)
     freshdesk = desk_of(ByAddress(fake, by_address), clock)
-    assert freshdesk.look(REFERENCE, turn_on(clock), email=EMAIL, since=NOW, everywhere=True) == 1
+    assert freshdesk.look(REFERENCE, turn_on(clock), requester=Requester(EMAIL), since=NOW, everywhere=True) == 1
 
 
-def test_what_a_list_by_address_shows_costs_one_page() -> None:
-    """The short cut is taken first."""
+def test_a_ticket_in_the_list_by_address_takes_one_page() -> None:
+    """That list is read first."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.has(subject=f"x [{REFERENCE}]", email=EMAIL)
-    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), email=EMAIL, since=NOW, everywhere=True) == 1
+    assert (
+        desk_of(fake, clock).look(REFERENCE, turn_on(clock), requester=Requester(EMAIL), since=NOW, everywhere=True)
+        == 1
+    )
     assert len(fake.calls) == 1
 
 
-def test_an_account_without_boxes_is_looked_through_as_far_as_it_goes() -> None:
-    """Where a plan refuses one filter, the plain list and the other have to do."""
+def test_an_account_without_spam_or_deleted_lists_is_searched_as_far_as_possible() -> None:
+    """If the plan refuses one filter, the other lists must be enough."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, None, answer(403))
     fake.has(subject=f"x [{REFERENCE}]", box="deleted")
-    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True) == 1
+    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW, everywhere=True) == 1
 
 
-def test_an_account_without_descriptions_is_looked_through_by_subject() -> None:
-    """A list that refuses to include them is asked for again without."""
+def test_an_account_without_descriptions_is_searched_by_subject() -> None:
+    """A list that refuses to include descriptions is read without them."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, refusal("include"))
     fake.has(subject=f"x [{REFERENCE}]")
-    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True) == 1
+    assert desk_of(fake, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW, everywhere=True) == 1
     assert ["include" in call.path for call in fake.calls] == [True, False]
 
 
@@ -160,7 +163,7 @@ def test_an_account_without_descriptions_is_looked_through_by_subject() -> None:
 
 
 class Elsewhere:
-    """A desk whose clock differs from the caller's by so many seconds; `dated` says so in every answer."""
+    """An account whose clock differs from ours by so many seconds; `dated` adds a `Date` to every answer."""
 
     def __init__(self, clock: VirtualClock, skew_s: float, *, dated: bool = True) -> None:
         self.clock = clock
@@ -170,7 +173,7 @@ class Elsewhere:
         self.asked_since: list[float] = []
 
     def __call__(self, request: Request, _timeout_s: float) -> Answer:
-        """List what was made since."""
+        """List the tickets made since."""
         asked = parse_qs(urlsplit(request.path).query)
         since = datetime.fromisoformat(asked["updated_since"][0]).timestamp()
         self.asked_since.append(since)
@@ -182,62 +185,70 @@ class Elsewhere:
         return answer(200, rows, {"date": formatdate(self.clock.time + self.skew_s, usegmt=True)} if self.dated else {})
 
     def has(self, ago_s: float = 0.0) -> None:
-        """Make a ticket now, or some time ago, by this desk's clock."""
+        """Make a ticket now, or some time ago, by the account's clock."""
         self.tickets.append((self.clock.time + self.skew_s - ago_s, f"x [{REFERENCE}]"))
 
 
 @pytest.mark.parametrize("skew_s", [0.0, 400.0, -400.0, 3_600.0, -3_600.0, 172_800.0, -172_800.0, -3e7])
 @pytest.mark.parametrize("everywhere", [True, False])
-def test_a_ticket_is_found_however_wrong_our_clock_is(skew_s: float, everywhere: bool) -> None:  # noqa: FBT001 -- a column of the table
-    """Freshdesk's `Date` tells by how much."""
+def test_a_ticket_is_found_although_our_clock_is_wrong(skew_s: float, everywhere: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """Freshdesk's `Date` shows the difference."""
     clock = VirtualClock()
     elsewhere = Elsewhere(clock, skew_s)
     elsewhere.has()
     clock.time += 700.0
     freshdesk = desk_of(elsewhere, clock)
-    assert freshdesk.look(REFERENCE, turn_on(clock), email=EMAIL, since=NOW, everywhere=everywhere) == 1
+    assert freshdesk.look(REFERENCE, turn_on(clock), requester=Requester(EMAIL), since=NOW, everywhere=everywhere) == 1
     rows = freshdesk.snapshot(turn_on(clock), since=NOW) or []
     assert [is_ticket_of(row, REFERENCE, NOW) for row in rows] == [True]
     assert [row.ticket_id for _, row in each_ticket(freshdesk, NOW, lambda _: None)] == [1]
 
 
-def test_an_older_ticket_stays_older_by_a_wrong_clock() -> None:
-    """One from an hour before the handoff belongs to another, also where Freshdesk's clock is two days behind."""
+def test_an_older_ticket_stays_older_with_a_wrong_clock() -> None:
+    """A ticket from an hour before belongs to another handoff, even if Freshdesk's clock is two days behind."""
     clock = VirtualClock()
     elsewhere = Elsewhere(clock, -172_800.0)
     elsewhere.has(ago_s=3_600.0)
-    assert desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True) is None
+    assert (
+        desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW, everywhere=True)
+        is None
+    )
 
 
 @pytest.mark.parametrize(("skew_s", "found"), [(-800.0, 1), (-1_000.0, None)])
 def test_without_a_date_clocks_may_differ_by_a_quarter_of_an_hour(skew_s: float, found: int | None) -> None:
-    """More cannot be known."""
+    """The difference is not known."""
     clock = VirtualClock()
     elsewhere = Elsewhere(clock, skew_s, dated=False)
     elsewhere.has()
-    assert desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True) == found
+    assert (
+        desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW, everywhere=True)
+        == found
+    )
 
 
-def test_a_clock_that_was_set_back_since_the_handoff_hides_nothing() -> None:
-    """No ticket is looked for in the future."""
+def test_a_clock_that_was_set_back_hides_no_ticket() -> None:
+    """No search begins in the future."""
     clock = VirtualClock()
     elsewhere = Elsewhere(clock, 0.0)
     elsewhere.has()
-    found = desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), email="", since=NOW + 7_200.0, everywhere=True)
+    found = desk_of(elsewhere, clock).look(
+        REFERENCE, turn_on(clock), requester=Requester(), since=NOW + 7_200.0, everywhere=True
+    )
     assert found == 1
 
 
-def test_a_clock_in_step_costs_no_page_more() -> None:
-    """Nor does one that is a minute off: an answer itself takes seconds."""
+def test_a_correct_clock_takes_no_extra_page() -> None:
+    """The same for a difference of a minute, because an answer takes seconds."""
     clock = VirtualClock()
     for skew_s, pages in ((-60.0, 3), (-61.0, 4)):
         elsewhere = Elsewhere(clock, skew_s)
-        desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True)
+        desk_of(elsewhere, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW, everywhere=True)
         assert len(elsewhere.asked_since) == pages
 
 
-def test_a_clock_that_runs_away_is_no_answer() -> None:
-    """A desk that is further behind with every answer is not asked for ever."""
+def test_a_clock_that_runs_away_fails() -> None:
+    """If an account is further behind with every answer, the search ends."""
     clock = VirtualClock()
     elsewhere = Elsewhere(clock, 0.0)
 
@@ -246,35 +257,35 @@ def test_a_clock_that_runs_away_is_no_answer() -> None:
         return elsewhere(request, timeout_s)
 
     with pytest.raises(OutcomeUnknown, match="clock"):
-        desk_of(later, clock).look(REFERENCE, turn_on(clock), email="", since=NOW, everywhere=True)
-    assert len(elsewhere.asked_since) == 8  # four times, and once more four
+        desk_of(later, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW, everywhere=True)
+    assert len(elsewhere.asked_since) == 8  # four times, and four more
 
 
 # Time
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(12.0, 11.5), (1.2, 0.7)])
-def test_a_look_and_a_note_leave_time_for_the_ledger(seconds: float, given: float) -> None:
-    """Half a second of the deadline, and no more."""
+def test_a_search_and_a_note_leave_time_for_the_ledger(seconds: float, given: float) -> None:
+    """Exactly half a second of the deadline; one page takes at most five seconds of the rest."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     freshdesk = desk_of(fake, clock)
-    freshdesk.look(REFERENCE, turn_on(clock, seconds), email=EMAIL, since=NOW, everywhere=False)
+    freshdesk.look(REFERENCE, turn_on(clock, seconds), requester=Requester(EMAIL), since=NOW, everywhere=False)
     freshdesk.add_note(7, "x", turn_on(clock, seconds))
-    assert fake.timeouts == [pytest.approx(given)] * 2
+    assert fake.timeouts == [pytest.approx(min(given, PAGE_TIMEOUT_S)), pytest.approx(given)]
 
 
-def test_a_page_is_asked_for_again_after_half_a_second() -> None:
-    """A ticket shows in the list a moment after it was written."""
+def test_a_page_is_read_again_after_half_a_second() -> None:
+    """A ticket appears in the list a moment after it was written."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, OutcomeUnknown("time-out"))
-    desk_of(fake, clock).look(REFERENCE, turn_on(clock), email=EMAIL, since=NOW, everywhere=False)
+    desk_of(fake, clock).look(REFERENCE, turn_on(clock), requester=Requester(EMAIL), since=NOW, everywhere=False)
     assert clock.slept == [0.5]
 
 
 @pytest.mark.parametrize(("seconds", "posts"), [(4.0, 2), (3.9, 1)])
 def test_a_refused_connection_is_tried_again_after_half_a_second(seconds: float, posts: int) -> None:
-    """As long as a POST and a look still fit."""
+    """As long as a POST and a search still fit."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.always = FreshdeskUnreachable("refused")
@@ -284,18 +295,18 @@ def test_a_refused_connection_is_tried_again_after_half_a_second(seconds: float,
 
 
 def test_without_time_nothing_is_posted() -> None:
-    """Nobody is told to come again at a certain time, and no person has to act."""
+    """The error has no time to retry at, and needs no action."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     assert desk_of(fake, clock).create({}, turn_on(clock, 3.4)) == Unavailable(Cause.UNAVAILABLE, "no-time")
     assert fake.calls == []
 
 
-# Refusals, and open tickets
+# Refusals and open tickets
 
 
-def test_a_refusal_says_whom_it_concerns() -> None:
-    """Everybody (a wrong key), the content, or an address that the ticket has."""
+def test_a_refusal_has_a_scope() -> None:
+    """All tickets (a wrong key), this content, or the ticket's address."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock, answer(401), refusal("phone"), refusal("email"), answer(409))
     freshdesk = desk_of(fake, clock)
@@ -309,10 +320,10 @@ def test_a_refusal_says_whom_it_concerns() -> None:
 
 
 @pytest.mark.parametrize(("status", "is_open"), [(2, True), (3, True), (4, False), (5, False), (6, True)])
-def test_what_is_neither_resolved_nor_closed_is_open(status: int, is_open: bool) -> None:  # noqa: FBT001 -- a column of the table
-    """https://developers.freshdesk.com/api/#ticket-status; spam is not looked at."""
+def test_a_ticket_is_open_unless_resolved_or_closed(status: int, is_open: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """https://developers.freshdesk.com/api/#ticket-status; spam is not searched."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     fake.has(email=EMAIL, status=status)
-    found = desk_of(fake, clock).open_ticket_of(EMAIL, turn_on(clock), since=NOW)
+    found = desk_of(fake, clock).open_ticket_of(Requester(EMAIL), turn_on(clock), since=NOW)
     assert (found, len(fake.calls)) == (1 if is_open else None, 1)

@@ -1,4 +1,4 @@
-"""The reference's two places in a ticket: what may happen to them, and what a person's text is not taken for."""
+"""The two places of the reference in a ticket: which changes they survive, and which text is not mistaken for them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def row(text: str, *, last_line: str = "", created_at: float = NOW) -> Listed:
 
 
 def listed(subject: str, description: str) -> Listed:
-    """Return a ticket as a list with descriptions gives it."""
+    """Return a ticket from a list with descriptions."""
     given: Answer = answer(200, [{"id": 1, "subject": subject, "description": description}])
     return decipher_list(given).rows[0]
 
@@ -57,7 +57,7 @@ def listed(subject: str, description: str) -> Listed:
     ],
 )
 def test_a_subject_that_was_changed_on_its_way_is_recognised(text: str) -> None:
-    """Case, escapes, spaces, folds, dashes, and what rules append in brackets."""
+    """Case, escapes, spaces, folds, dashes, and text in brackets that rules append."""
     assert reference_of(row(text)) == OURS
     assert is_ticket_of(row(text), OURS, NOW)
     assert not is_ticket_of(row(text), OTHER, NOW)
@@ -84,8 +84,8 @@ def test_a_subject_that_was_changed_on_its_way_is_recognised(text: str) -> None:
         f"por [{OURS}] ([{OTHER}])",
     ],
 )
-def test_a_reference_in_somebodys_text_is_not_the_tickets(text: str) -> None:
-    """Plain words behind it, or another mark, say that a person typed it."""
+def test_a_reference_in_a_persons_text_is_not_the_mark(text: str) -> None:
+    """Plain words or another mark after it mean that a person typed it."""
     assert reference_of(row(text)) != OURS
     assert not is_ticket_of(row(text), OURS, NOW)
 
@@ -101,8 +101,8 @@ def test_a_reference_in_somebodys_text_is_not_the_tickets(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("subject", [CUT, "", f"{CUT} [{OURS} - urgente", f"x [{OURS}] fue reabierto por una regla"])
-def test_a_description_says_what_a_cut_subject_does_not(subject: str, description: str) -> None:
-    """And what a subject does not with words appended to it."""
+def test_a_description_identifies_a_ticket_whose_subject_was_cut(subject: str, description: str) -> None:
+    """Also one with words appended to its subject."""
     assert reference_of(listed(subject, description)) == OURS
 
 
@@ -117,19 +117,19 @@ def test_a_description_says_what_a_cut_subject_does_not(subject: str, descriptio
         f"<p>x</p><p>[{OURS}][{OTHER}]</p>",
     ],
 )
-def test_a_reference_in_a_descriptions_text_is_not_the_tickets(description: str) -> None:
-    """Only a last line of its own is ours."""
+def test_a_reference_in_the_text_of_a_description_is_not_the_mark(description: str) -> None:
+    """Only a last line of its own is the mark."""
     assert reference_of(listed("Retiros", description)) != OURS
 
 
-def test_a_description_that_was_cut_leaves_the_subject() -> None:
-    """Also where what is left of it ends with a line that a person typed."""
+def test_if_the_description_was_cut_the_subject_decides() -> None:
+    """Even if the rest of it ends with a line that a person typed."""
     assert reference_of(listed(f"x [{OURS}]", f"<p>[{OTHER}]</p>")) == OURS
     assert reference_of(listed(f"x [{OURS}]", "<p>no llegó el din")) == OURS
 
 
-def test_a_ticket_carries_both_marks() -> None:
-    """In the subject's last characters, and in a line that no template can leave out."""
+def test_a_ticket_has_both_marks() -> None:
+    """At the end of the subject, and in a line that no template can leave out."""
     given = handoff(reason="x" * 400, conversation_transcript=f"por\n[{OTHER}]")
     ticket = to_ticket(given, route())
     assert ticket["subject"].endswith(mark(given.reference))
@@ -138,8 +138,8 @@ def test_a_ticket_carries_both_marks() -> None:
 
 
 @pytest.mark.parametrize("typed", [f"[{OTHER}]", f"[ {OTHER.lower()} ]", f"[{OTHER}] [{OTHER}]"])
-def test_no_cut_makes_a_persons_text_a_mark(typed: str) -> None:
-    """Wherever the subject is cut, a reference that somebody typed is in round brackets."""
+def test_no_cut_turns_a_persons_text_into_a_mark(typed: str) -> None:
+    """Wherever the subject is cut, a reference that a person typed is in round brackets."""
     given = handoff(reason=f"{typed} no funciona")
     whole = subject(given, route())
     assert len(whole) <= SUBJECT_MAX
@@ -152,5 +152,5 @@ def test_no_cut_makes_a_persons_text_a_mark(typed: str) -> None:
     [(NOW, True), (0.0, True), (NOW - CLOCK_SKEW_S, True), (NOW - CLOCK_SKEW_S - 0.01, False)],
 )
 def test_an_older_ticket_belongs_to_an_older_handoff(created_at: float, counts: bool) -> None:  # noqa: FBT001 -- a column of the table
-    """As far as two clocks agree; a date that cannot be read counts."""
+    """As far as two clocks agree; a ticket whose date cannot be read counts."""
     assert is_ticket_of(row(f"x [{OURS}]", created_at=created_at), OURS, NOW) is counts

@@ -1,4 +1,4 @@
-"""The short way for ordinary addresses agrees with email-validator, which judges all others."""
+"""The fast check of ordinary addresses agrees with email-validator, which checks all others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDS = st.sampled_from(["com", "ar", "com.ar", "test", "local", "COM", "com\n", 
 
 
 def accepted(address: str) -> bool:
-    """Tell whether email-validator takes address."""
+    """Return True if email-validator accepts address."""
     try:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError:
@@ -34,26 +34,26 @@ def accepted(address: str) -> bool:
 
 @given(ADDRESSES, ENDS)
 @settings(max_examples=max(500, settings().max_examples), deadline=None)
-def test_both_ways_agree(beginning: str, end: str) -> None:
-    """Whichever way an address takes, email-validator's verdict stands."""
+def test_both_checks_agree(beginning: str, end: str) -> None:
+    """The result is always that of email-validator."""
     assert sanitize.is_email(beginning + end) == accepted(beginning + end)
 
 
 @pytest.mark.parametrize("address", ["ana@example.com", "ana.peña@example.com", "a+b@x-y.com.ar", "ana@example.test"])
-def test_each_kind_is_judged_alike(address: str) -> None:
+def test_both_checks_agree_on_each_kind(address: str) -> None:
     """Ordinary, accented, tagged and reserved addresses."""
     assert sanitize.is_email(address) == accepted(address)
 
 
-def test_the_longest_ordinary_address_is_within_the_bounds() -> None:
-    """The pattern bounds every part, so that no address it takes is too long."""
+def test_the_longest_ordinary_address_is_within_the_limits() -> None:
+    """The pattern limits every part, so that no accepted address is too long."""
     longest = f"{'.'.join(['a' * 20] * 3)}@{'.'.join(['a' * 30] * 3)}.com"
-    assert sanitize._ORDINARY_EMAIL.fullmatch(longest)  # noqa: SLF001 -- that it is the short way is the point
+    assert sanitize._ORDINARY_EMAIL.fullmatch(longest)  # noqa: SLF001 -- the test is about the fast check
     assert accepted(longest)
 
 
 def test_an_ordinary_address_does_not_load_the_validator() -> None:
-    """It costs a cold start 30 ms."""
+    """It would take 30 ms of a cold start."""
     asks = (
         "import sys; from handoff import sanitize; sanitize.is_email('ana.paz@example.com.ar');"
         "sys.exit('email_validator' in sys.modules)"

@@ -1,4 +1,4 @@
-"""No ticket is missed, though others are made and deleted while the pages of a list are read."""
+"""No ticket is missed while others are made and deleted between two pages of a list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Change = Callable[[list[Listed]], None]
 
 
 class Book:
-    """A list of tickets, the newest first, that changes after each page that is read."""
+    """A list of tickets, the newest first, that changes after each page is read."""
 
     def __init__(self, count: int, *changes: Change) -> None:
         self.rows = [Listed(number, "x", float(number), 2) for number in range(count, 0, -1)]
@@ -28,7 +28,7 @@ class Book:
         self.read: list[tuple[int, int]] = []
 
     def __call__(self, number: int, size: int) -> Page:
-        """Return a page, and only then change the list."""
+        """Return a page, and then change the list."""
         self.read.append((number, size))
         page = Page(self.rows[(number - 1) * size : number * size], more=len(self.rows) > number * size)
         if self.changes:
@@ -37,7 +37,7 @@ class Book:
 
 
 def deleting(count: int, *, behind: int = 0) -> Change:
-    """Return the change that takes some tickets away, behind so many newer ones."""
+    """Return the change that deletes some tickets after so many newer ones."""
 
     def change(rows: list[Listed]) -> None:
         del rows[behind : behind + count]
@@ -66,14 +66,14 @@ def both(*changes: Change) -> Change:
 
 
 def found_in(book: Book, most: int = 40) -> list[int]:
-    """Return the numbers of the tickets that are found."""
+    """Return the numbers of the tickets found."""
     return [row.ticket_id for row in every_ticket(book, most=most)]
 
 
 @pytest.mark.parametrize("deleted", [0, 1, 2, 30, 99, 100, 150])
 @pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_deletion_between_two_pages_hides_nobody(deleted: int, page: int) -> None:
-    """What moves up, onto a page that was read, is read all the same, and each ticket comes once."""
+def test_a_deletion_between_two_pages_hides_no_ticket(deleted: int, page: int) -> None:
+    """Tickets that move to a page already read are found all the same, and each ticket comes once."""
     book = Book(450, *[deleting(0)] * (page - 1), deleting(deleted))
     found = found_in(book)
     assert {row.ticket_id for row in book.rows} <= set(found)
@@ -85,8 +85,8 @@ _CHANGES = st.lists(st.builds(both, st.builds(deleting, _FEW, behind=st.integers
 
 
 @given(count=st.integers(1, 900), changes=_CHANGES)
-def test_whatever_is_there_all_the_time_is_found(count: int, changes: list[Change]) -> None:
-    """However many tickets come and go; or the look fails, because the list does not hold still."""
+def test_tickets_that_stay_in_the_list_are_found(count: int, changes: list[Change]) -> None:
+    """However many tickets come and go; or the search fails, because the list changes too fast."""
     book = Book(count, *changes)
     before = {row.ticket_id for row in book.rows}
     try:
@@ -96,16 +96,16 @@ def test_whatever_is_there_all_the_time_is_found(count: int, changes: list[Chang
     assert before & {row.ticket_id for row in book.rows} <= set(found)
 
 
-def test_a_list_that_does_not_hold_still_is_no_answer() -> None:
-    """With a hundred new tickets after every page, no page is known to follow on another."""
+def test_a_list_that_changes_too_fast_fails() -> None:
+    """With a hundred new tickets after every page, no two pages overlap."""
     book = Book(1_000, *[adding(100)] * 40)
     with pytest.raises(TooManyPages):
         found_in(book)
     assert len(book.read) == 40
 
 
-def test_a_list_at_rest_costs_no_page_more() -> None:
-    """One page up to a hundred tickets, two up to 198: an overlap of one or two rows."""
+def test_a_list_that_does_not_change_takes_no_extra_page() -> None:
+    """One page up to a hundred tickets, two up to 198, as pages overlap by one or two rows."""
     reads = []
     for count in (0, 1, 100, 101, 198, 199):
         book = Book(count)
@@ -115,8 +115,8 @@ def test_a_list_at_rest_costs_no_page_more() -> None:
 
 
 @pytest.mark.parametrize("order", ["ascending", "shuffled", "newest in the middle"])
-def test_no_order_of_the_list_ends_it_early(order: str) -> None:
-    """Only the list's end does: what is meant may be the last row of the last page."""
+def test_the_order_of_the_list_does_not_end_it_early(order: str) -> None:
+    """Only the end of the list does: the ticket may be the last row of the last page."""
     book = Book(450)
     if order == "ascending":
         book.rows.reverse()
@@ -128,8 +128,8 @@ def test_no_order_of_the_list_ends_it_early(order: str) -> None:
 
 
 @pytest.mark.parametrize("first_of_tie", [60, 75, 97, 99, 150])
-def test_tickets_of_one_moment_may_change_places_between_two_pages(first_of_tie: int) -> None:
-    """A database may return rows that tie in another order for every query."""
+def test_tickets_with_the_same_time_may_change_places_between_two_pages(first_of_tie: int) -> None:
+    """A database may return rows with the same time in another order for every query."""
     book = Book(400)
     tied = {row.ticket_id for row in book.rows[first_of_tie : first_of_tie + 45]}
     moment = book.rows[first_of_tie].created_at
@@ -144,8 +144,8 @@ def test_tickets_of_one_moment_may_change_places_between_two_pages(first_of_tie:
     assert sorted(found_in(book)) == list(range(1, 401))
 
 
-def test_a_page_of_one_moment_does_not_stop_the_look() -> None:
-    """Nor make it read the same page again and again."""
+def test_a_page_of_tickets_with_the_same_time_does_not_stop_the_search() -> None:
+    """The search does not read the same page again and again either."""
     for tied in (range(250), range(50, 250)):
         book = Book(250)
         book.rows = [Listed(row.ticket_id, "x", 7.0 if at in tied else 9.0 + at, 2) for at, row in enumerate(book.rows)]
@@ -153,8 +153,8 @@ def test_a_page_of_one_moment_does_not_stop_the_look() -> None:
         assert len(book.read) <= 4
 
 
-def test_the_last_page_that_freshdesk_gives_is_not_the_lists_end() -> None:
-    """What lies behind the 300th page cannot be read, so nothing is known."""
+def test_the_last_page_that_freshdesk_gives_is_not_the_end_of_the_list() -> None:
+    """Pages after the 300th cannot be read, so the result is unknown."""
     book = Book(30_200)
     with pytest.raises(TooManyPages):
         found_in(book, most=1_000)
@@ -162,8 +162,8 @@ def test_the_last_page_that_freshdesk_gives_is_not_the_lists_end() -> None:
 
 
 @given(at=st.integers(0, 29_999))
-def test_a_page_holds_its_row(at: int) -> None:
-    """And it is one that Freshdesk gives: of up to a hundred tickets, up to the 300th."""
+def test_the_page_for_a_row_contains_it(at: int) -> None:
+    """Freshdesk also gives it: up to a hundred tickets a page, up to page 300."""
     number, size = page_with(at)
     assert (number - 1) * size <= at < number * size
     assert 1 <= number <= LAST_PAGE

@@ -1,4 +1,4 @@
-"""What became of a handoff → the HTTP answer."""
+"""The outcome of a handoff → the HTTP answer."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from handoff.responses import (
     Outcome,
     Reply,
     Status,
+    outcome_reply,
     problem,
-    tell,
 )
 from tests.factories import REFERENCE
 
@@ -42,9 +42,9 @@ def said(reply: Reply) -> Any:
     return json.loads(reply.body)
 
 
-def test_a_created_ticket_is_told_in_full() -> None:
-    """201 with number, address, reference, group, priority and a sentence to show."""
-    reply = tell(CREATED, MESSAGES)
+def test_a_created_ticket_has_a_complete_answer() -> None:
+    """201 with number, URL, reference, group, priority and a sentence to show."""
+    reply = outcome_reply(CREATED, MESSAGES)
     assert reply.status == 201
     assert said(reply) == {
         "status": "created",
@@ -62,27 +62,27 @@ def test_a_created_ticket_is_told_in_full() -> None:
     [(Status.CREATED, 201), (Status.DUPLICATE, 200), (Status.QUEUED, 202), (Status.FAILED, 202)],
 )
 def test_each_outcome_has_its_http_status(status: Status, http: int) -> None:
-    """And a caller that only asks gets 200 whatever it is."""
+    """A caller that reads the status gets 200 for all of them."""
     outcome = replace(CREATED, status=status)
-    assert tell(outcome, MESSAGES).status == http
-    assert tell(outcome, MESSAGES, status=200).status == 200
-    assert said(tell(outcome, MESSAGES))["status"] == str(status)
+    assert outcome_reply(outcome, MESSAGES).status == http
+    assert outcome_reply(outcome, MESSAGES, status=200).status == 200
+    assert said(outcome_reply(outcome, MESSAGES))["status"] == str(status)
 
 
-def test_a_queued_handoff_tells_only_what_there_is() -> None:
-    """No ticket yet: the reference, a sentence, and when to ask again."""
-    reply = tell(Outcome(status=Status.QUEUED, reference=REFERENCE), MESSAGES)
+def test_a_queued_handoff_has_a_short_answer() -> None:
+    """Without a ticket: the reference, a sentence, and when to ask again."""
+    reply = outcome_reply(Outcome(status=Status.QUEUED, reference=REFERENCE), MESSAGES)
     assert said(reply).keys() == {"status", "reference", "message"}
     assert REFERENCE in said(reply)["message"]
     assert reply.headers["Retry-After"] == "60"
-    assert "Retry-After" not in tell(CREATED, MESSAGES).headers
+    assert "Retry-After" not in outcome_reply(CREATED, MESSAGES).headers
 
 
-def test_warnings_tell_what_was_not_as_it_should_be() -> None:
-    """New words under an old key, fields Freshdesk refused, fields nobody knows."""
+def test_warnings_name_what_was_changed_or_ignored() -> None:
+    """New words under an old key, fields that Freshdesk refused, unknown fields."""
     outcome = replace(CREATED, status=Status.DUPLICATE, new_words=True, dropped=("group_id",))
-    told = said(tell(outcome, MESSAGES, other=["vip"]))["warnings"]
-    assert told == [
+    warnings = said(outcome_reply(outcome, MESSAGES, other=["vip"]))["warnings"]
+    assert warnings == [
         "This handoff was known already; its new words join the ticket as a private note.",
         "Freshdesk refused group_id; the ticket was made without it. Correct routing.toml.",
         "The field vip is not known; it is shown in the ticket under Otros datos.",
@@ -102,13 +102,13 @@ def test_warnings_tell_what_was_not_as_it_should_be() -> None:
     ],
 )
 def test_the_sentence_is_in_the_persons_language(language: str, start: str) -> None:
-    """Spanish, English or Portuguese, with or without a region; Spanish for any other."""
-    assert said(tell(replace(CREATED, language=language), MESSAGES))["message"].startswith(start)
+    """Spanish, English or Portuguese, with or without a region; Spanish for any other language."""
+    assert said(outcome_reply(replace(CREATED, language=language), MESSAGES))["message"].startswith(start)
 
 
 @pytest.mark.parametrize("code", sorted(PROBLEMS))
 def test_every_problem_has_the_shape_of_rfc_9457(code: str) -> None:
-    """Type, title, status, detail; and code, retryable, message of our own."""
+    """Type, title, status and detail, and our own code, retryable and message."""
     reply = problem(code, MESSAGES)
     body = said(reply)
     assert body.keys() == {"type", "title", "status", "detail", "code", "retryable", "message"}
@@ -118,7 +118,7 @@ def test_every_problem_has_the_shape_of_rfc_9457(code: str) -> None:
 
 
 def test_each_problem_has_its_http_status() -> None:
-    """As openapi.yaml tells them."""
+    """The same as in openapi.yaml."""
     assert {code: kind.status for code, kind in PROBLEMS.items()} == {
         "malformed-json": 400,
         "missing-reference": 400,
@@ -133,10 +133,10 @@ def test_each_problem_has_its_http_status() -> None:
     }
 
 
-def test_an_answer_is_readable_as_it_is() -> None:
-    """In a log of the bot or a terminal: letters with accents are not escaped."""
-    assert "Una persona te va a responder." in tell(CREATED, MESSAGES).body
-    assert "número" in tell(CREATED, MESSAGES).body
+def test_an_answer_has_unescaped_accents() -> None:
+    """It can be read in the bot's log or in a terminal."""
+    assert "Una persona te va a responder." in outcome_reply(CREATED, MESSAGES).body
+    assert "número" in outcome_reply(CREATED, MESSAGES).body
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_an_answer_is_readable_as_it_is() -> None:
         ("unavailable", "Retry-After", "5"),
     ],
 )
-def test_problems_have_the_headers_http_asks_for(code: str, name: str, value: str) -> None:
-    """RFC 9110: how to authenticate, what is allowed, when to come again."""
+def test_problems_have_the_headers_that_http_requires(code: str, name: str, value: str) -> None:
+    """RFC 9110: how to authenticate, which methods are allowed, when to try again."""
     assert problem(code, MESSAGES).headers[name] == value
 
 
-@pytest.mark.parametrize("reply", [tell(CREATED, MESSAGES), problem("unauthorized", MESSAGES)])
-def test_no_answer_is_cached_or_guessed_at(reply: Reply) -> None:
-    """A ticket number belongs to one caller."""
+@pytest.mark.parametrize("reply", [outcome_reply(CREATED, MESSAGES), problem("unauthorized", MESSAGES)])
+def test_no_answer_is_cached_or_sniffed(reply: Reply) -> None:
+    """A ticket number is for one caller only."""
     assert (reply.headers["Cache-Control"], reply.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
 
 
@@ -168,8 +168,8 @@ def test_no_answer_is_cached_or_guessed_at(reply: Reply) -> None:
         ([Fault("*", "too-many")], "Me faltó un dato para registrar tu pedido."),
     ],
 )
-def test_a_refusal_asks_the_person_for_what_they_can_mend(faults: list[Fault], asks: str) -> None:
-    """An address can be written again; anything else is the bot's to mend."""
+def test_a_refusal_asks_the_person_only_for_what_they_can_correct(faults: list[Fault], asks: str) -> None:
+    """A person can correct an address; only the bot's author can correct anything else."""
     body = said(problem("invalid-handoff", MESSAGES, faults=faults, reference=REFERENCE))
     assert body["message"].startswith(asks)
     assert [(error["field"], error["code"]) for error in body["errors"]] == faults
@@ -178,21 +178,21 @@ def test_a_refusal_asks_the_person_for_what_they_can_mend(faults: list[Fault], a
 
 @pytest.mark.parametrize("code", ["required", "type", "too-long", "invalid"])
 @pytest.mark.parametrize("field", [*schema()["properties"], "*"])
-def test_every_fault_says_how_to_mend_it(field: str, code: str) -> None:
-    """Whatever the schema can find has a sentence for whoever wires the bot."""
+def test_every_fault_says_how_to_correct_it(field: str, code: str) -> None:
+    """Each fault that the schema finds has a sentence for the bot's author."""
     body = said(problem("invalid-handoff", MESSAGES, faults=[Fault(field, code)]))
     assert body["errors"][0]["message"]
 
 
-def test_the_sentences_fit_what_the_person_can_do() -> None:
-    """What the bot could not register asks to try again; what is kept asks for nothing."""
+def test_the_sentences_match_what_the_person_can_do() -> None:
+    """A failure asks to try again; a kept request asks for nothing."""
     assert "intentá de nuevo" in MESSAGES.say("unavailable", "es")
     assert "no hace falta" in MESSAGES.say("queued", "es", reference=REFERENCE)
     assert said(problem("unknown-reference", MESSAGES))["message"].startswith("No encuentro un pedido")
 
 
-def test_every_language_says_everything() -> None:
-    """The three tables have the same sentences."""
+def test_every_language_has_every_sentence() -> None:
+    """The three tables have the same keys."""
     tables = tomllib.loads(SHIPPED)
     assert tables.keys() == {"es", "en", "pt"}
     assert all(sentences.keys() == NAMES for sentences in tables.values())
@@ -201,12 +201,12 @@ def test_every_language_says_everything() -> None:
 @pytest.mark.parametrize("language", ["es", "en", "pt"])
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_no_placeholder_reaches_the_person(name: str, language: str) -> None:
-    """Filled in, a sentence has no braces left."""
+    """A complete sentence has no braces."""
     assert not set("{}") & set(MESSAGES.say(name, language, ticket_id=42, reference=REFERENCE))
 
 
-def test_a_sentence_that_is_missing_is_said_in_spanish() -> None:
-    """A language may be begun without being finished."""
+def test_a_missing_sentence_is_taken_from_spanish() -> None:
+    """A language may be added step by step."""
     messages = Messages(SHIPPED + '\n[fr]\ncreated = "Numéro {ticket_id}."\n')
     assert messages.say("created", "fr", ticket_id=42) == "Numéro 42."
     assert messages.say("refused", "fr") == messages.say("refused", "es")
@@ -226,8 +226,8 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "told"), FAULTS)
-def test_a_broken_file_of_sentences_is_told_at_start(text: str, told: str) -> None:
-    """Not when the first person should hear the sentence."""
-    with pytest.raises(MessagesError, match=told):
+@pytest.mark.parametrize(("text", "message"), FAULTS)
+def test_a_broken_file_of_sentences_is_reported_at_start(text: str, message: str) -> None:
+    """It is not discovered only when a person should get the sentence."""
+    with pytest.raises(MessagesError, match=message):
         Messages(text)

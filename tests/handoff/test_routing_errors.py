@@ -1,4 +1,4 @@
-"""What is not TOML in `routing.toml`: the line to mend, and what to write there, in plain Spanish."""
+"""A `routing.toml` that is not TOML: the line to correct, and what to write there, in plain Spanish."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIRST_OF_TWO = 'aliases = ["c"]\ntags = ["a", "b"'
 
 
 def fault(text: str) -> RoutingFault:
-    """Return the one thing wrong in a text that is not TOML."""
+    """Return the only fault of a text that is not TOML."""
     with pytest.raises(RoutingError) as caught:
         load_routing(text)
     [found] = caught.value.faults
@@ -36,7 +36,7 @@ def fault(text: str) -> RoutingFault:
 
 
 def in_place(line: str) -> RoutingFault:
-    """Return what is wrong where line stands for the fourth."""
+    """Return the fault if the fourth line is this one."""
     return fault(TEXT.replace(MEDIUM, line))
 
 
@@ -53,15 +53,15 @@ def in_place(line: str) -> RoutingFault:
         'priority = "medium # lo usual',
     ],
 )
-def test_a_missing_or_curly_quote_is_mended_for_the_reader(line: str) -> None:
-    """The sentence holds the line as it should be."""
+def test_a_missing_or_curly_quote_is_corrected_in_the_message(line: str) -> None:
+    """The message has the line as it should be."""
     found = in_place(line)
     assert (found.line, found.key) == (4, "default.priority")
     assert re.search(r"comillas? .*: escribí priority = \"medium( # lo usual)?\"$", found.message)
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "start"),
     [
         ("priority =", "falta el valor después del =; un texto va entre comillas: priority ="),
         ('priority "medium"', "falta el signo ="),
@@ -91,16 +91,16 @@ def test_a_missing_or_curly_quote_is_mended_for_the_reader(line: str) -> None:
         (f"subject = {'x' * 90}", "un texto va entre comillas rectas"),
     ],
 )
-def test_the_line_is_told_with_what_to_write(line: str, told: str) -> None:
-    """In words of the file, not of its grammar; a long value is not repeated."""
+def test_the_message_has_the_line_and_what_to_write(line: str, start: str) -> None:
+    """It uses words of the file instead of its grammar; a long value is not repeated."""
     found = in_place(line)
     assert found.line == 4
-    assert found.message.startswith(told)
+    assert found.message.startswith(start)
     assert len(found.message) < 200
 
 
-def test_a_line_is_proposed_only_where_it_is_right_and_short() -> None:
-    """What TOML would refuse again helps nobody, nor does a line longer than a glance."""
+def test_a_line_is_proposed_only_if_it_is_valid_and_short() -> None:
+    """An invalid or very long line would not help."""
     curly = 'las comillas tienen que ser rectas ("), no inclinadas (“ ”)'
     fits, too_long = (f"subject = “{'ñ' * number}”" for number in (68, 69))
     assert in_place("priority = “medium” ya").message == curly
@@ -110,7 +110,7 @@ def test_a_line_is_proposed_only_where_it_is_right_and_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "start"),
     [
         ("[bots.bet sur]", "el nombre entre corchetes va sin acentos, eñes ni espacios: escribí [bots.bet_sur]"),
         ("[bots.depósitos]", "el nombre entre corchetes va sin acentos, eñes ni espacios: escribí [bots.depositos]"),
@@ -120,15 +120,15 @@ def test_a_line_is_proposed_only_where_it_is_right_and_short() -> None:
         ("[bots.betsur]]", "la línea tiene que decir sólo [bots.betsur]"),
     ],
 )
-def test_the_name_of_a_table_is_told_as_it_should_be(header: str, told: str) -> None:
+def test_the_message_proposes_a_valid_table_name(header: str, start: str) -> None:
     """Accents, blanks and brackets."""
     found = fault(TEXT.replace("[bots.betsur]", header))
     assert found.line == 5
-    assert found.message.startswith(told)
+    assert found.message.startswith(start)
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "key", "told"),
+    ("text", "line", "key", "start"),
     [
         (TEXT + 'name = "B"\n', 7, "bots.betsur.name", "«name» ya está escrito en la línea 6, en la misma tabla"),
         (TEXT + "[default]\n", 7, "default", "la tabla [default] ya está en la línea 2: juntá las dos"),
@@ -137,11 +137,11 @@ def test_the_name_of_a_table_is_told_as_it_should_be(header: str, told: str) -> 
         ("a = 1\na = [\n2,\n]\n", 2, "a", "«a» ya está escrito en la línea 1"),
     ],
 )
-def test_what_stands_twice_is_told_with_its_first_line(text: str, line: int, key: str, told: str) -> None:
-    """A key, or a table."""
+def test_a_duplicate_is_reported_with_its_first_line(text: str, line: int, key: str, start: str) -> None:
+    """For a key, or a table."""
     found = fault(text)
     assert (found.line, found.key) == (line, key)
-    assert found.message.startswith(told)
+    assert found.message.startswith(start)
 
 
 @pytest.mark.parametrize(
@@ -161,17 +161,17 @@ def test_what_stands_twice_is_told_with_its_first_line(text: str, line: int, key
         ('a = "uno\u2028dos"\r\nb = x\r\n', 2),
     ],
 )
-def test_the_line_to_mend_is_not_where_the_reading_stopped(text: str, line: int) -> None:
-    """An open list or text is told where it begins; the end of the file is its last line with something on it."""
+def test_the_line_to_correct_is_not_where_the_parser_stopped(text: str, line: int) -> None:
+    """For an open list or text it is the first line; for the end of the file, the last line that is not empty."""
     assert fault(text).line == line
 
 
-def test_a_list_that_begins_nowhere_is_told_where_it_is() -> None:
-    """Under a key in quotes the line of the list is the one tomllib names."""
+def test_a_list_under_a_quoted_key_is_reported_at_the_line_of_the_parser() -> None:
+    """Its first line is not searched for."""
     assert fault('"a b" = [1 2]').line == 1
 
 
-def test_the_mark_of_windows_is_no_part_of_the_text() -> None:
+def test_the_byte_order_mark_of_windows_is_ignored() -> None:
     """Notepad puts it before the first letter."""
     assert load_routing("\ufeff".encode() + SHIPPED) == load_routing(SHIPPED)
 
@@ -185,8 +185,8 @@ def test_the_mark_of_windows_is_no_part_of_the_text() -> None:
         (TEXT.encode("utf-16"), None),
     ],
 )
-def test_another_encoding_is_told_as_such(content: bytes, line: int | None) -> None:
-    """With the line of the first letter that cannot be read, and how to save the file."""
+def test_another_encoding_is_reported_as_such(content: bytes, line: int | None) -> None:
+    """The message has the line of the first letter that cannot be read, and how to save the file."""
     with pytest.raises(RoutingError) as caught:
         load_routing(content)
     assert caught.value.faults == (RoutingFault(line, "", NOT_UTF8),)
@@ -210,21 +210,21 @@ def test_a_path_has_the_closest_line(path: tuple[str, ...], line: int | None) ->
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "shown"),
     [
         (RoutingFault(3, "default.priority", "mal"), "línea 3: default.priority: mal"),
         (RoutingFault(None, "bots", "mal"), "bots: mal"),
         (RoutingFault(3, "", "mal"), "línea 3: mal"),
     ],
 )
-def test_a_fault_reads_as_one_line(found: RoutingFault, told: str) -> None:
-    """Line, key, message; what is not known is left out."""
-    assert str(found) == told
+def test_a_fault_is_shown_as_one_line(found: RoutingFault, shown: str) -> None:
+    """Line, key and message; unknown parts are left out."""
+    assert str(found) == shown
 
 
 @given(st.integers(0, len(SHIPPED.decode())), st.sampled_from(["", '"', "“", "[", "]", "=", "\n", "#", "á", "\\", ","]))
-def test_a_slip_anywhere_in_the_shipped_file_has_a_line_and_a_sentence(place: int, slip: str) -> None:
-    """A letter struck out or put in: whatever tomllib refuses is told in one line, by number."""
+def test_a_typo_anywhere_in_the_shipped_file_has_a_line_and_a_message(place: int, slip: str) -> None:
+    """If tomllib refuses a text with one letter less or more, there is one message with a line number."""
     shipped = SHIPPED.decode()
     text = shipped[:place] + slip + shipped[place + (not slip) :]
     try:

@@ -14,22 +14,22 @@ from tests.factories import SMALL_ROUTING as TEXT
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 
-def told(text: str) -> dict[str, str]:
-    """Return what the schema finds wrong, by key."""
+def by_key(text: str) -> dict[str, str]:
+    """Return the faults that the schema finds, by key."""
     found = list(explain_schema(schema_errors(tomllib.loads(text))))
     assert len({path for path, _ in found}) == len(found)
     return {".".join(path): message for path, message in found}
 
 
 def of_bot(line: str) -> str:
-    """Return what is wrong with one more line of the bot."""
-    [message] = told(TEXT + line).values()
+    """Return the fault of one more line of the bot."""
+    [message] = by_key(TEXT + line).values()
     return message
 
 
-def test_a_right_file_has_no_faults() -> None:
-    """The smallest there is."""
-    assert told(TEXT + "custom_fields = { cf_a = 1.5, cf_b = true }\n") == {}
+def test_a_valid_file_has_no_faults() -> None:
+    """The smallest one."""
+    assert by_key(TEXT + "custom_fields = { cf_a = 1.5, cf_b = true }\n") == {}
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_a_right_file_has_no_faults() -> None:
         ("9" * 18, "es un número demasiado grande (hasta 9007199254740991); escribí el que muestra Freshdesk"),
     ],
 )
-def test_a_number_is_a_whole_one(value: str, message: str) -> None:
-    """Freshdesk's numbers have neither point nor exponent, nor quotes."""
-    assert told(TEXT.replace("group_id = 1", f"group_id = {value}")) == {"default.group_id": message}
+def test_a_number_must_be_whole(value: str, message: str) -> None:
+    """Freshdesk's numbers have no point, exponent or quotes."""
+    assert by_key(TEXT.replace("group_id = 1", f"group_id = {value}")) == {"default.group_id": message}
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ def test_a_number_is_a_whole_one(value: str, message: str) -> None:
     ],
 )
 def test_a_priority_is_one_of_four(value: str, message: str) -> None:
-    """The Spanish word is understood, and Freshdesk's is told."""
-    assert told(TEXT.replace('"low"', value)) == {"default.priority": message}
+    """For a Spanish word the message proposes Freshdesk's."""
+    assert by_key(TEXT.replace('"low"', value)) == {"default.priority": message}
 
 
 @pytest.mark.parametrize(
     "line", ['priority = "{}"', 'label = "{}"', 'tags = ["{}"]', "{} = 1", 'aliases = "{}"', 'subject = "{{{}}}"']
 )
 def test_a_long_value_is_not_repeated(line: str) -> None:
-    """Nobody needs to read it again."""
+    """The message stays short."""
     text = f"{TEXT}[categories.a]\n{line.format('x' * 500)}\n"
     messages = [message for _, message in explain_schema(schema_errors(tomllib.loads(text)))]
     assert messages
@@ -90,9 +90,9 @@ def test_a_long_value_is_not_repeated(line: str) -> None:
         (f'name = "{"x" * 99}"', "es demasiado largo: tiene 99 caracteres y van hasta 80; acortalo"),
     ],
 )
-def test_a_name_is_a_text(line: str, message: str) -> None:
+def test_a_name_must_be_a_text(line: str, message: str) -> None:
     """In quotes, not empty, not too long."""
-    assert told(TEXT.replace('name = "Betsur"', line)) == {"bots.betsur.name": message}
+    assert by_key(TEXT.replace('name = "Betsur"', line)) == {"bots.betsur.name": message}
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_a_name_is_a_text(line: str, message: str) -> None:
         ('fallback_requester = "a@b.c"', "«fallback_requester» va al principio del archivo"),
     ],
 )
-def test_each_rule_is_told_with_its_remedy(line: str, message: str) -> None:
-    """Lists, tables, texts with a pattern, keys that nobody knows."""
+def test_each_rule_has_a_message_with_its_correction(line: str, message: str) -> None:
+    """Lists, tables, texts with a pattern, unknown keys."""
     assert of_bot(line + "\n").startswith(message)
 
 
@@ -137,26 +137,26 @@ def test_each_rule_is_told_with_its_remedy(line: str, message: str) -> None:
         ("x" * 65, "el nombre es demasiado largo: hasta 64 caracteres"),
     ],
 )
-def test_a_name_between_brackets_is_told_as_it_should_be(name: str, message: str) -> None:
-    """The tables' names are keys, too."""
-    assert told(f"{TEXT}[categories.{name}]\n") == {f"categories.{name.strip(chr(34))}": message}
+def test_a_name_in_brackets_is_checked(name: str, message: str) -> None:
+    """The names of tables are keys, too."""
+    assert by_key(f"{TEXT}[categories.{name}]\n") == {f"categories.{name.strip(chr(34))}": message}
 
 
-def test_what_is_missing_is_told_with_a_line_to_add() -> None:
-    """Each thing by itself."""
+def test_a_missing_part_is_reported_with_a_line_to_add() -> None:
+    """Each part has its own message."""
     text = TEXT.replace("group_id = 1\n", "").replace('name = "Betsur"\n', "")
-    assert told(text) == {
+    assert by_key(text) == {
         "default": "falta «group_id»: agregá group_id = 1070000000109",
         "bots.betsur": 'falta «name»: agregá name = "Betsur"',
     }
 
 
-def test_a_file_without_bots_is_told_how_one_begins() -> None:
-    """There is a table of bots with none in it."""
-    assert told(TEXT.partition("[bots")[0] + "[bots]\n") == {"bots": "falta al menos uno: agregá [bots.betsur]"}
+def test_a_file_without_bots_is_reported_with_a_line_to_add() -> None:
+    """The file has an empty table of bots."""
+    assert by_key(TEXT.partition("[bots")[0] + "[bots]\n") == {"bots": "falta al menos uno: agregá [bots.betsur]"}
 
 
-def test_an_address_is_told_as_one() -> None:
-    """The fallback requester's."""
-    found = told('fallback_requester = "ana"\n' + TEXT)["fallback_requester"]
+def test_an_invalid_address_is_reported_as_such() -> None:
+    """It is the address of the fallback requester."""
+    found = by_key('fallback_requester = "ana"\n' + TEXT)["fallback_requester"]
     assert found.startswith('"ana" no es una dirección de correo: escribí, por ejemplo, fallback_requester = "pedidos@')

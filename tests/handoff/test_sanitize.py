@@ -1,4 +1,4 @@
-"""What a person typed, made safe to keep."""
+"""Text of a person, made safe to keep."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ CARDS = ("4111 1111 1111 1111", "5500-0000-0000-0004", "3782 822463 10005", "422
     ],
 )
 def test_clean_keeps_what_can_be_read(typed: str, kept: str) -> None:
-    """Controls and bidi overrides go, line ends become newlines, letters and emoji families stay."""
+    """Controls and bidi overrides are removed, line ends become newlines, letters and emoji families stay."""
     assert clean(typed) == kept
 
 
-def test_every_character_but_the_unwanted_survives_cleaning() -> None:
-    """Of all of Unicode only controls, bidi overrides, the byte-order mark and two noncharacters are taken out."""
+def test_cleaning_keeps_every_character_except_the_unwanted() -> None:
+    """Of all of Unicode only controls, bidi overrides, the byte-order mark and two noncharacters are removed."""
     gone = set(EVERY_CHARACTER) - set(clean(f"x{'x'.join(EVERY_CHARACTER)}x"))
     bidi = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     controls = {one for one in EVERY_CHARACTER if unicodedata.category(one) == "Cc"} - {"\t", "\n"}
@@ -62,20 +62,20 @@ def test_every_character_but_the_unwanted_survives_cleaning() -> None:
 
 
 @pytest.mark.parametrize("name", ["conversation_summary", "category"])
-def test_the_schema_and_the_code_mean_the_same_by_visible(name: str) -> None:
-    """For every code point, the schema's pattern and the code's agree on whether a person could see it."""
+def test_schema_and_code_agree_on_visible_characters(name: str) -> None:
+    """The schema's pattern and the code agree for every code point."""
     pattern = re.compile(schema()["properties"][name]["pattern"])
     assert pattern.findall(EVERY_CHARACTER) == VISIBLE.findall(EVERY_CHARACTER)
 
 
-def test_every_character_alone_is_kept_exactly_if_visible() -> None:
-    """A text of one character is "" after cleaning exactly when that character shows nothing."""
+def test_a_single_character_is_kept_if_visible() -> None:
+    """A text of one character is "" after cleaning exactly if the character is invisible."""
     assert all((clean(one) == one) is bool(VISIBLE.match(one)) for one in EVERY_CHARACTER)
 
 
 @given(TEXTS)
-def test_cleaning_any_text_twice_changes_nothing_more(text: str) -> None:
-    """`clean` has done all there is to do the first time, and leaves nothing without something to see."""
+def test_cleaning_a_text_twice_changes_nothing(text: str) -> None:
+    """The first `clean` is complete, and leaves no text of invisible characters."""
     once = clean(text)
     assert clean(once) == once
     assert once == "" or VISIBLE.search(once)
@@ -90,15 +90,15 @@ def test_cleaning_any_text_twice_changes_nothing_more(text: str) -> None:
         ("ab", 0, "… [+2]", "[+2] …"),
     ],
 )
-def test_cut_shows_where_and_how_much(text: str, limit: int, head: str, tail: str) -> None:
+def test_a_cut_text_shows_where_and_how_much(text: str, limit: int, head: str, tail: str) -> None:
     """A cut text says how many characters are missing, at the end that was cut."""
     assert cut(text, limit) == head
     assert cut(text, limit, "tail") == tail
 
 
 @pytest.mark.parametrize("address", ["ana@example.com", "ana+bot@mail.example.com.ar", "ñandú@example.com"])
-def test_an_address_is_one(address: str) -> None:
-    """Ordinary addresses are taken, with tags and accents."""
+def test_valid_addresses_are_accepted(address: str) -> None:
+    """Ordinary addresses, with tags and accents."""
     assert is_email(address)
 
 
@@ -110,14 +110,14 @@ BAD_ADDRESSES = (
 
 
 @pytest.mark.parametrize("address", BAD_ADDRESSES)
-def test_what_is_no_address_is_refused(address: str) -> None:
-    """Lists, headers, names, blanks, hidden characters and reserved hosts are not addresses."""
+def test_invalid_addresses_are_refused(address: str) -> None:
+    """Lists, headers, names, blanks, hidden characters and reserved hosts."""
     assert not is_email(address)
 
 
 @pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\u00a0", "\ufeff", "\u202e", "\u2066", "\u200e", "\u2060"])
-def test_what_cannot_be_seen_is_no_part_of_an_address(hidden: str) -> None:
-    """Wherever it stands; what is left is checked as ever."""
+def test_invisible_characters_are_removed_from_an_address(hidden: str) -> None:
+    """Wherever they are; the rest is checked as usual."""
     assert plain_email(f"{hidden}ana{hidden}@exam{hidden}ple.com{hidden}") == "ana@example.com"
     assert plain_email("ana paz@example.com\nx") == "ana paz@example.com\nx"
 
@@ -138,8 +138,8 @@ def test_what_cannot_be_seen_is_no_part_of_an_address(hidden: str) -> None:
         ([], []),
     ],
 )
-def test_a_telephone_is_made_plain(written: object, plain: object) -> None:
-    """Ordinary digits, blanks and dashes; a number becomes its digits; anything else stays what it is."""
+def test_a_phone_is_normalised(written: object, plain: object) -> None:
+    """To ordinary digits, blanks and dashes; a number becomes its digits; any other value is unchanged."""
     assert plain_phone(written) == plain
     assert type(plain_phone(written)) is type(plain)
 
@@ -151,28 +151,28 @@ NOTHING = (
 
 
 @pytest.mark.parametrize("text", NOTHING)
-def test_what_a_template_leaves_is_a_placeholder(text: str) -> None:
-    """Alone, or several of them."""
+def test_an_unfilled_template_is_a_placeholder(text: str) -> None:
+    """One alone, or several of them."""
     assert is_placeholder(text)
 
 
 @pytest.mark.parametrize(
     "text", ["", "-", "Null", "nullo", "conv_1:undefined", "{{a}} y b", "nonet", "[object]", "Nano"]
 )
-def test_what_says_something_is_no_placeholder(text: str) -> None:
-    """A name, a word that begins like one, a key of which a part was filled in."""
+def test_other_text_is_no_placeholder(text: str) -> None:
+    """A name, a word with a similar beginning, a key with a part filled in."""
     assert not is_placeholder(text)
 
 
 def test_one_line_has_single_spaces() -> None:
-    """Every run of white space is one space."""
+    """Every run of white space becomes one space."""
     assert one_line(" a\n\n b\t\u00a0c ") == "a b c"
 
 
 @pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize("around", ["{}", "pagué 500 con {} ayer", "CBU 0070 {} 1234", "({})", "tarjeta:{}."])
-def test_a_card_number_is_masked_wherever_it_stands(card: str, around: str) -> None:
-    """All but the last four digits become stars, whatever stands around."""
+def test_a_card_number_is_masked_anywhere_in_a_text(card: str, around: str) -> None:
+    """All but the last four digits become stars."""
     masked = mask_cards(around.format(card))
     assert masked == around.format(re.sub(r"\d", "*", card[:-4]) + card[-4:])
 
@@ -202,8 +202,8 @@ BETWEEN = (
 
 
 @pytest.mark.parametrize("between", BETWEEN)
-def test_a_card_number_is_masked_however_it_is_written(between: str) -> None:
-    """Blanks, line ends, commas, dots, slashes and dashes between its groups do not hide it."""
+def test_a_card_number_is_masked_with_any_separators(between: str) -> None:
+    """Blanks, line ends, commas, dots, slashes and dashes between its groups."""
     assert mask_cards(between.join(["4111", "1111", "1111", "1111"])) == between.join(["****", "****", "****", "1111"])
 
 
@@ -240,7 +240,7 @@ def test_every_card_of_many_is_masked() -> None:
 
 
 def test_the_end_of_a_card_is_not_the_beginning_of_another() -> None:
-    """4008 0000 0000 2000 would pass for a card, but its first group is the first card's last."""
+    """4008 0000 0000 2000 has a valid check digit, but its first group is the last of the first card."""
     assert mask_cards("4111 1111 1111 4008 0000 0000 2000") == "**** **** **** 4008 0000 0000 2000"
 
 
@@ -255,7 +255,7 @@ def test_the_end_of_a_card_is_not_the_beginning_of_another() -> None:
             "+54 9 11 5555-7391",
             "30-71",
         ),
-        *("422222222222", "41111111111111111115"),  # these pass the check
+        *("422222222222", "41111111111111111115"),  # these have a valid check digit
         *(
             "54 911 5555 7391 26",
             "4111 1111 1111 1 111",
@@ -266,22 +266,22 @@ def test_the_end_of_a_card_is_not_the_beginning_of_another() -> None:
         "4111" + " " * 5 + "1111 1111 1111",
     ],
 )
-def test_other_numbers_stay_as_they_are(number: str) -> None:
-    """A wrong check digit, another beginning or another length is no card."""
+def test_other_numbers_are_not_masked(number: str) -> None:
+    """A number with a wrong check digit, beginning or length is no card."""
     assert mask_cards(number) == number
 
 
 @given(TEXTS)
-def test_masking_any_text_changes_digits_only(text: str) -> None:
-    """Masking keeps the length and everything that is not a digit."""
+def test_masking_changes_digits_only(text: str) -> None:
+    """It keeps the length and everything that is not a digit."""
     masked = mask_cards(text)
     assert len(masked) == len(text)
     assert all(new == old or (new == "*" and old.isdigit()) for new, old in zip(masked, text, strict=True))
 
 
 @given(st.lists(st.integers(0, 9), min_size=12, max_size=18), st.sampled_from("23456"))
-def test_any_number_that_passes_the_check_is_masked(digits: list[int], first: str) -> None:
-    """The check digit is computed here another way: from the right, over a table."""
+def test_any_number_with_a_valid_check_digit_is_masked(digits: list[int], first: str) -> None:
+    """The test computes the check digit in another way: from the right, with a table."""
     number = first + "".join(map(str, digits))[:-1]
     doubled = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
     total = sum(doubled[int(d)] if place % 2 == 0 else int(d) for place, d in enumerate(reversed(number)))

@@ -1,4 +1,4 @@
-"""Schemathesis against the running function, over `schemas/openapi.yaml`, with every check it has."""
+"""Schemathesis against the running function, over `schemas/openapi.yaml`, with all its checks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.serving import serve
 
 EXAMPLES = min(430, 2 * settings().max_examples)  # with `make fuzz` about a thousand requests in all
 
-# What the schema calls an e-mail address is any that could get mail; the tool's own draws have reserved names in them.
+# E-mail addresses must be able to get mail; the tool's own examples have reserved names in them.
 schemathesis.openapi.format("email", st.from_regex(r"\A[a-z]{1,20}[0-9]{0,3}@example\.(?:com|org)\Z"))
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run the function before a stand-in that allows as many tickets as the tool makes."""
+    """Run the function with a stand-in that allows any number of tickets."""
     with LocalFreshdesk(api_key=API_KEY) as freshdesk:
         freshdesk.limit(create_per_minute=1_000_000, total_per_minute=1_000_000)
         with serve(freshdesk.url, tmp_path_factory.mktemp("served")) as served:
@@ -32,7 +32,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 CHECKS = {
     "not_a_server_error": {"expected-statuses": ["2xx", "4xx"]},
-    "positive_data_acceptance": {"expected-statuses": ["2xx", "404"]},  # 404: a reference that is one, and nobody's
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "404"]},  # 404: a valid reference that does not exist
     "negative_data_rejection": {"expected-statuses": ["400", "401", "404", "405", "413", "415", "422"]},
 }
 # The tool invents these cases while pytest collects, for ten seconds and in every worker: `make fuzz` and CI do it.
@@ -42,9 +42,9 @@ CONTRACT = schemathesis.openapi.from_path(
 )
 
 
-@pytest.mark.timeout(600)  # a busy machine, and `make fuzz`
+@pytest.mark.timeout(600)  # for a busy machine, and `make fuzz`
 @CONTRACT.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_function_keeps_its_contract(case: Any, url: str) -> None:
-    """Whatever fits the document is answered as the document says, and whatever does not is refused."""
+    """Valid requests are answered as the document says, and invalid ones are refused."""
     case.call_and_validate(base_url=url, headers={"Authorization": f"Bearer {SECRET}"})

@@ -33,7 +33,7 @@ url = "https://otra.freshdesk.com/"
 
 
 def environ(**changes: str) -> dict[str, str]:
-    """Return an environment fit for work."""
+    """Return a complete environment."""
     return {
         "FRESHDESK_URL": "https://betsur.freshdesk.com",
         "FRESHDESK_API_KEY": API_KEY,
@@ -43,14 +43,14 @@ def environ(**changes: str) -> dict[str, str]:
 
 
 def faults(**changes: str) -> list[str]:
-    """Return what is wrong with `environ(**changes)`, a line each."""
+    """Return the faults of `environ(**changes)`, one in each line."""
     with pytest.raises(SettingsError) as caught:
         Settings.read(environ(**changes))
     return str(caught.value).splitlines()
 
 
 def test_three_settings_are_enough() -> None:
-    """Account, key and secret; all the rest has a default."""
+    """Account, key and secret; everything else has a default."""
     settings = Settings.read(environ())
     assert settings.freshdesk_url == "https://betsur.freshdesk.com"
     assert settings.api_keys == {"": API_KEY}
@@ -60,13 +60,13 @@ def test_three_settings_are_enough() -> None:
     assert settings.routing.default_bot == "betsur"
 
 
-def test_every_fault_is_told_at_once() -> None:
-    """Whoever deploys mends everything in one go."""
+def test_every_fault_is_reported_at_once() -> None:
+    """Whoever deploys can correct all of them together."""
     with pytest.raises(SettingsError) as caught:
         Settings.read(
             {"LEDGER_URL": "redis://x", "DEADLINE_S": "soon", "IN_DOUBT_WAIT_S": "0", "ROUTING_FILE": "no.toml"}
         )
-    told = str(caught.value).splitlines()
+    lines = str(caught.value).splitlines()
     starts = (
         "FRESHDESK_URL",
         "FRESHDESK_API_KEY",
@@ -76,16 +76,16 @@ def test_every_fault_is_told_at_once() -> None:
         "IN_DOUBT_",
         "WEBHOOK_SECRET",
     )
-    assert [line.removeprefix("- ").startswith(start) for line, start in zip(told, starts, strict=True)] == [True] * 7
+    assert [line.removeprefix("- ").startswith(start) for line, start in zip(lines, starts, strict=True)] == [True] * 7
 
 
 @pytest.mark.parametrize("name", ["FRESHDESK_URL", "FRESHDESK_API_KEY", "WEBHOOK_SECRET"])
 @pytest.mark.parametrize("nothing", ["", "  "])
-def test_what_has_no_default_must_be_set(name: str, nothing: str) -> None:
-    """No default ever sends a real handoff to a stand-in."""
-    told = faults(**{name: nothing})
-    assert len(told) == 1
-    assert told[0].startswith(f"- {name} is not set: ")
+def test_a_setting_without_a_default_must_be_set(name: str, nothing: str) -> None:
+    """No default sends a real handoff to a stand-in."""
+    found = faults(**{name: nothing})
+    assert len(found) == 1
+    assert found[0].startswith(f"- {name} is not set: ")
 
 
 BAD_URLS = (
@@ -102,8 +102,8 @@ BAD_URLS = (
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
-def test_a_key_goes_to_freshdesk_only(url: str) -> None:
-    """Any other address is refused, with the way to write it."""
+def test_a_key_is_sent_to_freshdesk_only(url: str) -> None:
+    """Any other URL is refused, with the way to write it."""
     assert faults(FRESHDESK_URL=url)[0].startswith("- FRESHDESK_URL must be https://<name>.freshdesk.com")
 
 
@@ -111,41 +111,41 @@ def test_a_key_goes_to_freshdesk_only(url: str) -> None:
     "url", ["http://127.0.0.1:8081", "http://localhost:8081/", "http://[::1]:8081", "https://localhost"]
 )
 def test_a_stand_in_on_this_machine_is_allowed(url: str) -> None:
-    """There a short secret is, too."""
+    """A short secret is allowed there, too."""
     settings = Settings.read(environ(FRESHDESK_URL=url, WEBHOOK_SECRET="local-secret"))
     assert settings.freshdesk_url == url.rstrip("/")
     assert settings.secrets == (b"local-secret",)
 
 
 @pytest.mark.parametrize(
-    ("told", "secrets"),
+    ("value", "secrets"),
     [
         (f" {SECRET} ", (SECRET,)),
         (f"{SECRET},{'n' * 32}", (SECRET, "n" * 32)),
         (f",{SECRET}, ,{'ñ' * 16},", (SECRET, "ñ" * 16)),
     ],
 )
-def test_several_secrets_may_be_good_at_once(told: str, secrets: tuple[str, ...]) -> None:
-    """Rotation: add the new one, change the bots, take the old one out."""
-    assert Settings.read(environ(WEBHOOK_SECRET=told)).secrets == tuple(secret.encode() for secret in secrets)
+def test_several_secrets_are_allowed(value: str, secrets: tuple[str, ...]) -> None:
+    """To rotate: add the new one, change the bots, remove the old one."""
+    assert Settings.read(environ(WEBHOOK_SECRET=value)).secrets == tuple(secret.encode() for secret in secrets)
 
 
-@pytest.mark.parametrize("told", ["x" * 31, f"{SECRET},short"])
-def test_a_short_secret_is_no_secret(told: str) -> None:
-    """Each one needs 32 characters where a real account is behind it."""
-    assert faults(WEBHOOK_SECRET=told) == [
+@pytest.mark.parametrize("secret", ["x" * 31, f"{SECRET},short"])
+def test_a_short_secret_is_refused(secret: str) -> None:
+    """Each one needs 32 characters if a real account is used."""
+    assert faults(WEBHOOK_SECRET=secret) == [
         "- WEBHOOK_SECRET: each secret needs 32 characters or more: openssl rand -hex 32",
     ]
     assert Settings.read(environ(WEBHOOK_SECRET="x" * 32)).secrets == (b"x" * 32,)
 
 
 def test_commas_alone_are_no_secret() -> None:
-    """A function without a secret would answer nobody, or everybody."""
+    """A function without a secret would accept no request, or any."""
     assert faults(WEBHOOK_SECRET=" , ,") == ["- WEBHOOK_SECRET holds no secret, only commas"]
 
 
 @pytest.mark.parametrize(
-    ("told", "address"),
+    ("url", "address"),
     [
         ("sqlite:///data/handoffs.db", LedgerAddress(store="sqlite", name=str(PROJECT / "data" / "handoffs.db"))),
         ("sqlite:////var/handoffs.db", LedgerAddress(store="sqlite", name="/var/handoffs.db")),
@@ -153,7 +153,7 @@ def test_commas_alone_are_no_secret() -> None:
         ("sqlite:///:memory:", LedgerAddress(store="sqlite", name=":memory:")),
         ("dynamodb://handoffs?region=sa-east-1", LedgerAddress(store="dynamodb", name="handoffs", region="sa-east-1")),
         (
-            "dynamodb://handoffs?region=us-east-1&region=sa-east-1",  # whoever added the second one means it
+            "dynamodb://handoffs?region=us-east-1&region=sa-east-1",  # it is not clear which of the two is meant
             LedgerAddress(store="dynamodb", name="handoffs", region="sa-east-1"),
         ),
         (
@@ -162,10 +162,10 @@ def test_commas_alone_are_no_secret() -> None:
         ),
     ],
 )
-def test_the_ledger_is_a_file_or_a_table(told: str, address: LedgerAddress) -> None:
-    """Both have one way to be written."""
-    assert Settings.read(environ(LEDGER_URL=told)).ledger == address
-    assert read_ledger({"LEDGER_URL": told}) == address
+def test_the_ledger_is_a_file_or_a_table(url: str, address: LedgerAddress) -> None:
+    """Each has one valid form."""
+    assert Settings.read(environ(LEDGER_URL=url)).ledger == address
+    assert read_ledger({"LEDGER_URL": url}) == address
 
 
 BAD_LEDGERS = (
@@ -175,76 +175,76 @@ BAD_LEDGERS = (
 )
 
 
-@pytest.mark.parametrize("told", BAD_LEDGERS)
-def test_any_other_ledger_is_refused(told: str) -> None:
-    """With both ways to write it."""
-    assert faults(LEDGER_URL=told) == [
+@pytest.mark.parametrize("url", BAD_LEDGERS)
+def test_any_other_ledger_is_refused(url: str) -> None:
+    """The fault shows both valid forms."""
+    assert faults(LEDGER_URL=url) == [
         "- LEDGER_URL must be sqlite:///path/to/file.db or dynamodb://table?region=sa-east-1",
     ]
     with pytest.raises(SettingsError, match="LEDGER_URL"):
-        read_ledger({"LEDGER_URL": told})
+        read_ledger({"LEDGER_URL": url})
 
 
 @pytest.mark.parametrize(
     ("name", "least", "most"),
     [("DEADLINE_S", "4", "50"), ("IN_DOUBT_WAIT_S", "1", "86400")],
 )
-def test_times_have_bounds(name: str, least: str, most: str) -> None:
-    """The bounds themselves are allowed; past them, and what is no number, is not."""
+def test_times_have_limits(name: str, least: str, most: str) -> None:
+    """The limits themselves are allowed; values past them, or that are no number, are not."""
     field = name.lower()
     assert getattr(Settings.read(environ(**{name: least})), field) == float(least)
     assert getattr(Settings.read(environ(**{name: most})), field) == float(most)
-    for told in ("nan", "inf", "-1", "soon", f"{float(least) - 0.01}", f"{float(most) + 0.01}"):
-        assert faults(**{name: told}) == [f"- {name} must be a number of seconds from {least} to {most}"]
+    for seconds in ("nan", "inf", "-1", "soon", f"{float(least) - 0.01}", f"{float(most) + 0.01}"):
+        assert faults(**{name: seconds}) == [f"- {name} must be a number of seconds from {least} to {most}"]
 
 
-def test_a_desk_of_its_own_needs_its_key(tmp_path: Path) -> None:
-    """One key for each account, in the environment and not in the routing file."""
+def test_another_account_needs_its_key(tmp_path: Path) -> None:
+    """Each account has a key in the environment, not in the routing file."""
     file = tmp_path / "routing.toml"
     file.write_text(DESKS, encoding="utf-8")
-    told = faults(ROUTING_FILE=str(file))
-    assert told == ["- FRESHDESK_API_KEY_OTRA_CUENTA is not set: the key for [desks.otra_cuenta] of the routing file"]
+    found = faults(ROUTING_FILE=str(file))
+    assert found == ["- FRESHDESK_API_KEY_OTRA_CUENTA is not set: the key for [desks.otra_cuenta] of the routing file"]
     settings = Settings.read(environ(ROUTING_FILE=str(file), FRESHDESK_API_KEY_OTRA_CUENTA="k2"))
     assert settings.api_keys == {"": API_KEY, "otra_cuenta": "k2"}
 
 
-def test_a_desk_of_its_own_is_at_freshdesk_too(tmp_path: Path) -> None:
+def test_another_account_must_be_at_freshdesk_too(tmp_path: Path) -> None:
     """Its key is sent nowhere else either."""
     file = tmp_path / "routing.toml"
     file.write_text(DESKS.replace("otra.freshdesk.com", "example.com"), encoding="utf-8")
-    told = faults(ROUTING_FILE=str(file), FRESHDESK_API_KEY_OTRA_CUENTA="k2")
-    assert told[0].startswith(
+    found = faults(ROUTING_FILE=str(file), FRESHDESK_API_KEY_OTRA_CUENTA="k2")
+    assert found[0].startswith(
         "- routing.toml: línea 9: desks.otra_cuenta.url: tiene que ser una dirección de Freshdesk"
     )
 
 
-def test_faults_of_the_routing_file_are_told_with_the_others(tmp_path: Path) -> None:
-    """By file, line and key."""
+def test_faults_of_the_routing_file_are_reported_with_the_others(tmp_path: Path) -> None:
+    """With file, line and key."""
     file = tmp_path / "rutas.toml"
     file.write_text(DESKS.replace('"low"', '"baja"'), encoding="utf-8")
-    told = faults(ROUTING_FILE=str(file), DEADLINE_S="x")
-    assert told[0].startswith('- rutas.toml: línea 4: default.priority: "baja" no vale: escribí priority = "low"')
-    assert told[1].startswith("- DEADLINE_S")
+    found = faults(ROUTING_FILE=str(file), DEADLINE_S="x")
+    assert found[0].startswith('- rutas.toml: línea 4: default.priority: "baja" no vale: escribí priority = "low"')
+    assert found[1].startswith("- DEADLINE_S")
 
 
-def test_a_routing_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    """With the place where it was looked for."""
+def test_a_missing_routing_file_is_a_fault(tmp_path: Path) -> None:
+    """The fault has the path where it was expected."""
     file = tmp_path / "rutas.toml"
     assert faults(ROUTING_FILE=str(file)) == [f"- ROUTING_FILE cannot be read: {file} (FileNotFoundError)"]
 
 
 def test_a_routing_file_saved_by_notepad_works(tmp_path: Path) -> None:
-    """The mark it puts before the text is passed over; its old encoding is told as what it is."""
+    """Its byte-order mark is ignored; its old encoding is reported as such."""
     file = tmp_path / "rutas.toml"
     file.write_bytes(DEFAULT_ROUTING.read_text(encoding="utf-8").replace("\n", "\r\n").encode("utf-8-sig"))
     assert Settings.read(environ(ROUTING_FILE=str(file))).routing.default_bot == "betsur"
     file.write_text("# atención\n" + DESKS, encoding="latin-1")
-    told = faults(ROUTING_FILE=str(file))
-    assert told[0].startswith("- rutas.toml: línea 1: el archivo no está guardado en UTF-8")
+    found = faults(ROUTING_FILE=str(file))
+    assert found[0].startswith("- rutas.toml: línea 1: el archivo no está guardado en UTF-8")
 
 
-def test_parts_can_be_read_alone() -> None:
-    """The sweep needs no webhook secret; a list of routes needs nothing else."""
+def test_parts_can_be_read_separately() -> None:
+    """The sweep needs no webhook secret; the list of routes needs nothing else."""
     without_secret = {name: value for name, value in environ().items() if name != "WEBHOOK_SECRET"}
     assert DeliverySettings.read(without_secret).api_keys == {"": API_KEY}
     assert read_routing({}).default_bot == "betsur"
@@ -252,19 +252,19 @@ def test_parts_can_be_read_alone() -> None:
     assert routing_file({"ROUTING_FILE": "x.toml"}) == Path("x.toml")
 
 
-def test_no_secret_shows() -> None:
-    """Neither in the settings' repr nor in the list of faults."""
-    told = repr(Settings.read(environ())) + "".join(faults(WEBHOOK_SECRET=SECRET[:20], DEADLINE_S="x"))
-    assert SECRET[:20] not in told
-    assert API_KEY not in told
-    assert "routing=" not in told  # it has addresses of the house
+def test_no_secret_is_shown() -> None:
+    """Neither in the repr of the settings nor in the list of faults."""
+    shown = repr(Settings.read(environ())) + "".join(faults(WEBHOOK_SECRET=SECRET[:20], DEADLINE_S="x"))
+    assert SECRET[:20] not in shown
+    assert API_KEY not in shown
+    assert "routing=" not in shown  # it contains addresses of the company
 
 
 @pytest.mark.parametrize("given", ["routing.toml", "./routing.toml", " routing.toml "])
-def test_the_address_of_1_0_0_still_leads_to_the_routing(
+def test_the_path_of_1_0_0_still_leads_to_the_routing_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
-    """The file has moved to config/; a file of that name that is there comes first."""
+    """The file moved to config/; an existing file at the old path takes precedence."""
     monkeypatch.chdir(tmp_path)
     assert routing_file({"ROUTING_FILE": given}) == DEFAULT_ROUTING.parent / given.strip()
     (tmp_path / "routing.toml").write_text("")

@@ -1,4 +1,4 @@
-"""While the function starts, nobody hears a success that is none."""
+"""While the function starts, no caller gets a false success."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Heard = list[tuple[int | None, dict[str, object]]]  # status (None: no answer) a
 
 
 def attempt(port: int, who: str) -> tuple[int | None, dict[str, object]]:
-    """Send one new handoff, whether or not somebody listens."""
+    """Send one new handoff, whether or not the function listens."""
     body = json.dumps({"user_email": f"{who}@example.com", "category": "retiros", "conversation_summary": "Hola"})
     headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -33,7 +33,7 @@ def attempt(port: int, who: str) -> tuple[int | None, dict[str, object]]:
 
 
 def keep_asking(port: int, name: str, heard: Heard) -> None:
-    """Send handoff after handoff until two were answered."""
+    """Send handoffs until two were answered."""
     until, number = time.monotonic() + PATIENCE_S, 0
     answered = 0
     while answered < 2 and time.monotonic() < until:
@@ -42,8 +42,8 @@ def keep_asking(port: int, name: str, heard: Heard) -> None:
         answered += heard[-1][0] is not None
 
 
-def test_every_success_while_starting_is_a_ticket(tmp_path: Path) -> None:
-    """Callers knock from the first instant; whoever hears 2xx has a ticket of their own in Freshdesk."""
+def test_every_success_during_the_start_is_a_ticket(tmp_path: Path) -> None:
+    """Callers send from the first moment; each 2xx has its own ticket in Freshdesk."""
     heard: list[Heard] = [[] for _ in range(CALLERS)]
     with LocalFreshdesk(api_key=API_KEY) as freshdesk, starting(freshdesk.url, tmp_path) as served:
         port = served.port
@@ -53,7 +53,7 @@ def test_every_success_while_starting_is_a_ticket(tmp_path: Path) -> None:
         for caller in callers:
             caller.join()
         made = [ticket["id"] for ticket in freshdesk.tickets()]
-    everything = [one for told in heard for one in told]
+    everything = [one for answers in heard for one in answers]
     assert any(status is None for status, _ in everything), "nobody knocked before it was up"
     assert [status for status, _ in everything if status is not None] == [201] * (2 * CALLERS)
     assert sorted(str(body["ticket_id"]) for status, body in everything if status) == sorted(map(str, made))

@@ -18,6 +18,7 @@ from handoff.ticket import (
     NO_ROUTE_TAG,
     REFUSED_REMARK,
     TAG_MAX,
+    Offer,
     droppable,
     subject,
     to_note,
@@ -37,7 +38,7 @@ TEXT_FIELDS = (
 
 @st.composite
 def handoffs(draw: st.DrawFn) -> Handoff:
-    """Draw any handoff that the function could hold, good or salvaged."""
+    """Draw any handoff that the function could hold, valid or refused."""
     texts = {name: draw(WORDS | st.just("")) for name in schema()["properties"]}
     other = draw(st.dictionaries(WORDS, WORDS, max_size=3))
     try:
@@ -48,16 +49,16 @@ def handoffs(draw: st.DrawFn) -> Handoff:
 
 @given(handoffs(), st.sampled_from(ROUTES), st.booleans())
 def test_any_handoff_becomes_a_ticket(given_one: Handoff, given_route: Any, refused: bool) -> None:  # noqa: FBT001 -- drawn
-    """Total: whatever the handoff holds, there is a ticket with a subject, a requester and a description."""
+    """Whatever the handoff holds, the ticket has a subject, a requester and a description."""
     fields = to_ticket(given_one, given_route, refused=refused, fallback_requester="casa@example.com")
     assert fields["subject"].endswith(f" [{given_one.reference}]")
     assert len(fields["subject"]) <= 255
-    assert fields.get("email") or fields.get("phone")
+    assert fields.get("email") or fields.get("phone") or fields.get("unique_external_id")
     assert to_note(given_one, given_route, "por qué").startswith("<p><b>por qué</b></p>")
 
 
-def test_a_ticket_has_the_routes_fields() -> None:
-    """Open, group, priority by number, type, source, product and the rest, as the route says; no other."""
+def test_a_ticket_has_the_fields_of_its_route() -> None:
+    """Status open, group, priority as a number, type, source, product and custom fields, and no other field."""
     numbers = {"group_id": 1, "product_id": 2, "responder_id": 3, "email_config_id": 4, "source": 9}
     fields = to_ticket(handoff(), route(**numbers, type="Incidente", priority="urgent", custom_fields={"cf_a": 1}))
     assert numbers.items() <= fields.items()
@@ -68,14 +69,14 @@ def test_a_ticket_has_the_routes_fields() -> None:
     }
 
 
-@pytest.mark.parametrize(("told", "number"), [("low", 1), ("medium", 2), ("high", 3), ("urgent", 4)])
-def test_priorities_have_freshdesks_numbers(told: str, number: int) -> None:
+@pytest.mark.parametrize(("priority", "number"), [("low", 1), ("medium", 2), ("high", 3), ("urgent", 4)])
+def test_priorities_have_freshdesks_numbers(priority: str, number: int) -> None:
     """https://developers.freshdesk.com/api/#ticket-priority."""
-    assert to_ticket(handoff(), route(priority=told))["priority"] == number
+    assert to_ticket(handoff(), route(priority=priority))["priority"] == number
 
 
-def test_the_caller_chooses_no_field_of_the_ticket() -> None:
-    """What a body calls group_id or cc_emails is shown, and never sent as such."""
+def test_the_caller_cannot_set_ticket_fields() -> None:
+    """A field of the body named group_id or cc_emails is shown, and never sent as such."""
     read = read_handoff(body(group_id=666, priority="urgent", responder_id=1, cc_emails=["x@example.com"], status=5))
     fields = to_ticket(read, route())
     assert (fields["group_id"], fields["priority"], fields["status"]) == (1070000000102, 3, 2)
@@ -84,22 +85,22 @@ def test_the_caller_chooses_no_field_of_the_ticket() -> None:
 
 
 def test_the_requester_is_the_person() -> None:
-    """Name, e-mail and telephone, where they were given."""
+    """With name, e-mail and phone, if given."""
     fields = to_ticket(handoff(user_phone=PHONE), route())
     assert (fields["name"], fields["email"], fields["phone"]) == (NAME, EMAIL, PHONE)
     assert "name" not in to_ticket(handoff(user_name=""), route())
 
 
-@pytest.mark.parametrize(("name", "told"), [(NAME, NAME), ("", NO_NAME)])
-def test_a_telephone_alone_comes_with_a_name(name: str, told: str) -> None:
-    """Freshdesk wants one where there is no e-mail."""
+@pytest.mark.parametrize(("name", "shown"), [(NAME, NAME), ("", NO_NAME)])
+def test_a_phone_alone_is_sent_with_a_name(name: str, shown: str) -> None:
+    """Freshdesk requires one if there is no e-mail."""
     fields = to_ticket(handoff(user_email="", user_phone=PHONE, user_name=name), route())
-    assert (fields["name"], fields["phone"]) == (told, PHONE)
+    assert (fields["name"], fields["phone"]) == (shown, PHONE)
     assert "email" not in fields
 
 
-def test_without_an_address_the_house_asks() -> None:
-    """The fallback requester takes the place of a person without address, and of no other."""
+def test_without_an_address_the_fallback_requester_is_used() -> None:
+    """Only for a person without an address."""
     house = "casa@example.com"
     nobody = to_ticket(handoff(user_email=""), route(), fallback_requester=house)
     assert (nobody["email"], "name" in nobody) == (house, False)
@@ -109,7 +110,7 @@ def test_without_an_address_the_house_asks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "template", "told"),
+    ("changes", "template", "start"),
     [
         ({}, None, f"Retiros: {REASON}"),
         ({"reason": ""}, None, "Retiros: Canario del resumen: el retiro no llegó."),
@@ -121,83 +122,85 @@ def test_without_an_address_the_house_asks() -> None:
         ({}, "Retiro", "Retiro"),
     ],
 )
-def test_the_subject_tells_what_it_is_about(changes: dict[str, str], template: str | None, told: str) -> None:
-    """The route's own subject or category and reason, else the summary's first line; then the reference."""
-    assert subject(handoff(**changes), route(subject=template)) == f"{told} [{REFERENCE}]"
+def test_the_subject_names_the_matter(changes: dict[str, str], template: str | None, start: str) -> None:
+    """The route's own subject, or category and reason, or the summary's first line; then the reference."""
+    assert subject(handoff(**changes), route(subject=template)) == f"{start} [{REFERENCE}]"
 
 
-def test_an_unknown_category_names_itself_in_the_subject() -> None:
-    """Where the route has no label, the bot's word stands; without one, what it is."""
+def test_the_subject_has_the_unknown_category() -> None:
+    """If the route has no label, the bot's word is used; without a category, a general phrase."""
     assert subject(handoff(category="cosa rara"), route(category="", label="")).startswith("cosa rara: ")
     assert subject(handoff(category=""), route(category="", label="")).startswith("Pedido de ayuda: ")
 
 
 @pytest.mark.parametrize("length", [240, 241, 242, 2000])  # 14 of the 255 are for the reference
 def test_a_long_subject_is_cut_before_the_reference(length: int) -> None:
-    """255 characters at most, all of them used, and the reference whole."""
-    told = subject(handoff(reason="x" * length), route(subject="{reason}"))
-    assert len(told) == min(length + 14, 255)
-    assert told.endswith(f" [{REFERENCE}]")
-    assert ("…" in told) is (length > 241)
+    """All 255 characters are used, and the reference is complete."""
+    shown = subject(handoff(reason="x" * length), route(subject="{reason}"))
+    assert len(shown) == min(length + 14, 255)
+    assert shown.endswith(f" [{REFERENCE}]")
+    assert ("…" in shown) is (length > 241)
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
-def test_no_field_that_is_exported_starts_a_formula(start: str) -> None:
-    """Subject and name get an apostrophe; spreadsheets then show them instead of running them."""
+def test_no_exported_field_starts_a_formula(start: str) -> None:
+    """Subject and name get an apostrophe, so that spreadsheets show them instead of running them."""
     fields = to_ticket(handoff(reason=f"{start}1", user_name=f" {start}1"), route(subject="{reason}"))
     assert fields["subject"].startswith(f"'{start}1")
     assert fields["name"] == f"'{start}1"
 
 
-def test_the_tags_tell_bot_and_route() -> None:
-    """`botpress`, the bot, the route's own; each once and at most 32 characters."""
+def test_the_tags_name_bot_and_route() -> None:
+    """`botpress`, the bot and those of the route, each once and at most 32 characters."""
     fields = to_ticket(handoff(), route(bot="b" * 60, tags=("sensible", "botpress", "t" * 32)))
     assert fields["tags"] == ["botpress", "bot:" + "b" * 28, "sensible", "t" * 32]
     assert max(map(len, fields["tags"])) == TAG_MAX
 
 
 def test_an_unknown_category_has_a_tag() -> None:
-    """So that a support lead finds what the routing does not know."""
+    """A support lead can find the categories that the routing lacks."""
     assert NO_ROUTE_TAG in to_ticket(handoff(), route(category=""))["tags"]
     assert NO_ROUTE_TAG not in to_ticket(handoff(), route())["tags"]
 
 
-def test_the_description_tells_everything() -> None:
-    """Every field a handoff can have is there for the agent to read."""
-    texts = {name: f"dato de {name}" for name in schema()["properties"]}
+def test_the_description_has_every_field() -> None:
+    """The agent can read every field of a handoff."""
+    texts = {name: f"dato de {name}" for name in schema()["properties"].keys() - {"attachments", "fields", "tags"}}
     page = Page(to_ticket(handoff(**texts, other=(("clave", "valor"),)), route(label=""))["description"])
-    shown = texts.keys() - {"bot"}  # the bot's name is the route's
+    shown = texts.keys() - {"bot"}  # the bot's name is that of the route
     assert [name for name in shown if texts[name] not in page.text] == []
-    assert all(told in page.text for told in ("Betsur", "clave", "valor", REFERENCE))
+    assert all(text in page.text for text in ("Betsur", "clave", "valor", REFERENCE))
 
 
-def test_the_description_leaves_out_what_was_not_given() -> None:
-    """No empty rows, no headings without anything under them."""
-    told = to_ticket(Handoff(key=KEY, conversation_summary=SUMMARY), route())["description"]
-    assert not [word for word in ("Motivo", "Nombre", "Correo", "Teléfono", "Otros datos", "Id.") if word in told]
-    assert "sin ruta propia" not in told
+def test_the_description_leaves_out_absent_fields() -> None:
+    """It has no empty rows, and no headings without content."""
+    html = to_ticket(Handoff(key=KEY, conversation_summary=SUMMARY), route())["description"]
+    assert not [word for word in ("Motivo", "Nombre", "Correo", "Teléfono", "Otros datos", "Id.") if word in html]
+    assert "sin ruta propia" not in html
     assert "sin ruta propia" in to_ticket(handoff(), route(category=""))["description"]
 
 
-def test_what_freshdesk_refused_is_left_out_and_named() -> None:
-    """In the agent's words, beside the way to mend it."""
+def test_fields_that_freshdesk_refused_are_left_out_and_named() -> None:
+    """In the agent's words, with how to correct it."""
     dropped = frozenset({"group_id", "custom_fields.cf_a"})
-    fields = to_ticket(handoff(), route(custom_fields={"cf_a": 1, "cf_b": 2}), dropped=dropped)
+    fields = to_ticket(handoff(), route(custom_fields={"cf_a": 1, "cf_b": 2}), Offer(dropped=frozenset(dropped)))
     assert fields["custom_fields"] == {"cf_b": 2}
     assert "group_id" not in fields
     assert "salió sin: custom_fields.cf_a, grupo. Hay que corregir" in fields["description"]
-    everything = to_ticket(handoff(), route(custom_fields={"cf_a": 1}), dropped=frozenset({"custom_fields.cf_a"}))
+    everything = to_ticket(
+        handoff(), route(custom_fields={"cf_a": 1}), Offer(dropped=frozenset({"custom_fields.cf_a"}))
+    )
     assert "custom_fields" not in everything
 
 
-def test_a_refused_handoff_says_so() -> None:
-    """The agent knows that the data came with faults."""
+def test_a_refused_handoff_is_marked() -> None:
+    """The agent sees that the data had faults."""
     assert REFUSED_REMARK in to_ticket(handoff(), route(), refused=True)["description"]
     assert REFUSED_REMARK not in to_ticket(handoff(), route())["description"]
 
 
-def test_a_note_says_why_and_everything_else() -> None:
-    """The sentence stands first, as text."""
+def test_a_note_has_its_reason_and_all_data() -> None:
+    """The reason comes first, as text."""
     page = Page(to_note(handoff(), route(), "con <otras> palabras:"))
     assert page.text.startswith("con <otras> palabras:")
     assert SUMMARY in page.text
@@ -214,13 +217,13 @@ def test_a_note_says_why_and_everything_else() -> None:
         ({"email": "a@example.com"}, {"group_id", *NEEDED}, set()),
     ],
 )
-def test_a_ticket_can_do_without_some_fields(fields: dict[str, Any], refused: set[str], may_go: set[str]) -> None:
-    """What it has and does not need; the one address it has stays."""
+def test_some_fields_of_a_ticket_are_optional(fields: dict[str, Any], refused: set[str], may_go: set[str]) -> None:
+    """Fields that it has and does not need; its only address is required."""
     assert droppable(fields, refused) == may_go
 
 
 @pytest.mark.parametrize("url", ["https://app.example.com/c/1?x=ñ#y", "http://example.com", "https://example.com/a@b"])
-def test_a_plain_address_becomes_a_link(url: str) -> None:
+def test_a_valid_url_becomes_a_link(url: str) -> None:
     """The agent can follow it to the conversation."""
     assert ("a", (("href", url),)) in Page(to_ticket(handoff(conversation_url=url), route())["description"]).tags
 
@@ -240,52 +243,52 @@ NO_LINKS = (
 
 
 @pytest.mark.parametrize("url", NO_LINKS)
-def test_any_other_address_stays_text(url: str) -> None:
-    """No script, no other scheme, nothing that would break out of the attribute or hide the host."""
+def test_any_other_url_stays_text(url: str) -> None:
+    """No script, no other scheme, nothing that could leave the attribute or hide the host."""
     page = Page(to_ticket(handoff(conversation_url=url), route())["description"])
     assert "a" not in {tag for tag, _ in page.tags}
     assert url in page.text
 
 
 def page_with(text: str) -> Page:
-    """Return what an agent gets, ticket and note, when text came in every field and as an unknown field's name."""
+    """Return ticket and note with text in every field and as the name of an unknown field."""
     sent = body(**dict.fromkeys(TEXT_FIELDS, text), **{text: text}, otro=text)
     read = read_handoff(sent)
     own = route(category="", label="")
     return Page(f"{to_ticket(read, own)['description']}{to_note(read, own, text)}")
 
 
-def test_the_corpora_are_large_enough_to_mean_something() -> None:
+def test_the_corpora_are_large_enough() -> None:
     """Two hundred ways to run a script, a hundred hostile texts."""
     assert len(set(XSS)) >= 200
     assert len(TEXTS) >= 100
 
 
-def test_no_markup_of_a_person_is_markup_for_the_agent() -> None:
-    """Every vector, in every field at once: the same tags as with an innocent text, and the vector there to read."""
+def test_no_markup_of_a_person_reaches_the_agent() -> None:
+    """With each vector in every field, the tags are those of a harmless text, and the vector is there as text."""
     innocent = page_with("x").tags
-    for vector in (f"x {one}" if is_placeholder(one) else one for one in XSS):  # alone, a template's text is absent
+    for vector in (f"x {one}" if is_placeholder(one) else one for one in XSS):  # a placeholder alone counts as absent
         page = page_with(vector)
         assert [tag for tag in page.tags if tag[0] != "a"] == innocent
         assert {attributes for tag, attributes in page.tags if tag == "a"} <= {(("href", vector),)}
         assert page.text.count(clean(vector)[:64]) >= 2 * (len(TEXT_FIELDS) - 1)  # one-line fields fold a tab
 
 
-def test_the_check_for_markup_bites() -> None:
-    """The control: the same description without escaping has tags that are not the template's."""
+def test_control_without_escaping_there_is_markup() -> None:
+    """The same description without escaping has tags that are not from the template."""
     raw = Page(to_ticket(handoff(reason="{}"), route())["description"].replace("{}", XSS[0]))
     assert raw.tags != Page(to_ticket(handoff(reason="x"), route())["description"]).tags
 
 
 @pytest.mark.parametrize("name", sorted(TEXTS))
-def test_hostile_text_can_be_read_as_it_was_written(name: str) -> None:
-    """After un-escaping, the agent sees the text less its control and override characters, emoji families whole."""
-    told = clean(TEXTS[name])
-    page = Page(to_ticket(handoff(conversation_summary=told, conversation_transcript=told), route())["description"])
-    assert page.text.count(told) >= 2 if told else page.text
+def test_hostile_text_is_readable_as_written(name: str) -> None:
+    """The agent sees the text without its control and override characters, and with complete emoji families."""
+    shown = clean(TEXTS[name])
+    page = Page(to_ticket(handoff(conversation_summary=shown, conversation_transcript=shown), route())["description"])
+    assert page.text.count(shown) >= 2 if shown else page.text
     assert not set(page.text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def test_the_templates_are_sound() -> None:
-    """They can be filled in with everything at once; a broken one stops the function before any handoff."""
+def test_the_templates_are_valid() -> None:
+    """They can be filled in with every field; a broken one stops the function before any handoff."""
     try_templates()

@@ -1,4 +1,4 @@
-"""How a row begins, and what each attempt makes of it."""
+"""How a row begins, and its state after each attempt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LATER = NOW + 1000.0
 
 
 def settled(row: Entry, attempt: Any, *, jitter: float = 0.0) -> Entry:
-    """Settle a row a while after it was claimed."""
+    """Settle a row some time after its claim."""
     return transitions.settled(row, attempt, now=LATER, jitter=jitter, policy=POLICY)
 
 
@@ -29,8 +29,8 @@ def claimed(**overrides: Any) -> Entry:
     return transitions.claimed(handoff(**overrides), route(), owner="one", now=NOW, policy=POLICY)
 
 
-def test_a_claimed_row_holds_all_that_is_needed_later() -> None:
-    """The sweep can finish a row whose caller died: the handoff, its times, and where it goes."""
+def test_a_claimed_row_has_everything_that_is_needed_later() -> None:
+    """The sweep can finish the row of a dead caller: the handoff, its times, and its route."""
     made = handoff(language="es-AR", conversation_id="c")
     assert transitions.claimed(made, route(account="norte"), owner="one", now=NOW, policy=POLICY) == Entry(
         reference="BF-7K3QX2AB",
@@ -64,19 +64,19 @@ def test_a_claimed_row_holds_all_that_is_needed_later() -> None:
     ("named", "shown"),
     [({"group": "", "group_id": 7}, "7"), ({"group": "", "group_id": None}, ""), ({"group": "G"}, "G")],
 )
-def test_a_group_is_called_by_its_name_or_its_number(named: dict[str, Any], shown: str) -> None:
-    """The operator reads the group's name where the routing file gives one."""
+def test_a_group_is_shown_by_name_or_number(named: dict[str, Any], shown: str) -> None:
+    """The operator sees the name if the routing file has one."""
     assert transitions.claimed(handoff(), route(**named), owner="one", now=NOW, policy=POLICY).group == shown
 
 
-def test_a_quarantined_row_waits_to_be_corrected() -> None:
-    """A refused handoff is due after a quarter of an hour."""
+def test_a_refused_row_waits_for_a_correction() -> None:
+    """It is due after a quarter of an hour."""
     row = transitions.quarantined(claimed(), now=NOW, policy=POLICY)
     assert (row.state, row.refused, row.due_at, row.error) == (State.REJECTED, True, NOW + 900.0, "invalid-handoff")
 
 
-def test_a_note_is_a_row_of_its_own() -> None:
-    """New words stand beside their handoff, go where its ticket is, and count for no person and no conversation."""
+def test_a_note_has_its_own_row() -> None:
+    """It belongs to its handoff's account, and counts for no person and no conversation."""
     row = transitions.noted(claimed(), replace(claimed(), account="otra"))
     assert row.entry == f"{handoff().key}#{handoff().fingerprint}"
     assert (row.is_note, row.person, row.conversation, row.reference) == (True, "", "", handoff().reference)
@@ -84,8 +84,8 @@ def test_a_note_is_a_row_of_its_own() -> None:
     assert not claimed().is_note
 
 
-def test_a_ticket_ends_the_waiting_and_the_data() -> None:
-    """With the ticket there, the person's data goes, and the row lives as long as its key holds."""
+def test_a_ticket_ends_the_wait_and_erases_the_data() -> None:
+    """The personal data is removed, and the row lives as long as its key is valid."""
     row = settled(replace(claimed(), doubt_since=NOW, attempts=2, lifetime_s=50.0), Created(7))
     assert (row.state, row.ticket_id, row.error, row.attempts) == (State.CREATED, 7, "", 3)
     assert (row.handoff, row.due_at, row.doubt_since, row.expires_at) == ("", None, None, LATER + 50.0)
@@ -94,8 +94,8 @@ def test_a_ticket_ends_the_waiting_and_the_data() -> None:
     assert claimed().waiting
 
 
-def test_a_ticket_remembers_what_it_went_without() -> None:
-    """The fields that Freshdesk would not take are named, in order."""
+def test_a_ticket_remembers_the_fields_it_lacks() -> None:
+    """The fields that Freshdesk refused are named, in order."""
     row = settled(claimed(), Created(7, frozenset({"type", "group_id"}), 1))
     assert (row.dropped, row.rung, row.error) == (("group_id", "type"), 1, "without: group_id, type")
 
@@ -109,38 +109,38 @@ def test_a_ticket_remembers_what_it_went_without() -> None:
         (Refused("401", of_content=False), Cause.ACCOUNT, 15.0),
     ],
 )
-def test_a_refusal_is_tried_again_and_the_plainest_ticket_hourly(result: Refused, cause: Cause, wait_s: float) -> None:
-    """A refusal of everybody ends when the account is mended; of the plainest ticket, when Freshdesk changes."""
+def test_a_refusal_is_tried_again(result: Refused, cause: Cause, wait_s: float) -> None:
+    """The account may be corrected, or Freshdesk may change; the simplest form is tried every hour."""
     row = settled(claimed(), result)
     assert (row.state, row.cause, row.due_at) == (State.NOT_CREATED, cause, LATER + wait_s)
     assert (row.rung, row.error) == (result.rung, f"refused: {result.detail}")
 
 
-def test_what_was_not_made_is_tried_again() -> None:
-    """Certainly no ticket: due after the back-off, and no doubt is left."""
+def test_a_ticket_that_was_not_made_is_tried_again() -> None:
+    """There is certainly no ticket: the row is due after the back-off, and not in doubt."""
     row = settled(entry(doubt_since=NOW, attempts=3), Unavailable(Cause.UNAVAILABLE, "unreachable"))
     assert (row.state, row.due_at, row.doubt_since) == (State.NOT_CREATED, LATER + 120.0, None)
     assert (row.error, row.attempts) == ("unreachable", 4)
 
 
 @pytest.mark.parametrize(("wait", "due"), [(34.0, 34.0), (0.0, 0.0), (3600.0, 3600.0)])
-def test_what_freshdesk_asks_for_is_what_it_gets(wait: float, due: float) -> None:
-    """`Retry-After` rules over the back-off, spread a little."""
+def test_retry_after_is_respected(wait: float, due: float) -> None:
+    """`Retry-After` replaces the back-off, with a little jitter."""
     assert settled(entry(attempts=9), Unavailable(Cause.RATE_LIMIT, "busy", wait)).due_at == LATER + due
     assert (
         settled(entry(attempts=9), Unavailable(Cause.RATE_LIMIT, "busy", wait), jitter=0.5).due_at == LATER + due + 2.5
     )
 
 
-def test_doubt_is_dated() -> None:
+def test_a_doubt_has_a_time() -> None:
     """There may be a ticket: the doubt begins at the end of the call that may have written it."""
     row = settled(entry(), InDoubt("status 500"))
     assert (row.state, row.doubt_since, row.due_at) == (State.IN_DOUBT, LATER, LATER + 15.0)
     assert (row.error, row.attempts) == ("status 500", 1)
 
 
-def test_a_refused_address_moves_where_the_agent_reads_it() -> None:
-    """The person may correct it; if not, the ticket goes out without it, and the agent still sees it."""
+def test_a_refused_address_moves_to_the_other_data() -> None:
+    """The person may correct it; if not, the ticket is made without it, and the agent still sees it."""
     row = settled(replace(claimed(user_phone=PHONE), doubt_since=NOW), Refused("400 email", address="email"))
     kept = Handoff.from_json(row.handoff)
     assert (row.state, row.refused, row.due_at, row.doubt_since) == (State.REJECTED, True, LATER + 900.0, None)
@@ -148,8 +148,8 @@ def test_a_refused_address_moves_where_the_agent_reads_it() -> None:
     assert (kept.user_email, kept.user_phone, kept.other) == ("", PHONE, (("user_email (?)", EMAIL),))
 
 
-def test_an_inconclusive_look_leaves_the_doubt_as_old_as_it_was() -> None:
-    """Waiting on never makes a doubt younger: else it would never end."""
+def test_a_search_without_result_keeps_the_time_of_the_doubt() -> None:
+    """If each search restarted the wait, the doubt would never end."""
     row = transitions.postponed(
         entry(doubt_since=NOW, state=State.CREATING), until=LATER, cause=Cause.WAITING, error="waiting"
     )
@@ -158,7 +158,7 @@ def test_an_inconclusive_look_leaves_the_doubt_as_old_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "refused"),
+    ("changes", "refused"),
     [
         ({"state": State.REJECTED}, True),
         ({"state": State.FAILED, "refused": True}, True),
@@ -167,22 +167,22 @@ def test_an_inconclusive_look_leaves_the_doubt_as_old_as_it_was() -> None:
         ({"state": State.NOT_CREATED, "refused": True}, False),
     ],
 )
-def test_a_refused_row_is_one_that_certainly_has_no_ticket(told: dict[str, Any], *, refused: bool) -> None:
-    """Given up in doubt, it may have one; given up without, it has none."""
-    assert transitions.is_refused(entry(**told)) is refused
+def test_a_refused_row_certainly_has_no_ticket(changes: dict[str, Any], *, refused: bool) -> None:
+    """A row given up in doubt may have a ticket; one given up without doubt has none."""
+    assert transitions.is_refused(entry(**changes)) is refused
 
 
-def test_a_row_tells_the_way_of_its_ticket() -> None:
-    """Bot, category, account, group (its number, where it has no name) and priority."""
+def test_a_row_has_the_route_of_its_ticket() -> None:
+    """Bot, category, account, group (by number if it has no name) and priority."""
     way = Route(bot="b", bot_name="B", account="otra", category="c", label="C", priority="low", group_id=7)
-    told = {"bot": "b", "category": "c", "account": "otra", "group": "7", "priority": "low"}
-    assert transitions.routed_to(way) == told
+    expected = {"bot": "b", "category": "c", "account": "otra", "group": "7", "priority": "low"}
+    assert transitions.routed_to(way) == expected
     assert transitions.routed_to(replace(way, group="Pagos"))["group"] == "Pagos"
     assert transitions.routed_to(replace(way, group_id=None))["group"] == ""
 
 
-def test_a_correction_takes_the_refused_ones_place() -> None:
-    """The row is the new handoff's, one version on."""
+def test_a_correction_replaces_the_refused_request() -> None:
+    """The row has the new handoff, and its version is one higher."""
     new = claimed(reason="corrected")
     assert transitions.corrected(entry(version=4, refused=True), new) == replace(new, version=5)
 
@@ -200,8 +200,8 @@ def test_a_correction_takes_the_refused_ones_place() -> None:
         ({"state": State.FAILED, "refused": True, "doubt_since": NOW}, State.IN_DOUBT, NOW),
     ],
 )
-def test_what_is_reopened_is_due_at_once(before: dict[str, Any], state: State, doubt: float | None) -> None:
-    """Doubt stays doubt, however often a row is taken up again: what may exist is looked for first."""
+def test_a_reopened_row_is_due_at_once(before: dict[str, Any], state: State, doubt: float | None) -> None:
+    """A row in doubt stays in doubt: its ticket is searched for first."""
     row = transitions.reopened(entry(**before), now=LATER, policy=POLICY)
     assert (row.state, row.doubt_since, row.due_at) == (state, doubt, LATER)
     assert row.give_up_at == LATER + 72 * 3600.0
@@ -215,24 +215,24 @@ def test_what_is_reopened_is_due_at_once(before: dict[str, Any], state: State, d
         ({"state": State.CREATING, "due_at": NOW + 60}, NOW + 60),
     ],
 )
-def test_what_is_given_up_keeps_its_doubt(before: dict[str, Any], doubt: float | None) -> None:
-    """A row whose caller died may have its ticket: whoever reopens it later must look first."""
+def test_a_row_that_is_given_up_stays_in_doubt(before: dict[str, Any], doubt: float | None) -> None:
+    """A dead caller may have made its ticket, so that a reopened row must be searched for first."""
     row = transitions.given_up(entry(handoff="kept", **before), owner="two", due_at=LATER)
     assert (row.state, row.due_at, row.doubt_since, row.handoff) == (State.FAILED, LATER, doubt, "kept")
     reopened = transitions.reopened(row, now=LATER, policy=POLICY)
     assert reopened.state == (State.NOT_CREATED if doubt is None else State.IN_DOUBT)
 
 
-def test_the_back_off_doubles_up_to_its_end() -> None:
-    """15 s, doubling to 15 minutes; jitter takes up to half, and many attempts break nothing."""
+def test_the_back_off_doubles_up_to_its_maximum() -> None:
+    """From 15 s to 15 minutes; jitter takes up to half, and the number of attempts has no limit."""
     assert [transitions.backoff_s(n, 0.0) for n in range(8)] == [15, 30, 60, 120, 240, 480, 900, 900]
     assert transitions.backoff_s(10_000, 0.0) == BACKOFF_MAX_S
     assert transitions.backoff_s(1, 0.5) == 22.5
     assert transitions.backoff_s(1, 1.0) == 15.0
 
 
-def test_a_rows_life_is_thirty_days() -> None:
-    """What the privacy notice says."""
+def test_a_row_lives_for_thirty_days() -> None:
+    """The privacy notice says so."""
     assert ROW_LIFETIME_S == 30 * 24 * 3600
 
 
@@ -244,8 +244,8 @@ def test_a_rows_life_is_thirty_days() -> None:
         (State.REJECTED, State.REJECTED),
     ],
 )
-def test_words_that_could_not_be_added_are_tried_again(state: State, after: State) -> None:
-    """The row stays what it is, one attempt older; it never turns into one that is posted as a ticket by mistake."""
+def test_a_note_that_could_not_be_added_is_tried_again(state: State, after: State) -> None:
+    """The row stays a note with one more attempt, and is never posted as a ticket by mistake."""
     row = transitions.unmade(
         entry(state=state, attempts=3), until=LATER, cause=Cause.UNAVAILABLE, error="note: time-out"
     )

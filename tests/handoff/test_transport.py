@@ -1,4 +1,4 @@
-"""The wire: what goes out, and which end of a call means what, over real sockets."""
+"""The transport over real sockets: what is sent, and what each result of a call means."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def call(host: Host, request: Request = POST, timeout_s: float = 5.0, scheme: st
 # What goes out
 
 
-def test_what_goes_over_the_wire(start: Start) -> None:
-    """Method, path, key, media types and body, as Freshdesk wants them."""
+def test_the_request_on_the_wire(start: Start) -> None:
+    """Method, path, key, media types and body are as Freshdesk requires."""
     seen: list[bytes] = []
     host = start(answering(OK, seen=seen))
     transport = RequestsTransport(f"http://127.0.0.1:{host.port}/", "clave-ñ")
@@ -51,8 +51,8 @@ def test_what_goes_over_the_wire(start: Start) -> None:
     assert host.connections == 1
 
 
-def test_a_key_does_not_show() -> None:
-    """Neither a print nor a traceback tells the key."""
+def test_a_key_is_not_shown() -> None:
+    """Neither a print nor a traceback contains the key."""
     assert repr(RequestsTransport("https://betsur.freshdesk.com/", "canary")) == (
         "RequestsTransport(https://betsur.freshdesk.com)"
     )
@@ -60,7 +60,7 @@ def test_a_key_does_not_show() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(start: Start, status: int) -> None:
-    """A redirect would carry the key, and the person's words, to another host."""
+    """A redirect would send the key, and the person's words, to another host."""
     other = start(answering(OK))
     moved = f"HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:{other.port}/\r\nContent-Length: 0\r\n\r\n"
     assert call(start(answering(moved.encode()))).status == status
@@ -79,8 +79,8 @@ def test_the_environments_proxy_is_not_for_this_machine(start: Start, monkeypatc
 # Certainly not sent
 
 
-def test_where_nobody_listens_nothing_was_sent(start: Start) -> None:
-    """A refused connection is definite."""
+def test_if_nothing_listens_nothing_was_sent(start: Start) -> None:
+    """A refused connection is a definite failure."""
     host = start(answering(OK))
     host.close()
     host._accepting.join(0.1)  # noqa: SLF001 -- the test's own class
@@ -90,14 +90,14 @@ def test_where_nobody_listens_nothing_was_sent(start: Start) -> None:
         RequestsTransport(f"http://127.0.0.1:{port}", "key")(POST, 5.0)
 
 
-def test_a_name_that_nobody_has_was_sent_nothing() -> None:
-    """A name that does not resolve is definite."""
+def test_if_the_name_does_not_exist_nothing_was_sent() -> None:
+    """A name that does not resolve is a definite failure."""
     with pytest.raises(FreshdeskUnreachable):
         RequestsTransport("https://nobody.invalid", "key")(POST, 5.0)
 
 
-def test_a_connection_that_does_not_come_about_in_time() -> None:
-    """A host that drops every packet is definite, too, and costs no more than its time."""
+def test_if_no_connection_is_made_in_time_nothing_was_sent() -> None:
+    """A host that drops every packet is a definite failure, too, and takes no longer than the call's time."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -113,16 +113,16 @@ def test_a_connection_that_does_not_come_about_in_time() -> None:
             one.close()
 
 
-def test_a_certificate_nobody_vouches_for(start: Start, tls: ssl.SSLContext) -> None:
-    """The key is not sent to a host that cannot prove who it is."""
+def test_a_certificate_that_no_authority_signed(start: Start, tls: ssl.SSLContext) -> None:
+    """The key is not sent to a host that cannot prove its identity."""
     with pytest.raises(FreshdeskUnreachable):
         call(start(answering(OK), tls=tls), scheme="https")
 
 
-def test_a_certificate_somebody_vouches_for(
+def test_a_certificate_that_the_environment_trusts(
     start: Start, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment may name who is to be trusted; then https works, on one connection."""
+    """The environment may name a list of authorities; then https works, on one connection."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     host = start(answering(OK), tls=tls)
     transport = RequestsTransport(f"https://127.0.0.1:{host.port}", "key")
@@ -141,16 +141,16 @@ def test_a_certificate_somebody_vouches_for(
     ids=["plain", "reset", "closed", "silent"],
 )
 def test_a_handshake_that_fails_sent_nothing(start: Start, talk: Talk) -> None:
-    """Whatever goes wrong before TLS stands, the request was not sent."""
+    """Before the end of the handshake, the request was not sent."""
     with pytest.raises(FreshdeskUnreachable):
         call(start(talk), scheme="https", timeout_s=0.4)
 
 
-# Nobody knows
+# In doubt
 
 
 def after(request_then: Talk) -> Talk:
-    """Talk: read the request, then go on as told."""
+    """Read the request, then go on with a given function."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -186,14 +186,14 @@ UNKNOWN: dict[str, Talk] = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_what_may_have_been_done_is_in_doubt(start: Start, name: str) -> None:
-    """Once a byte may have been sent, every fault is doubt; none passes as another error."""
+def test_a_request_that_may_have_taken_effect_is_in_doubt(start: Start, name: str) -> None:
+    """Once a byte may have been sent, every fault means doubt; none raises another error."""
     with pytest.raises(OutcomeUnknown):
         call(start(UNKNOWN[name]), timeout_s=0.5)
 
 
 def dripping(head: bytes, drop: bytes) -> Talk:
-    """Talk: begin an answer, then add to it for ever, a little at a time."""
+    """Begin an answer, then add to it for ever, a little at a time."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -215,16 +215,16 @@ def dripping(head: bytes, drop: bytes) -> Talk:
     ],
     ids=["body", "chunks", "head", "first line"],
 )
-def test_an_answer_that_drips_is_cut_at_the_deadline(start: Start, talk: Talk) -> None:
-    """A byte now and then must not hold a call beyond its time, in the head no more than in the body."""
+def test_a_slow_answer_is_cut_at_the_deadline(start: Start, talk: Talk) -> None:
+    """Single bytes must not extend a call past its time, neither in the head nor in the body."""
     began_at = time.monotonic()
     with pytest.raises(OutcomeUnknown):
         call(start(talk), timeout_s=0.5)
     assert 0.4 < time.monotonic() - began_at < 1.5
 
 
-def test_an_answer_of_countless_crumbs_is_cut_at_the_deadline(start: Start) -> None:
-    """Nor a flood of bytes one by one, where there is always something to read."""
+def test_an_answer_of_many_small_pieces_is_cut_at_the_deadline(start: Start) -> None:
+    """Even if there is always something to read."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -239,7 +239,7 @@ def test_an_answer_of_countless_crumbs_is_cut_at_the_deadline(start: Start) -> N
 
 
 def test_an_answer_without_end_is_cut(start: Start) -> None:
-    """More than any list weighs is not read."""
+    """No more is read than the longest list has."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -251,16 +251,16 @@ def test_an_answer_without_end_is_cut(start: Start) -> None:
         call(start(talk), timeout_s=20.0)
 
 
-def test_a_small_answer_that_unpacks_without_end_is_cut(start: Start) -> None:
-    """Nor is what is small only while it is packed."""
+def test_a_compressed_answer_without_end_is_cut(start: Start) -> None:
+    """Its size after decompression counts."""
     packed = gzip.compress(b"\0" * 16_777_217)
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
     with pytest.raises(OutcomeUnknown, match="too large"):
         call(start(answering(head.encode() + packed)), timeout_s=20.0)
 
 
-def test_a_long_answer_arrives_whole(start: Start) -> None:
-    """Up to the bound, every byte."""
+def test_a_long_answer_arrives_complete(start: Start) -> None:
+    """Every byte, up to the limit."""
     body = b"x" * 16_777_216
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
     assert call(start(answering(head.encode() + body)), timeout_s=20.0).body == body
@@ -270,7 +270,7 @@ def test_a_long_answer_arrives_whole(start: Start) -> None:
 
 
 def test_connections_are_used_again(start: Start) -> None:
-    """Each call after the first saves the handshakes, also after errors that Freshdesk itself told."""
+    """Each call after the first saves the handshakes, also after errors that Freshdesk returned."""
     fault = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops"
     host = start(answering(OK, fault, OK))
     transport = RequestsTransport(f"http://127.0.0.1:{host.port}", "key")
@@ -278,8 +278,8 @@ def test_connections_are_used_again(start: Start) -> None:
     assert host.connections == 1
 
 
-def test_a_connection_the_host_closed_is_opened_anew(start: Start) -> None:
-    """A connection found closed costs a new one, not the request."""
+def test_a_connection_that_the_host_closed_is_replaced(start: Start) -> None:
+    """The request is not lost: it is sent on a new connection."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -294,7 +294,7 @@ def test_a_connection_the_host_closed_is_opened_anew(start: Start) -> None:
 
 
 def test_many_calls_at_once_do_not_disturb_each_other(start: Start) -> None:
-    """Threads share the connections, also in the moment when idle ones are dropped."""
+    """Threads share the connections, also while idle ones are dropped."""
     host = start(answering(OK))
     transport = RequestsTransport(f"http://127.0.0.1:{host.port}", "key", idle_max_s=0.005)
     with ThreadPoolExecutor(16) as threads:
@@ -308,7 +308,7 @@ WAITS = {"urlopen", "create_client", "connect", "create_connection", "getrespons
 
 
 def calls_in(name: str) -> list[tuple[str, ast.Call]]:
-    """Return the calls of a file, by the last part of what is called."""
+    """Return the calls in a file, by the last part of the called name."""
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return [(node.func.attr, node) for node in found if isinstance(node.func, ast.Attribute)]
@@ -319,7 +319,7 @@ PRODUCT = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.py"), *R
 
 @pytest.mark.parametrize("name", PRODUCT)
 def test_no_call_waits_for_ever(name: str) -> None:
-    """Whatever waits for another machine, or for a lock on a file, says for how long; nothing asks `requests`."""
+    """Each wait for another machine, or for a file lock, has a time-out; no call uses `requests`."""
     for called, node in calls_in(name):
         if called in {"urlopen", "connect", "create_client"} and not _is_own(node):
             assert {"timeout", "config"} & {word.arg for word in node.keywords}, f"{name}:{node.lineno}"

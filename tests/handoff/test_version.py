@@ -1,4 +1,4 @@
-"""What runs can be named: its version, its commit, and the files of a release."""
+"""The running code has a version, a commit and the files of a release."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def git(folder: Path, *words: str) -> str:
-    """Run git in folder as nobody in particular; return what it printed."""
+    """Run git in folder without a user; return its output."""
     command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", "-C", str(folder), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -31,21 +31,21 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_commit_has_its_first_digits(repository: Path) -> None:
-    """A clean work tree is its commit, whatever an older packaging left in build.json."""
+def test_a_commit_is_shown_by_its_first_digits(repository: Path) -> None:
+    """A clean work tree has its commit, whatever an older package left in build.json."""
     (repository / BUILD_FILE).write_text('{"commit": "older"}')
     assert commit(repository) == git(repository, "rev-parse", "HEAD")[:12]
 
 
 @pytest.mark.parametrize("name", [".gitignore", "new.py"])
 def test_a_changed_or_new_file_is_marked(repository: Path, name: str) -> None:
-    """What differs from the commit says so: such a package cannot be made again."""
+    """A package with changes that were not committed cannot be made again."""
     (repository / name).write_text(f"{BUILD_FILE}\n#\n")
     assert git_commit(repository).endswith("-dirty")
 
 
-def test_a_package_knows_what_it_was_made_from(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Without .git, build.json counts; one commit gives the same bytes twice."""
+def test_a_package_knows_its_commit(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Without .git, build.json counts; the same commit gives the same bytes twice."""
     package = tmp_path_factory.mktemp("package")
     (package / BUILD_FILE).write_text(build_info(repository))
     assert commit(package) == git_commit(repository)
@@ -53,21 +53,21 @@ def test_a_package_knows_what_it_was_made_from(repository: Path, tmp_path_factor
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '"x"'])
-def test_an_unknown_commit_stops_nothing(tmp_path: Path, text: str | None) -> None:
-    """No build.json, or a broken one: the function starts all the same."""
+def test_without_a_commit_the_function_starts(tmp_path: Path, text: str | None) -> None:
+    """With no build.json, or a broken one."""
     if text is not None:
         (tmp_path / BUILD_FILE).write_text(text)
     assert commit(tmp_path) == "unknown"
 
 
-def test_a_broken_repository_stops_nothing(tmp_path: Path) -> None:
-    """A .git that git does not read is no reason to stay down."""
+def test_with_a_broken_repository_the_function_starts(tmp_path: Path) -> None:
+    """Even if git cannot read .git."""
     (tmp_path / ".git").write_text("nonsense")
     assert commit(tmp_path) == "unknown"
 
 
-def test_the_operator_can_ask() -> None:
-    """`ops.py --version` needs no settings; `handoff.version` prints what a package keeps."""
+def test_the_operator_can_read_the_version() -> None:
+    """`ops.py --version` needs no settings; `handoff.version` prints the contents of build.json."""
     command = [sys.executable, "ops.py", "--version"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown == f"{VERSION} ({commit()})\n"
@@ -76,14 +76,14 @@ def test_the_operator_can_ask() -> None:
     assert shown == f"{build_info()}\n"
 
 
-def test_the_changelog_has_a_chapter_of_this_version() -> None:
-    """Else `make release` would refuse."""
+def test_the_changelog_has_a_chapter_for_this_version() -> None:
+    """Otherwise `make release` refuses."""
     changes = chapter((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), VERSION)
     assert changes.startswith(f"## [{VERSION}]")
 
 
 def test_a_chapter_ends_where_the_next_begins() -> None:
-    """Neither the chapter before it, nor the one after, nor the links at the end belong to it; 1.0.0 is not 1x0x0."""
+    """It does not include other chapters or the links at the end; 1.0.0 does not match 1x0x0."""
     text = (
         "# C\n\n## [1x0x0]\n\n- a\n\n## [1.0.0] - 2026\n\n- b [c]\n\n## [0.9.0]\n\n- d\n\n[1.0.0]: https://x.example\n"
     )
@@ -92,8 +92,8 @@ def test_a_chapter_ends_where_the_next_begins() -> None:
     assert chapter(text, "2.0.0") == ""
 
 
-def test_the_sums_can_be_checked(tmp_path: Path) -> None:
-    """A line for each file, in order, as sha256sum reads them."""
+def test_the_checksums_can_be_verified(tmp_path: Path) -> None:
+    """One line for each file, in order, in the format of sha256sum."""
     for name in ("b", "a"):
         (tmp_path / name).write_text(name)
     expected = [f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n" for name in ("a", "b")]

@@ -1,1 +1,1 @@
-"""What hostile or unlucky callers send: each guard, and a control that fails without it."""
+"""Hostile or faulty requests: each protection, and a control that fails without it."""

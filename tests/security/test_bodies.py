@@ -1,4 +1,4 @@
-"""S5: bodies that are too long, lie about their length, come in pieces, packed, slowly or never."""
+"""S5: bodies that are too long, have a wrong length, come in chunks, compressed, slowly or never."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def padded(size: int, message_id: str) -> bytes:
-    """Return a sound body of exactly size bytes."""
+    """Return a valid body of exactly size bytes."""
     raw = json.dumps(body(message_id=message_id, user_email=f"{message_id}@example.com")).encode()[:-1] + b', "x": "'
     return raw + b"x" * (size - len(raw) - 2) + b'"}'
 
 
 def head(*lines: str) -> bytes:
     """Return the head of a POST with these lines."""
-    told = [f"{name}: {value}" for name, value in HEAD.items()]
-    return "\r\n".join(["POST / HTTP/1.1", "Host: x", *told, *lines, "", ""]).encode()
+    fixed = [f"{name}: {value}" for name, value in HEAD.items()]
+    return "\r\n".join(["POST / HTTP/1.1", "Host: x", *fixed, *lines, "", ""]).encode()
 
 
-def told(served: Served, raw: bytes, *, hang_up: bool = False) -> int:
-    """Send raw bytes and return the status that comes back; 0 where the server only closes."""
+def status_of(served: Served, raw: bytes, *, hang_up: bool = False) -> int:
+    """Send raw bytes and return the status of the answer, or 0 if the server only closes the connection."""
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as wire:
         wire.sendall(raw)
         if hang_up:
@@ -63,14 +63,14 @@ def well(served: Served, message_id: str) -> bool:
     [(BODY_MAX - 1, 201), (BODY_MAX, 201), (BODY_MAX + 1, 413), (3_000_000, 413), (11_000_000, 413)],
 )
 @pytest.mark.parametrize("chunked", [False, True])
-def test_the_bound_holds_however_the_body_comes(served: Served, size: int, status: int, chunked: bool) -> None:  # noqa: FBT001 -- a table's column
-    """To the byte, with Content-Length and in chunks; past the framework's own bound as well."""
+def test_the_size_limit_holds_for_every_kind_of_body(served: Served, size: int, status: int, chunked: bool) -> None:  # noqa: FBT001 -- a table's column
+    """Exact to the byte, with Content-Length and in chunks, and also past the limit of the framework."""
     raw = padded(size, f"m{size}{chunked}".lower())
     data = (raw[at : at + 65_536] for at in range(0, size, 65_536)) if chunked else raw
     try:
         assert requests.post(served.url, data=data, headers=HEAD, timeout=30).status_code == status
     except requests.ConnectionError:
-        assert size > 10_000_000  # the server closed while we were still sending what it had refused
+        assert size > 10_000_000  # the server closed while the client was still sending what it had refused
 
 
 LIES = (
@@ -92,11 +92,9 @@ LIES = (
 
 
 @pytest.mark.parametrize(("lines", "rest", "allowed"), LIES, ids=range(len(LIES)))
-def test_a_length_that_lies_harms_nobody(
-    served: Served, lines: tuple[str, ...], rest: bytes, allowed: set[int]
-) -> None:
-    """Refused by the server, or by the function, or cut off; the next caller is answered as ever."""
-    assert told(served, head(*lines) + rest, hang_up=True) in allowed
+def test_a_wrong_length_does_no_harm(served: Served, lines: tuple[str, ...], rest: bytes, allowed: set[int]) -> None:
+    """The request is refused by the server or by the function, or cut off; the next caller is answered as usual."""
+    assert status_of(served, head(*lines) + rest, hang_up=True) in allowed
     assert well(served, f"after-lie-{LIES.index((lines, rest, allowed))}")
 
 
@@ -115,16 +113,16 @@ TWICE = gzip.compress(BOMB)
         ("identity", TWICE, 400),
     ],
 )
-def test_a_bomb_does_not_go_off(served: Served, encoding: str, bomb: bytes, status: int) -> None:
-    """100 MB in 100 kB are unpacked up to the bound, and what is packed twice is unpacked once."""
+def test_a_compression_bomb_is_limited(served: Served, encoding: str, bomb: bytes, status: int) -> None:
+    """100 MB in 100 kB are unpacked up to the limit, and a body packed twice is unpacked once."""
     before = served.resident_bytes
     headers = {**HEAD, "Content-Encoding": encoding, "Content-Type": "text/plain" if status == 415 else "text/json"}
     assert requests.post(served.url, data=bomb, headers=headers, timeout=20).status_code == status
     assert served.resident_bytes - before < MEMORY_MAX
 
 
-def test_slow_bodies_do_not_hold_up_the_others(served: Served) -> None:
-    """Twenty callers who never finish their body, and an ordinary one in between is answered."""
+def test_slow_bodies_do_not_block_other_callers(served: Served) -> None:
+    """While twenty callers never finish their body, another one is answered."""
     with ExitStack() as open_wires:
         for _ in range(20):
             wire = open_wires.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=20))
@@ -133,8 +131,8 @@ def test_slow_bodies_do_not_hold_up_the_others(served: Served) -> None:
     assert well(served, "after-slow-ones")
 
 
-def test_memory_stays_bounded(served: Served) -> None:
-    """Bodies of 8 MB, one after the other, and none kept in memory whole."""
+def test_memory_stays_limited(served: Served) -> None:
+    """Bodies of 8 MB, one after the other, are not kept in memory whole."""
     assert well(served, "before-large-ones")
     before = served.resident_bytes
     for _ in range(12):

@@ -1,4 +1,4 @@
-"""S6: a corpus of JSON and what looks like it. Every invalid body is a 400 that is kept; no body is ever a 5xx."""
+"""S6: a corpus of valid and invalid JSON. Every invalid body is a 400 that is kept; no body causes a 5xx."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ REFUSED = {name: raw for name, raw in JSON_BODIES.items() if name.startswith("re
 READ = {name: raw for name, raw in JSON_BODIES.items() if name.startswith("read_")}
 
 
-def test_the_corpus_is_large_enough_to_mean_something() -> None:
-    """Ninety ways to be refused, and some that only look like it."""
+def test_the_corpus_is_large_enough() -> None:
+    """Ninety invalid bodies, and some that only look invalid."""
     assert len(REFUSED) >= 90
     assert len(READ) >= 35
     assert len(REFUSED) + len(READ) == len(JSON_BODIES)
 
 
 @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED)
-def test_what_is_no_json_is_malformed(raw: bytes) -> None:
-    """One error class, whose text holds nothing of the body."""
+def test_invalid_json_is_malformed(raw: bytes) -> None:
+    """There is one error class, and its text contains nothing of the body."""
     with pytest.raises(MalformedJSON) as caught:
         parse_body(raw)
     assert str(caught.value) in {
@@ -34,16 +34,16 @@ def test_what_is_no_json_is_malformed(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("raw", READ.values(), ids=READ)
-def test_what_is_json_is_read(raw: bytes) -> None:
+def test_valid_json_is_read(raw: bytes) -> None:
     """As a handoff, or as one with faults."""
     try:
         assert read_handoff(parse_body(unpacked(raw))).key
     except InvalidHandoff as error:
-        assert error.faults  # noqa: PT017 -- either end is right, and each has its own promise
+        assert error.faults  # noqa: PT017 -- both results are valid
 
 
 def test_every_body_gets_the_right_answer(endpoint: Endpoint) -> None:
-    """Over the whole edge: 400 with a reference, or 201 or 422; nothing else."""
+    """From the endpoint: 400 with a reference, or 201 or 422; nothing else."""
     wrong = []
     for name, raw in JSON_BODIES.items():
         reply = endpoint(request(raw=raw))
@@ -53,8 +53,8 @@ def test_every_body_gets_the_right_answer(endpoint: Endpoint) -> None:
     assert wrong == []
 
 
-def test_pythons_own_reader_takes_what_we_refuse() -> None:
-    """The control: without the strict reader a good part of the corpus would come in."""
+def test_control_pythons_own_parser_accepts_what_is_refused() -> None:
+    """Without the strict parser a large part of the corpus would be accepted."""
     taken = 0
     for raw in REFUSED.values():
         try:

@@ -1,4 +1,4 @@
-"""S13, S14: whatever happens, no log line tells of a person or a secret, and each is one line of JSON."""
+"""S13, S14: no log line contains personal data or a secret, and each is one line of JSON."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ WEATHERS = ("slow", "rate-limited", "broken", "html-502", "down", "answer-lost",
 
 
 class Lines(logging.Handler):
-    """Keeps every record as the line it becomes."""
+    """Keeps every log record as its formatted line."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one, with its traceback if it has one."""
-        told = JSONLines().format(record)
-        self.lines.append(told + (logging.Formatter().formatException(record.exc_info) if record.exc_info else ""))
+        """Keep one line, with its traceback if it has one."""
+        line = JSONLines().format(record)
+        self.lines.append(line + (logging.Formatter().formatException(record.exc_info) if record.exc_info else ""))
 
 
 @contextmanager
 def listening() -> Iterator[list[str]]:
-    """Give every line that is logged from here on, down to DEBUG, by whomever."""
+    """Collect every line that any logger writes from here on, down to DEBUG."""
     handler, loggers = Lines(), (logging.getLogger(), logging.getLogger("handoff"), logging.getLogger("urllib3"))
     before = [logger.level for logger in loggers]
     for logger in loggers[:2]:
@@ -58,7 +58,7 @@ def listening() -> Iterator[list[str]]:
 
 
 def everything(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> Iterator[Reply]:
-    """Do what can be done: good, repeated, refused, in every weather, with a sweep after each."""
+    """Make every kind of request (valid, repeated, refused) with every fault of Freshdesk, and a sweep after each."""
     for number, weather in enumerate(WEATHERS):
         freshdesk.weather(weather, times=3, seconds=0.05)
         fresh = {"message_id": f"w{number}", "user_email": EMAIL if number < 3 else f"{number}{EMAIL}"}
@@ -78,20 +78,20 @@ def everything(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> Iterator[Reply]
     yield endpoint(request(headers={"Idempotency-Key": EMAIL, "X-Forwarded-For": NAME, "User-Agent": EMAIL}))
 
 
-def test_nothing_that_happens_leaks(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """Logs and answers hold no secret, no name, no address and no words."""
+def test_no_request_leaks(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+    """Logs and answers contain no secret, name, address or words."""
     with listening() as lines:
-        told = [reply.body for reply in everything(endpoint, freshdesk)]
-    assert len(told) >= 20
+        answers = [reply.body for reply in everything(endpoint, freshdesk)]
+    assert len(answers) >= 20
     assert len(lines) >= 30
     assert [(line, found) for line in lines if (found := canaries_in(line))] == []
-    assert [(text, found) for text in told if (found := canaries_in(text))] == []
+    assert [(text, found) for text in answers if (found := canaries_in(text))] == []
     assert [line for line in lines if not isinstance(json.loads(line), dict)] == []
 
 
 @pytest.mark.parametrize("platform_formats", [False, True])
-def test_a_header_nobody_can_read_leaks_nothing(start: Start, tmp_path: Path, *, platform_formats: bool) -> None:
-    """urllib3 would warn of it, and tell the address of the call: whose tickets are looked for."""
+def test_an_unreadable_header_leaks_nothing(start: Start, tmp_path: Path, *, platform_formats: bool) -> None:
+    """urllib3 would log a warning with the URL of the call, and so with the address that is searched for."""
     host = start(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\nX-A: 1\r\n\r\n[]"))
     with listening() as lines, open_endpoint(f"http://127.0.0.1:{host.port}", tmp_path) as endpoint:
         log_as_json(platform_formats=platform_formats)
@@ -100,17 +100,17 @@ def test_a_header_nobody_can_read_leaks_nothing(start: Start, tmp_path: Path, *,
     assert [(line, found) for line in lines if (found := canaries_in(line))] == []
 
 
-def test_the_search_would_find_a_leak() -> None:
-    """The control: one careless line is enough."""
+def test_control_the_search_finds_a_leak() -> None:
+    """One careless log line is enough."""
     with listening() as lines:
         logging.getLogger("handoff.edge").info("refused", extra={"sent": {"name": NAME}})
         assert [canaries_in(line) for line in lines if "refused" in line] != [[]]
-    assert LEAKS.found  # the search that runs after every test has seen it, too
+    assert LEAKS.found  # the check after every test has seen it, too
     LEAKS.found.clear()
 
 
-def test_no_page_of_an_error_leaks(tmp_path: Path) -> None:
-    """What the server itself says when everything is down: our problem, and no traceback."""
+def test_no_error_page_leaks(tmp_path: Path) -> None:
+    """If everything is down, the answer is our problem document, without a traceback."""
     with open_endpoint("http://127.0.0.1:9", tmp_path) as endpoint:
         endpoint.delivery.writer.ledger.close()
         (tmp_path / "handoffs.db").unlink(missing_ok=True)
@@ -122,7 +122,7 @@ def test_no_page_of_an_error_leaks(tmp_path: Path) -> None:
 
 
 def test_every_line_of_the_running_function_is_json(tmp_path: Path) -> None:
-    """Control characters in every field and header make no line of their own, and no line tells of anybody."""
+    """Control characters in fields and headers start no line of their own, and no line contains personal data."""
     with LocalFreshdesk(api_key=API_KEY) as freshdesk, serve(freshdesk.url, tmp_path) as served:
         for number, text in enumerate([*TEXTS.values()][::4]):
             fields = dict.fromkeys(("reason", "bot", "category", "user_name", "language", f"n{text}"), f"{NAME}{text}")

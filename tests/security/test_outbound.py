@@ -1,4 +1,4 @@
-"""S11: nothing a caller sends changes where a request to Freshdesk goes or what its head says."""
+"""S11: no request of a caller changes the URL or the headers of a call to Freshdesk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Head = tuple[str, tuple[tuple[str, str], ...]]  # request line, headers
 
 
 class Recorder(BaseHTTPRequestHandler):
-    """Notes each request line and head, and answers what it is told."""
+    """Records each request line and its headers, and gives a fixed answer."""
 
     heads: ClassVar[list[Head]]
     answer: ClassVar[tuple[int, dict[str, str]]]
@@ -38,10 +38,10 @@ class Recorder(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body in one packet
 
     def do_POST(self) -> None:
-        """Note and answer."""
+        """Record and answer."""
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        told = tuple((name, value) for name, value in self.headers.items() if name != "Content-Length")
-        self.heads.append((self.requestline, told))
+        sent = tuple((name, value) for name, value in self.headers.items() if name != "Content-Length")
+        self.heads.append((self.requestline, sent))
         status, headers = self.answer
         raw = json.dumps({"id": len(self.heads)}).encode()
         self.send_response(status)
@@ -51,16 +51,16 @@ class Recorder(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     def do_GET(self) -> None:
-        """Note and answer."""
+        """Record and answer."""
         self.do_POST()
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def recording(status: int = 201, **headers: str) -> Iterator[tuple[str, list[Head]]]:
-    """Run a server that answers everything so; give its address and what came."""
+    """Run a server with this answer for every request; give its URL and the recorded requests."""
 
     class Handler(Recorder):
         heads: ClassVar[list[Head]] = []
@@ -75,19 +75,19 @@ def recording(status: int = 201, **headers: str) -> Iterator[tuple[str, list[Hea
 
 
 def send(endpoint: Endpoint, number: int, text: str) -> int:
-    """Send text in every field, as an unknown field's name and in the header; return the status."""
+    """Send text in every field, as the name of an unknown field and in the header; return the status."""
     fields: dict[str, Any] = dict.fromkeys(FIELDS, f"x{text}")
     fields |= {f"n{text}": text, "user_email": f"p{number}@example.com"}
     header = "".join(one for one in text if one.isprintable() and one.isascii())
     return endpoint(request(**fields, headers={"Idempotency-Key": f"k{number}{header}"})).status
 
 
-def test_where_and_how_we_ask_never_changes(tmp_path: Path) -> None:
-    """One request line and one set of headers, for every escape and every hostile text in every field."""
+def test_no_text_changes_the_url_or_the_headers(tmp_path: Path) -> None:
+    """There is one request line and one set of headers, for every escape and hostile text in every field."""
     with recording() as (url, heads), open_endpoint(url, tmp_path) as endpoint:
-        told = [send(endpoint, number, text) for number, text in enumerate((*ESCAPES, *TEXTS.values()))]
-    assert set(told) == {201}
-    assert len(heads) == len(told)
+        statuses = [send(endpoint, number, text) for number, text in enumerate((*ESCAPES, *TEXTS.values()))]
+    assert set(statuses) == {201}
+    assert len(heads) == len(statuses)
     assert len(set(heads)) == 1
     line, names = heads[0]
     assert line == "POST /api/v2/tickets HTTP/1.1"
@@ -97,8 +97,8 @@ def test_where_and_how_we_ask_never_changes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 307, 308])
-def test_no_redirect_is_ever_followed(tmp_path: Path, status: int) -> None:
-    """The handoff is kept and the alarm raised; the place the answer points to is never asked."""
+def test_no_redirect_is_followed(tmp_path: Path, status: int) -> None:
+    """The handoff is kept and an error is logged; the target of the redirect is never called."""
     with recording() as (elsewhere, visits), recording(status, Location=elsewhere) as (url, heads):
         with open_endpoint(url, tmp_path) as endpoint:
             assert endpoint(request()).status == 202
@@ -107,16 +107,16 @@ def test_no_redirect_is_ever_followed(tmp_path: Path, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 308])
-def test_no_redirect_within_freshdesk_is_followed_either(tmp_path: Path, status: int) -> None:
-    """What looks like another page of the same account is not asked for."""
+def test_no_redirect_within_freshdesk_is_followed(tmp_path: Path, status: int) -> None:
+    """Another URL of the same account is not called either."""
     with recording(status, Location="/elsewhere") as (url, heads), open_endpoint(url, tmp_path) as endpoint:
         assert endpoint(request()).status == 202
     assert heads
     assert [line for line, _ in heads if "elsewhere" in line] == []
 
 
-def test_the_recorder_would_see_a_visit() -> None:
-    """The control: a client that follows redirects is seen at the other place."""
+def test_control_the_recorder_sees_a_redirect() -> None:
+    """A client that follows redirects is seen at the target."""
     with recording() as (elsewhere, visits), recording(307, Location=elsewhere) as (url, _):
         requests.post(url, json={}, timeout=5)
     assert len(visits) == 1

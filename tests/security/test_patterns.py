@@ -1,4 +1,4 @@
-"""S12: no pattern can be made to run for long, and nothing in the schemas is without a bound."""
+"""S12: no pattern can be made to run for long, and every text and list in the schemas has a limit."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PATTERNS |= {
 
 
 def nested_quantifiers(pattern: str) -> int:
-    """Return how many unbounded quantifiers stand inside another one that may begin where they end."""
+    """Count the unbounded quantifiers inside another one that may begin where they end."""
 
     def walk(parsed: Any, *, inside: bool) -> int:
         found = 0
@@ -75,7 +75,7 @@ def nested_quantifiers(pattern: str) -> int:
 
 
 def seconds(pattern: str, subject: str) -> float:
-    """Return the least CPU time of three searches: a busy machine must not count."""
+    """Return the least CPU time of three searches, so that other load does not count."""
     compiled = re.compile(pattern)
     times = []
     for _ in range(3):
@@ -85,7 +85,7 @@ def seconds(pattern: str, subject: str) -> float:
     return min(times)
 
 
-def test_every_pattern_is_found() -> None:
+def test_every_pattern_is_checked() -> None:
     """Those of the schemas and those in the code."""
     assert len(PATTERNS) >= 20
     assert {
@@ -97,8 +97,8 @@ def test_every_pattern_is_found() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PATTERNS))
-def test_no_pattern_runs_away(path: str) -> None:
-    """Twice the text takes no more than a few times as long: the worst there is grows with the square."""
+def test_no_pattern_takes_too_long(path: str) -> None:
+    """Twice the text takes at most a few times as long; the worst pattern is quadratic."""
     for piece in ALPHABET:
         subject = (piece * LONG)[:LONG]
         for ending in ("", "\x00", "!"):
@@ -108,43 +108,45 @@ def test_no_pattern_runs_away(path: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(PATTERNS))
 def test_no_pattern_has_a_quantifier_inside_another(path: str) -> None:
-    """The shape that makes a matcher try every way to split a text."""
+    """With this shape a matcher tries every way to split a text."""
     assert nested_quantifiers(PATTERNS[path]) == 0
 
 
 @pytest.mark.parametrize("pattern", ["^(([a-zA-Z0-9])+)+$", "(a+)+b", "(?:x*y?)*z*$(?:a+)*"])
-def test_the_rule_finds_what_it_is_for(pattern: str) -> None:
-    """The control: famous bad ones are found."""
+def test_control_the_check_finds_bad_patterns(pattern: str) -> None:
+    """Well-known bad patterns are found."""
     assert nested_quantifiers(pattern) > 0
 
 
-def test_every_text_has_a_bound() -> None:
-    """Strings have a longest, lists a largest; what has a `const` or an `enum` is bounded by it."""
+def test_every_text_has_a_limit() -> None:
+    """Strings and lists have a maximum length; a `const` or an `enum` is one as well."""
     bare = [
         path
         for path, node in schema_nodes()
-        if "string" in told(node) and not node.keys() & {"maxLength", "const", "enum"} and "Idempotency-Key" not in path
+        if "string" in types_of(node)
+        and not node.keys() & {"maxLength", "const", "enum"}
+        and "Idempotency-Key" not in path
         if "/parameters/0" not in path
     ]
     assert bare == []
-    assert [path for path, node in schema_nodes() if "array" in told(node) and "maxItems" not in node] == []
+    assert [path for path, node in schema_nodes() if "array" in types_of(node) and "maxItems" not in node] == []
 
 
-def told(node: dict[str, Any]) -> list[str]:
+def types_of(node: dict[str, Any]) -> list[str]:
     """Return the types a schema object names."""
     types = node.get("type", [])
     return types if isinstance(types, list) else [types]
 
 
-def test_every_object_says_what_else_it_takes() -> None:
+def test_every_object_has_additional_properties_set() -> None:
     """Closed, or open on purpose."""
-    objects = [(path, node) for path, node in schema_nodes() if told(node) == ["object"]]
+    objects = [(path, node) for path, node in schema_nodes() if types_of(node) == ["object"]]
     assert [path for path, node in objects if "additionalProperties" not in node] == []
 
 
 @pytest.mark.parametrize("name", ["handoff", "routing"])
 def test_every_property_is_described(name: str) -> None:
-    """For whoever wires a bot or edits the routing."""
+    """For authors of a bot or of the routing file."""
     for path, node in nodes(SCHEMAS[name]):
         for field, rule in node.get("properties", {}).items() if isinstance(node.get("properties"), dict) else ():
             assert "description" in rule or "$ref" in rule, f"{path}/{field}"

@@ -1,4 +1,4 @@
-"""S1, S2, S3: strangers get nothing, secrets are compared in constant time, and changed without an outage."""
+"""S1, S2, S3: requests without the secret get nothing; secrets are compared in constant time and can be rotated."""
 
 from __future__ import annotations
 
@@ -58,27 +58,27 @@ class Untouchable:
 
 
 def from_stranger(header: str | None, method: str = "POST") -> Request:
-    """Return a request with this Authorization, exactly as WSGI would hand it over."""
+    """Return a request with this Authorization, exactly as WSGI passes it."""
     wsgi: dict[str, Any] = {**request(authorization=None, method=method).environ, "wsgi.input": Untouchable()}
     return Request(wsgi if header is None else {**wsgi, "HTTP_AUTHORIZATION": header})
 
 
-def test_strangers_get_nothing(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """More than 500 headers: 401 each, no body read, nothing kept, nobody called."""
+def test_a_request_without_the_secret_gets_nothing(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
+    """For more than 500 headers: 401, no body read, nothing kept, no call made."""
     assert len(set(HEADERS)) >= 500
-    told = {header: endpoint(from_stranger(header)).status for header in (*HEADERS, None)}
-    assert {header for header, status in told.items() if status != 401} == set()
+    statuses = {header: endpoint(from_stranger(header)).status for header in (*HEADERS, None)}
+    assert {header for header, status in statuses.items() if status != 401} == set()
     assert {endpoint(from_stranger(header, "GET")).status for header in HEADERS[::7]} == {401}
     assert (freshdesk.calls, list(endpoint.delivery.writer.ledger.each())) == ([], [])
 
 
-def test_the_right_header_would_read_the_body(endpoint: Endpoint) -> None:
-    """The control: with the secret the same request does touch its body."""
+def test_control_with_the_secret_the_body_is_read(endpoint: Endpoint) -> None:
+    """With the right header the same request reads its body."""
     assert endpoint(from_stranger(f"Bearer {SECRET}")).status == 503
 
 
-def test_comparing_text_breaks_on_half_of_them() -> None:
-    """The control: a comparison of str, as many libraries do, raises on anything that is not ASCII."""
+def test_control_comparing_text_raises() -> None:
+    """`compare_digest` of str, as in many libraries, raises for anything that is not ASCII."""
     strange = [header for header in HEADERS if not header.isascii()]
     assert len(strange) >= 50
     with pytest.raises(TypeError):
@@ -117,8 +117,8 @@ WIRE = (
 
 
 @pytest.mark.parametrize("header", WIRE, ids=range(len(WIRE)))
-def test_strangers_get_nothing_on_the_wire(served: tuple[Served, LocalFreshdesk], header: bytes) -> None:
-    """What is no HTTP the server refuses itself, the rest is 401; nobody is called."""
+def test_a_raw_request_without_the_secret_gets_nothing(served: tuple[Served, LocalFreshdesk], header: bytes) -> None:
+    """The server itself refuses invalid HTTP, the rest is 401; no call is made."""
     running, freshdesk = served
     lines = (
         b"POST / HTTP/1.1",
@@ -150,16 +150,16 @@ SERVERS_OWN = (b"hola", b"F{O / HTTP/1.1", b"GET / HTTP/9.9", b"POST / HTTP/1.1\
 @pytest.mark.parametrize("secret", [SECRET.encode(), b"wrong"])
 @pytest.mark.parametrize("lines", [*REACHES_US, *SERVERS_OWN], ids=range(len(REACHES_US) + len(SERVERS_OWN)))
 def test_every_answer_is_json(served: tuple[Served, LocalFreshdesk], lines: bytes, secret: bytes) -> None:
-    """But for what the server refuses itself, as the document says."""
+    """Except for requests that the server itself refuses, as the document says."""
     first, _, more = lines.partition(b"\r\n")
     sent = b"\r\n".join([first, b"Authorization: Bearer " + secret, b"Connection: close", more, b"", b""])
     with socket.create_connection(("127.0.0.1", served[0].port), timeout=10) as wire:
         wire.sendall(sent)
         wire.shutdown(socket.SHUT_WR)
-        head, _, told = wire.makefile("rb").read().partition(b"\r\n\r\n")
+        head, _, sent_back = wire.makefile("rb").read().partition(b"\r\n\r\n")
     is_json = b"content-type: application/problem+json" in head.lower()
     assert is_json is (lines in REACHES_US)
-    assert not is_json or json.loads(told)["code"]
+    assert not is_json or json.loads(sent_back)["code"]
 
 
 def status_of(running: Served, raw: bytes) -> int:
@@ -181,7 +181,7 @@ class Function:
 
 
 def secrets_outside_compare_digest(source: str) -> list[int]:
-    """Return the lines where a secret is used in another way than to keep it or to give it to compare_digest."""
+    """Return the lines in which a secret is used for anything except to keep it or to give it to compare_digest."""
     tree = ast.parse(source)
     safe: set[ast.AST] = set()
     for node in ast.walk(tree):
@@ -193,8 +193,8 @@ def secrets_outside_compare_digest(source: str) -> list[int]:
     return [node.lineno for node in uses if node not in safe and isinstance(node.ctx, ast.Load)]
 
 
-def test_secrets_only_ever_reach_compare_digest() -> None:
-    """S2: one place compares, in constant time, with every secret and no way out early."""
+def test_secrets_are_used_in_compare_digest_only() -> None:
+    """S2: one place compares, in constant time, with every secret and without an early exit."""
     assert secrets_outside_compare_digest(SOURCE) == []
     assert SOURCE.count("compare_digest(") == 1
     assert [f for f in ROOT.glob("**/handoff/**/*.py") if "compare_digest" in f.read_text("utf-8")] == [
@@ -202,8 +202,8 @@ def test_secrets_only_ever_reach_compare_digest() -> None:
     ]
 
 
-def test_the_search_for_other_uses_bites() -> None:
-    """The control: a plain `in` is found, and so is a loop that stops at the first match."""
+def test_control_other_uses_of_a_secret_are_found() -> None:
+    """A plain `in` is found, and so is a loop that stops at the first match."""
     assert secrets_outside_compare_digest(NAIVE) == [6]
     early = SOURCE.replace(
         "matches = [compare_digest(given, secret) for secret in self._secrets]", "matches = self._secrets"
@@ -213,7 +213,7 @@ def test_the_search_for_other_uses_bites() -> None:
 
 
 def refused_while_changing(deployed: list[Endpoint], sent: list[str], each: int) -> int:
-    """Return how many of the requests are refused while deployments and senders follow each other."""
+    """Return how many requests are refused while the secret is changed step by step."""
     steps = [(endpoint, secret) for endpoint, secret in zip(deployed, sent, strict=True) for _ in range(each)]
 
     def ask(step: tuple[Endpoint, str]) -> bool:
@@ -226,7 +226,7 @@ def refused_while_changing(deployed: list[Endpoint], sent: list[str], each: int)
 
 
 def test_a_secret_is_changed_without_an_outage(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
-    """S3: add the new one, change the bots, take the old one out: 1,000 requests, none refused; then the old is 401."""
+    """S3: add the new one, change the bots, remove the old one: of 1,000 requests none is refused; then the old is."""
     old, new = "o" * 32, "n" * 32
     with (
         open_endpoint(freshdesk.url, tmp_path, WEBHOOK_SECRET=old) as before,

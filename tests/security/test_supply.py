@@ -1,4 +1,4 @@
-"""S17: little is taken from others, and what is taken is pinned to the byte."""
+"""S17: there are few dependencies, and each is pinned by hash."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 from deploy.aws.vendor import pip_environment
 from tests.endpoints import ROOT
 
-# Imported beside the library that brings it: not one more to choose or to watch.
+# Imported with the library that brings it, so not one more to choose or to watch.
 BROUGHT_BY = {"werkzeug": "flask", "markupsafe": "jinja2", "urllib3": "requests", "idna": "requests"}
 PLATFORM = {"lambda_handler.py", "handoff/ledger/dynamodb.py"}  # AWS's own libraries, on AWS only
 DIRECT_MAX = 5
 
 
-def rooms() -> list[Path]:
-    """Return the files that are the function, without the operator's commands."""
+def function_files() -> list[Path]:
+    """Return the files of the function, without the operator's commands."""
     return [file for file in [*ROOT.glob("*.py"), *ROOT.glob("handoff/**/*.py")] if file.name != "ops.py"]
 
 
 def third_party(source: str) -> set[str]:
-    """Return the libraries that source imports and that are neither Python's nor ours."""
+    """Return the libraries that source imports, without Python's and ours."""
     tree = ast.parse(source)
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -33,16 +33,16 @@ def third_party(source: str) -> set[str]:
     return {BROUGHT_BY.get(name, name) for name in roots - ours - sys.stdlib_module_names}
 
 
-def test_the_function_stands_on_five_libraries() -> None:
-    """Everything else is Python's own; AWS's libraries are imported on AWS only."""
-    files = [file for file in rooms() if str(file.relative_to(ROOT)) not in PLATFORM]
+def test_the_function_uses_five_libraries() -> None:
+    """Everything else is from Python's standard library; AWS's libraries are imported on AWS only."""
+    files = [file for file in function_files() if str(file.relative_to(ROOT)) not in PLATFORM]
     used = set[str]().union(*(third_party(file.read_text(encoding="utf-8")) for file in files))
     assert used == {"flask", "requests", "jsonschema", "email_validator", "jinja2"}
     assert len(used) <= DIRECT_MAX
 
 
-def test_the_count_sees_a_new_library() -> None:
-    """The control: one more import, wherever in a file, is one more."""
+def test_control_a_new_library_is_counted() -> None:
+    """An import anywhere in a file counts."""
     assert third_party("def f():\n    import numpy.linalg\nfrom flask import Request\nimport os") == {"numpy", "flask"}
 
 
@@ -50,7 +50,7 @@ def test_the_count_sees_a_new_library() -> None:
     "name", ["requirements.txt", *(f"requirements/{name}.txt" for name in ("lambda", "dev", "proof", "tools"))]
 )
 def test_every_requirement_is_pinned_by_hash(name: str) -> None:
-    """One version each, and only the files that were looked at."""
+    """Each has one version, and only the files that were checked."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert lines
@@ -59,8 +59,8 @@ def test_every_requirement_is_pinned_by_hash(name: str) -> None:
     ] == []
 
 
-def test_vulnerabilities_can_be_looked_up() -> None:
-    """`make audit` asks for all that ships, builds and tests, Node's development packages too; it needs the network."""
+def test_the_audit_covers_every_requirement() -> None:
+    """`make audit` checks everything that ships, builds and tests, including Node's packages; it needs the network."""
     made = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipe = made[made.index("\naudit:") :].split("\n\n")[0]
     for lock in ("requirements.txt", *(f"requirements/{name}.txt" for name in ("lambda", "dev", "tools"))):
@@ -68,13 +68,13 @@ def test_vulnerabilities_can_be_looked_up() -> None:
     assert "\tnpm audit\n\tnpm audit --prefix tests/botpress/node" in recipe
 
 
-def test_packaging_keeps_of_pips_settings_those_of_the_index() -> None:
+def test_packaging_keeps_only_the_index_settings_of_pip() -> None:
     """A company's mirror works; PIP_DRY_RUN, which would leave the package empty, is not passed on."""
     mirror = {"PATH": "/bin", "PIP_INDEX_URL": "https://b.example/simple", "PIP_CONFIG_FILE": "/etc/pip.conf"}
     assert pip_environment({**mirror, "PIP_DRY_RUN": "1", "PIP_QUIET": "3", "PIP_TARGET": "/tmp"}) == mirror  # noqa: S108
 
 
-def test_the_workflows_actions_are_pinned_by_commit() -> None:
+def test_the_actions_of_the_workflows_are_pinned_by_commit() -> None:
     """A tag can be moved to other code."""
     text = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
     used = re.findall(r"uses: (\S+)", text)

@@ -1,4 +1,4 @@
-"""S7, S10: hostile texts in every field come through the whole edge, and the agent can read them as text."""
+"""S7, S10: hostile texts in every field pass through the endpoint, and the agent can read them as text."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ SHOWN = 60  # the shortest field keeps this much
 
 
 def test_every_text_reaches_the_agent(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """Each text in every field at once and as an unknown one: a ticket, and after un-escaping the text is whole."""
+    """With each text in every field and as an unknown one there is a ticket, and the unescaped text is complete."""
     for number, text in enumerate(TEXTS.values()):
         fields: dict[str, Any] = dict.fromkeys((*EVERY_FIELD, "otro"), f"x{text}")
         fields |= {"conversation_id": f"c{number}", "message_id": f"m{number}", "user_email": f"p{number}@example.com"}
         assert endpoint(request(**fields)).status == 201
-        told = mask_cards(clean(f"x{text}"))
+        kept = mask_cards(clean(f"x{text}"))
         page = Page(freshdesk.tickets()[-1]["description"])
-        assert page.text.count(told[:2000]) >= len(FREE)
-        assert page.text.count(told[:SHOWN]) >= len(EVERY_FIELD) - 4  # the ids, the bot and folded lines apart
+        assert page.text.count(kept[:2000]) >= len(FREE)
+        assert page.text.count(kept[:SHOWN]) >= len(EVERY_FIELD) - 4  # except for the ids, the bot and folded lines
         assert not BIDI & set(page.text + freshdesk.tickets()[-1]["subject"])
 
 
 def test_every_script_reaches_the_agent_as_text(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """What Freshdesk got has no tag that the template does not have, in ticket and subject."""
+    """The ticket and its subject have no tag except those of the template."""
     seen = set()
     for number, vector in enumerate(XSS[::5]):
         fields: dict[str, Any] = dict.fromkeys((*FREE, "user_name"), f"x{vector}")
@@ -44,7 +44,7 @@ def test_every_script_reaches_the_agent_as_text(endpoint: Endpoint, freshdesk: L
 
 
 def test_an_emoji_family_stays_together(endpoint: Endpoint, freshdesk: LocalFreshdesk) -> None:
-    """Zero-width joiners are no control characters."""
+    """Zero-width joiners are not removed as control characters."""
     assert endpoint(request(reason=TEXTS["family emoji"])).status == 201
     assert TEXTS["family emoji"] in freshdesk.tickets()[0]["subject"]
     assert TEXTS["family emoji"] in freshdesk.tickets()[0]["description"]

@@ -1,1 +1,1 @@
-"""The rule: live, afterwards, and one pass of the sweep."""
+"""Delivery of a request, recovery of unfinished rows, and one pass of the sweep."""

@@ -1,4 +1,4 @@
-"""For every test of the rule: a clock that nobody waits for, and a Freshdesk on it; or the stand-in, over HTTP."""
+"""Fixtures for delivery tests: a virtual clock with a fake Freshdesk on it, and the stand-in over HTTP."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.ledger_factories import (
 
 @pytest.fixture
 def freshdesk() -> Iterator[LocalFreshdesk]:
-    """Return a stand-in of Freshdesk that answers over HTTP."""
+    """Return the stand-in Freshdesk, which answers over HTTP."""
     with LocalFreshdesk() as local:
         yield local
 
 
 @pytest.fixture
 def over_http(freshdesk: LocalFreshdesk, tmp_path: Path) -> Delivery:
-    """Return a delivery to the stand-in, with everything real but its waits, and a short deadline."""
+    """Return a delivery to the stand-in over real HTTP, with a short deadline and pauses that cost nothing."""
     transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
     ledger = sqlite_ledger(tmp_path / "ledger.db")
     return delivery(clock=QuickClock(), transport=transport, ledger=ledger, url=freshdesk.url, deadline_s=5.0)
@@ -36,17 +36,17 @@ def over_http(freshdesk: LocalFreshdesk, tmp_path: Path) -> Delivery:
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """Return a clock that nobody waits for."""
+    """Return a virtual clock: waiting on it takes no real time."""
     return VirtualClock()
 
 
 @pytest.fixture
 def fake(clock: VirtualClock) -> FakeFreshdesk:
-    """Return a Freshdesk on that clock."""
+    """Return a fake Freshdesk on the virtual clock."""
     return FakeFreshdesk(clock)
 
 
 @pytest.fixture
 def rule(clock: VirtualClock, fake: FakeFreshdesk) -> Delivery:
-    """Return a delivery on that clock to that Freshdesk."""
+    """Return a delivery to the fake Freshdesk on the virtual clock."""
     return delivery(clock=clock, transport=fake)

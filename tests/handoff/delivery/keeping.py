@@ -1,4 +1,4 @@
-"""Rows that some call before has left, and what stands in the ledger now."""
+"""Put rows into the ledger as earlier calls would leave them, and read what the ledger holds."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ priority = "low"
 name = "Betsur"
 [bots.corp]
 name = "Corp"
-{desk}
+{account_line}
 [desks.otra]
 url = "https://otra.freshdesk.com"
 """
-TOGETHER = load_routing(_TWO_BOTS.format(desk=""))
-APART = load_routing(_TWO_BOTS.format(desk='desk = "otra"'))  # the second bot has an account of its own
+TOGETHER = load_routing(_TWO_BOTS.format(account_line=""))
+APART = load_routing(_TWO_BOTS.format(account_line='desk = "otra"'))  # the second bot has its own account
 
 
 def with_route(rule: Delivery, **fields: Any) -> Delivery:
-    """Return the delivery with every route changed so."""
+    """Return the delivery with every route changed in this way."""
     routes = {
         bot: {name: replace(route, **fields) for name, route in named.items()} for bot, named in ROUTING.routes.items()
     }
@@ -63,18 +63,18 @@ def down() -> FaultyLedger:
 
 
 def only_row(rule: Delivery) -> Entry:
-    """Return the row of the one handoff there is."""
+    """Return the row of the only handoff."""
     (row,) = [one for one in rule.writer.ledger.each() if not one.is_note]
     return row
 
 
 def notes_in(rule: Delivery) -> list[Entry]:
-    """Return the notes' rows."""
+    """Return the rows of the notes."""
     return [one for one in rule.writer.ledger.each() if one.is_note]
 
 
 def keep(rule: Delivery, **overrides: Any) -> Entry:
-    """Put a row into the ledger that is due now, as some call before may have left it."""
+    """Put a row that is due now into the ledger, as an earlier call might leave it."""
     made = overrides.pop("made", handoff())
     given = {
         "entry": made.key,
@@ -96,7 +96,7 @@ def row_of(rule: Delivery, key: str = handoff().key) -> Entry:
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what a person must act on."""
+    """Return the log messages that require a person to act."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -106,7 +106,7 @@ def pass_over(rule: Delivery) -> dict[str, Any]:
 
 
 def keep_number(rule: Delivery, number: int, **overrides: Any) -> Entry:
-    """Put a row into the ledger that is due now; each number is another handoff."""
+    """Put a row that is due now into the ledger; each number is another handoff."""
     made = handoff(key=f"{number:08d}" + "A" * 44)
     given = {"entry": made.key, "reference": made.reference, "handoff": made.to_json(), "person": "", "due_at": NOW}
     row = entry(**{"state": State.NOT_CREATED, **given, **overrides})
@@ -115,10 +115,10 @@ def keep_number(rule: Delivery, number: int, **overrides: Any) -> Entry:
 
 
 def doubtful(rule: Delivery, number: int) -> Entry:
-    """Put a row in doubt there, its wait over."""
+    """Put a row in doubt into the ledger whose wait is over."""
     return keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
 
 
 def states(rule: Delivery) -> list[State]:
-    """Return how the rows stand, in the order of their numbers."""
+    """Return the states of the rows, in the order of their numbers."""
     return [row.state for row in sorted(rule.writer.ledger.each(), key=lambda row: row.entry)]

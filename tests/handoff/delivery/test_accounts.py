@@ -1,4 +1,4 @@
-"""The rule over two accounts: a ticket number means something on one of them only."""
+"""Delivery to two accounts: a ticket number is valid on one of them only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STRANGERS = 3
 
 @dataclass
 class Accounts:
-    """Two accounts; on the main one stand strangers' tickets, whose numbers the other one has as well."""
+    """Two accounts; the main one holds strangers' tickets whose numbers also exist on the other one."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
     ledger: Ledger = field(default_factory=sqlite_ledger)
@@ -37,19 +37,19 @@ class Accounts:
             self.main.has(subject="otra cosa", email="otra@example.com")
 
     def rule(self, routing: Routing) -> Delivery:
-        """Return a delivery to both."""
+        """Return a delivery to both accounts."""
         rule = delivery(clock=self.clock, transport=self.main, ledger=self.ledger, routing=routing)
         otra = HelpDesk("https://otra.freshdesk.com", FreshdeskClient(self.other), self.clock)
-        new_owner = lambda: f"call-{next(self._calls)}"  # noqa: E731 -- never twice the same, over all deliveries
+        new_owner = lambda: f"call-{next(self._calls)}"  # noqa: E731 -- unique over all deliveries
         return with_parts(rule, helpdesks={**rule.writer.helpdesks, "otra": otra}, new_owner=new_owner)
 
     def pass_over(self, rule: Delivery, after_s: float) -> None:
-        """Let time go by, and sweep."""
+        """Advance the clock, and sweep."""
         self.clock.time += after_s
         sweep(rule.writer, budget_s=55.0)
 
     def row(self) -> Entry:
-        """Return the row of the one handoff."""
+        """Return the row of the only handoff."""
         (row,) = [one for one in self.ledger.each() if not one.is_note]
         return row
 
@@ -61,12 +61,12 @@ def accounts() -> Accounts:
 
 
 def corps(**overrides: str) -> Handoff:
-    """Return a handoff of the bot that has an account of its own."""
+    """Return a handoff of the bot that has its own account."""
     return handoff(bot="corp", **overrides)
 
 
 def test_a_row_follows_its_bot_to_another_account(accounts: Accounts) -> None:
-    """Queued, then the bot moves: ticket, row and address tell the same account."""
+    """If the bot moves while the row is queued, then ticket, row and URL all name the new account."""
     accounts.main.always = FreshdeskUnreachable("refused")
     assert accounts.rule(TOGETHER).deliver(corps()).status is Status.QUEUED
     accounts.main.always = None
@@ -78,8 +78,8 @@ def test_a_row_follows_its_bot_to_another_account(accounts: Accounts) -> None:
     assert found.ticket_url == "https://otra.freshdesk.com/a/tickets/1"
 
 
-def test_a_doubt_is_looked_into_where_it_came_about(accounts: Accounts) -> None:
-    """The bot moves, and the POST to its new account loses its answer: the look goes there, too."""
+def test_a_row_in_doubt_is_searched_on_the_account_of_its_post(accounts: Accounts) -> None:
+    """The bot moves, and the POST to its new account loses its answer: the search goes to the new account, too."""
     accounts.main.always = FreshdeskUnreachable("refused")
     accounts.rule(TOGETHER).deliver(corps())
     accounts.main.always = None
@@ -90,8 +90,8 @@ def test_a_doubt_is_looked_into_where_it_came_about(accounts: Accounts) -> None:
     assert accounts.row().state is State.CREATED
 
 
-def test_other_words_go_where_the_ticket_is(accounts: Accounts) -> None:
-    """Also when they come without the bot's name, or after it has moved: nobody else's ticket gets them."""
+def test_new_words_go_to_the_account_of_the_ticket(accounts: Accounts) -> None:
+    """Also if they come without the bot's name, or after the bot has moved: no stranger's ticket gets them."""
     accounts.rule(APART).deliver(corps())
     accounts.rule(APART).keep_refused(handoff(bot="", reason="algo más"))
     accounts.pass_over(accounts.rule(APART), 400.0)
@@ -100,8 +100,8 @@ def test_other_words_go_where_the_ticket_is(accounts: Accounts) -> None:
     assert accounts.main.notes == []
 
 
-def test_words_that_wait_follow_their_ticket(accounts: Accounts) -> None:
-    """Ticket and words were to go to one account, and go to another: the note's row says so, too."""
+def test_waiting_words_follow_their_ticket_to_another_account(accounts: Accounts) -> None:
+    """Ticket and words were queued for one account and go to another: the row of the note names it, too."""
     accounts.main.always = FreshdeskUnreachable("refused")
     accounts.rule(TOGETHER).deliver(corps())
     accounts.rule(TOGETHER).deliver(corps(reason="y otra cosa"))
@@ -112,8 +112,8 @@ def test_words_that_wait_follow_their_ticket(accounts: Accounts) -> None:
     assert [(row.state, row.account) for row in accounts.ledger.each()] == [(State.CREATED, "otra")] * 2
 
 
-def test_refused_words_go_where_the_later_ticket_is(accounts: Accounts) -> None:
-    """The refused request named no bot; the good one of the same conversation has its ticket elsewhere."""
+def test_refused_words_go_to_the_account_of_the_later_ticket(accounts: Accounts) -> None:
+    """The refused request named no bot; the valid one of the same conversation has its ticket on the other account."""
     rule = accounts.rule(APART)
     rule.keep_refused(handoff(key="R" * 52, bot="", user_email="", conversation_id="c"))
     accounts.clock.time += 60.0
@@ -123,8 +123,8 @@ def test_refused_words_go_where_the_later_ticket_is(accounts: Accounts) -> None:
     assert accounts.main.notes == []
 
 
-def test_what_is_one_of_many_joins_the_open_ticket_of_its_own_account(accounts: Accounts) -> None:
-    """The person has an open ticket on either account; the note goes to the one on which the handoff would be."""
+def test_a_handoff_over_the_limit_joins_the_open_ticket_of_its_own_account(accounts: Accounts) -> None:
+    """The person has an open ticket on each account; the note goes to the account of the handoff's route."""
     accounts.main.has(subject="abierto", email=EMAIL)
     rule = accounts.rule(APART)
     for number in range(6):

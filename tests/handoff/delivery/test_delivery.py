@@ -1,4 +1,4 @@
-"""The rule, live, over HTTP: row for row what happens when Freshdesk does this or that, and in what time."""
+"""Delivery over HTTP: what happens for each response of Freshdesk, and how long it takes."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from tests.ledger_factories import (
     refusal,
 )
 
-# Against the stand-in, over HTTP: the rows of the table
+# Against the stand-in, over HTTP
 
 
-def test_a_handoff_is_a_ticket_with_one_call(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
-    """The good path costs one call, and the ticket is what the route says."""
+def test_a_handoff_becomes_a_ticket_with_one_call(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
+    """Without faults it takes one call, and the ticket has the fields of its route."""
     outcome = over_http.deliver(handoff())
     (ticket,) = freshdesk.tickets()
     assert freshdesk.calls == [("POST", "/api/v2/tickets")]
@@ -56,22 +56,22 @@ def test_a_handoff_is_a_ticket_with_one_call(freshdesk: LocalFreshdesk, over_htt
 
 
 def test_a_refused_connection_is_queued(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
-    """Nobody listens: tried again within the deadline, then kept as not created."""
+    """If nothing listens, the call is tried again until the deadline, then the row is kept as not created."""
     freshdesk.stop()
     outcome = over_http.deliver(handoff())
     assert (outcome.status, only_row(over_http).state) == (Status.QUEUED, State.NOT_CREATED)
     assert only_row(over_http).error == "unreachable refused"
 
 
-def test_a_desk_that_comes_up_in_time_gets_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A refused connection is tried again: it wrote nothing."""
+def test_an_account_that_comes_back_before_the_deadline_gets_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A refused connection is tried again, because nothing was written."""
     fake.fates.extend([REFUSED, REFUSED])
     assert rule.deliver(handoff()).status is Status.CREATED
     assert len(fake.tickets) == 1
 
 
-def test_a_short_rate_limit_is_waited_for(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
-    """429 with a `Retry-After` inside the deadline: one ticket, a moment later."""
+def test_a_short_rate_limit_is_waited_out(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
+    """After a 429 with a `Retry-After` inside the deadline, there is one ticket a moment later."""
     freshdesk.weather("rate-limited", times=1, seconds=1)
     assert over_http.deliver(handoff()).status is Status.CREATED
     assert len(freshdesk.tickets()) == 1
@@ -79,7 +79,7 @@ def test_a_short_rate_limit_is_waited_for(freshdesk: LocalFreshdesk, over_http: 
 
 
 def test_a_long_rate_limit_is_queued(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
-    """429 with a `Retry-After` beyond the deadline: kept, due when Freshdesk said, and not asked again before."""
+    """After a 429 with a `Retry-After` past the deadline, the row is due when Freshdesk said, and not tried before."""
     freshdesk.weather("rate-limited", times=1, seconds=30)
     outcome = over_http.deliver(handoff())
     row = only_row(over_http)
@@ -90,8 +90,8 @@ def test_a_long_rate_limit_is_queued(freshdesk: LocalFreshdesk, over_http: Deliv
     assert len(freshdesk.calls) == 1
 
 
-def test_a_lost_answer_is_found_by_one_look(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
-    """Written though the answer never came: the look finds the ticket, and none is made twice."""
+def test_a_ticket_whose_answer_was_lost_is_found_by_one_search(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
+    """The ticket was written though no answer came: the search finds it, and no second one is made."""
     freshdesk.weather("answer-lost", times=1, only="create")
     outcome = over_http.deliver(handoff())
     (ticket,) = freshdesk.tickets()
@@ -100,10 +100,8 @@ def test_a_lost_answer_is_found_by_one_look(freshdesk: LocalFreshdesk, over_http
 
 
 @pytest.mark.parametrize("weather", ["broken", "html-502", "down", "late-write", "slow"])
-def test_an_unknown_outcome_is_remembered_as_doubt(
-    freshdesk: LocalFreshdesk, over_http: Delivery, weather: str
-) -> None:
-    """5xx, HTML, reset, time-out, or written too late: one look, then doubt; never a second POST."""
+def test_an_unknown_outcome_is_kept_in_doubt(freshdesk: LocalFreshdesk, over_http: Delivery, weather: str) -> None:
+    """After 5xx, HTML, a reset, a time-out or a late write: one search, then in doubt; never a second POST."""
     freshdesk.weather(weather, times=1, seconds={"late-write": 3.0, "slow": 5.0}.get(weather, 0.0), only="create")
     outcome = over_http.deliver(handoff())
     assert [method for method, _ in freshdesk.calls] == ["POST", "GET"]
@@ -111,8 +109,10 @@ def test_an_unknown_outcome_is_remembered_as_doubt(
     assert only_row(over_http).handoff
 
 
-def test_a_telephone_alone_is_looked_for_among_all(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
-    """Without an address the look goes through everybody's tickets."""
+def test_a_handoff_with_only_a_phone_is_searched_among_all_tickets(
+    freshdesk: LocalFreshdesk, over_http: Delivery
+) -> None:
+    """Without an address the search goes through everybody's tickets."""
     freshdesk.weather("answer-lost", times=1, only="create")
     assert over_http.deliver(handoff(user_email="", user_phone=PHONE)).status is Status.CREATED
     assert len(freshdesk.tickets()) == 1
@@ -132,8 +132,8 @@ FIELDS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("field", ["group_id", "product_id", "type", "source", "responder_id", "custom_fields"])
-def test_a_field_freshdesk_refuses_costs_the_field(freshdesk: LocalFreshdesk, over_http: Delivery, field: str) -> None:
-    """The ticket goes out at once without it; the ticket, the answer and the row say so."""
+def test_a_field_that_freshdesk_refuses_is_left_out(freshdesk: LocalFreshdesk, over_http: Delivery, field: str) -> None:
+    """The ticket is created at once without the field; the ticket, the answer and the row say so."""
     outcome = with_route(over_http, **{field: FIELDS[field]}).deliver(handoff())
     (ticket,) = freshdesk.tickets()
     name = {"custom_fields": "custom_fields.cf_nada"}.get(field, field)
@@ -143,16 +143,16 @@ def test_a_field_freshdesk_refuses_costs_the_field(freshdesk: LocalFreshdesk, ov
     assert only_row(over_http).error == f"without: {name}"
 
 
-def test_many_refused_fields_cost_one_more_call(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
-    """Freshdesk names them all at once, so one more call is enough."""
+def test_many_refused_fields_take_one_more_call(freshdesk: LocalFreshdesk, over_http: Delivery) -> None:
+    """Freshdesk names all of them at once, so one more call is enough."""
     broken = {name: FIELDS[name] for name in ("group_id", "type", "custom_fields", "responder_id")}
     outcome = with_route(over_http, **broken).deliver(handoff())
     assert outcome.dropped == ("custom_fields.cf_nada", "group_id", "responder_id", "type")
     assert len(freshdesk.calls) == 2
 
 
-def test_a_refusal_that_names_nothing_leaves_the_bare_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Where Freshdesk does not say which field it minds, all go that can, once."""
+def test_a_refusal_that_names_no_field_drops_all_optional_fields(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """If Freshdesk does not say which field it refuses, all optional fields are left out at once."""
     fake.fates.append(refusal("made_up"))
     outcome = rule.deliver(handoff())
     assert outcome.status is Status.CREATED
@@ -161,16 +161,16 @@ def test_a_refusal_that_names_nothing_leaves_the_bare_ticket(fake: FakeFreshdesk
 
 
 @pytest.mark.parametrize("status", [400, 402, 405, 409, 413, 415, 422])
-def test_content_that_is_refused_is_offered_ever_plainer(
+def test_refused_content_is_sent_again_in_ever_simpler_form(
     fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """All, then without optional fields, without the telephone, shortened, and under the fallback requester."""
+    """Complete, then without optional fields, without the phone, shortened, and under the fallback requester."""
     fake.always = answer(status)
     assert rule.deliver(handoff(user_phone=PHONE)).status is Status.QUEUED
     sent = [json.loads(call.body or b"") for call in fake.calls]
     assert ["group_id" in fields for fields in sent] == [True, False, False, False, False]
     assert ["phone" in fields for fields in sent] == [True, True, False, False, False]
-    assert [SUMMARY in fields["description"] and "<table" in fields["description"] for fields in sent][2:] == [
+    assert [SUMMARY in fields["description"] and "<b>Bot:</b>" in fields["description"] for fields in sent][2:] == [
         True,
         False,
         False,
@@ -182,8 +182,10 @@ def test_content_that_is_refused_is_offered_ever_plainer(
 
 
 @pytest.mark.parametrize("rung", [1, 2, 3, 4])
-def test_the_first_ticket_that_passes_ends_it(fake: FakeFreshdesk, rule: Delivery, rung: int) -> None:
-    """A shortened ticket is followed by everything as a private note."""
+def test_the_first_form_that_freshdesk_accepts_ends_the_attempts(
+    fake: FakeFreshdesk, rule: Delivery, rung: int
+) -> None:
+    """A shortened ticket is followed by a private note with the complete text."""
     fake.fates.extend([answer(422)] * rung)
     outcome = rule.deliver(handoff(user_phone=PHONE))
     assert (outcome.status, fake.posts, only_row(rule).rung) == (Status.CREATED, rung + 1, rung)
@@ -193,8 +195,8 @@ def test_the_first_ticket_that_passes_ends_it(fake: FakeFreshdesk, rule: Deliver
     assert [REASON in html for _, html in fake.notes] == ([True] if rung >= 3 else [])
 
 
-def test_a_rung_is_remembered(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """The next pass does not begin again with what was refused."""
+def test_the_form_reached_is_remembered(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The next pass does not start again with forms that were refused."""
     fake.always = answer(422)
     rule.deliver(handoff())
     fake.calls.clear()
@@ -205,10 +207,10 @@ def test_a_rung_is_remembered(fake: FakeFreshdesk, rule: Delivery) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_an_account_that_refuses_everybody_keeps_the_handoff(
+def test_an_account_that_refuses_every_ticket_keeps_the_handoff(
     fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """A person must act: it is kept as it is, and logged as an error for the alarm; no field is to blame."""
+    """A person must act: the row is kept and logged as an error for the alarm; no field is named as the cause."""
     fake.always = answer(status)
     assert rule.deliver(handoff()).status is Status.QUEUED
     assert (only_row(rule).state, only_row(rule).rung, fake.posts) == (State.NOT_CREATED, 0, 1)
@@ -216,29 +218,29 @@ def test_an_account_that_refuses_everybody_keeps_the_handoff(
 
 
 def test_a_wrong_key_over_http_keeps_the_handoff(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
-    """401 from a real answer: kept."""
+    """After a real 401 the row is kept."""
     transport = RequestsTransport(freshdesk.url, "another-key")
     rule = delivery(clock=SystemClock(), transport=transport, ledger=sqlite_ledger(tmp_path / "l.db"), deadline_s=5.0)
     assert rule.deliver(handoff()).status is Status.QUEUED
     assert only_row(rule).error == "refused: 401 invalid_credentials"
 
 
-def test_an_address_freshdesk_refuses_is_asked_for_again(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """400 on `email`: the bot is told which field, and what there is waits in quarantine."""
+def test_an_address_that_freshdesk_refuses_is_asked_for_again(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """After a 400 on `email` the answer names the field, and the row waits as rejected."""
     fake.fates.append(refusal("email"))
     outcome = rule.deliver(handoff())
     assert (outcome.status, outcome.bad_field) == (Status.REJECTED, "email")
     assert (only_row(rule).state, only_row(rule).refused) == (State.REJECTED, True)
 
 
-def test_a_refused_telephone_beside_an_address_is_left_out(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """With an address the ticket can do without the telephone."""
+def test_a_refused_phone_is_left_out_if_there_is_an_address(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """With an address the ticket does not need the phone."""
     fake.fates.append(refusal("phone"))
     assert rule.deliver(handoff(user_phone=PHONE)).dropped == ("phone",)
 
 
-def test_a_refused_telephone_alone_is_asked_for_again(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Without an address it is the address."""
+def test_a_refused_phone_without_an_address_is_asked_for_again(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Without an address the phone is the only way to reach the person."""
     fake.fates.append(refusal("phone"))
     outcome = rule.deliver(handoff(user_email="", user_phone=PHONE))
     assert (outcome.status, outcome.bad_field) == (Status.REJECTED, "phone")
@@ -247,26 +249,26 @@ def test_a_refused_telephone_alone_is_asked_for_again(fake: FakeFreshdesk, rule:
 # The deadline
 
 
-def test_no_call_outlives_the_deadline(fake: FakeFreshdesk, clock: VirtualClock, rule: Delivery) -> None:
-    """Every call gets the time there is left, and a POST leaves room for the look after it."""
+def test_no_call_lasts_past_the_deadline(fake: FakeFreshdesk, clock: VirtualClock, rule: Delivery) -> None:
+    """Every call gets the time that is left, and a POST leaves time for the search after it."""
     fake.always = UNKNOWN
     fake.taking_s = 9.0
     rule.deliver(handoff())
     assert fake.timeouts[0] == pytest.approx(9.5)
-    assert clock.time - NOW <= 12.0 + 9.0  # the fake takes its nine seconds whatever it is given
+    assert clock.time - NOW <= 12.0 + 9.0  # the fake takes nine seconds, whatever its time-out
     assert all(timeout_s <= 12.0 for timeout_s in fake.timeouts)
 
 
-def test_without_time_for_a_look_there_is_doubt(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A POST that used up everything is not looked for now; the sweep does."""
+def test_without_time_for_a_search_the_row_is_in_doubt(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """After a POST that used up all the time, there is no search now; the sweep does it."""
     fake.taking_s = 11.5
     fake.fates.append(LOST)
     assert rule.deliver(handoff()).status is Status.QUEUED
     assert (len(fake.calls), only_row(rule).state) == (1, State.IN_DOUBT)
 
 
-def test_a_refused_connection_is_not_tried_past_the_deadline(clock: VirtualClock, rule: Delivery) -> None:
-    """Trying again ends while there is time to answer."""
+def test_a_refused_connection_is_not_tried_again_past_the_deadline(clock: VirtualClock, rule: Delivery) -> None:
+    """The attempts end while there is time to answer."""
     fake = FakeFreshdesk(clock, taking_s=3.0)
     fake.always = REFUSED
     assert delivery(clock=clock, transport=fake).deliver(handoff()).status is Status.QUEUED
@@ -276,7 +278,7 @@ def test_a_refused_connection_is_not_tried_past_the_deadline(clock: VirtualClock
 
 
 def test_without_time_left_nothing_is_posted(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """A ledger that took all the time leaves none for a POST that could not be looked for."""
+    """If the ledger took all the time, none is left for a POST and its search."""
 
     class Slow(FaultyLedger):
         def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:

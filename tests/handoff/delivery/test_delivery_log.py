@@ -1,4 +1,4 @@
-"""The rule, live: what the log is told, and what is broken with a guard taken out."""
+"""What delivery logs, and controls: tests that show what breaks without a protection."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from tests.ledger_factories import (
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """Return the lines that tell of handoffs."""
+    """Return the log lines about handoffs."""
     return [record for record in caplog.records if record.getMessage() == "handoff"]
 
 
 def test_a_handoff_leaves_one_line(fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture) -> None:
-    """With exactly the agreed fields, and the times taken."""
+    """It has exactly the agreed fields, with the durations."""
     caplog.set_level(logging.INFO, "handoff")
     fake.taking_s = 0.25
     rule.deliver(handoff())
     (line,) = lines(caplog)
-    told = {name: value for name, value in vars(line).items() if name not in vars(logging.makeLogRecord({}))}
-    told.pop("message")
-    assert told == {
+    fields = {name: value for name, value in vars(line).items() if name not in vars(logging.makeLogRecord({}))}
+    fields.pop("message")
+    assert fields == {
         "reference": REFERENCE,
         "bot": "betsur",
         "category": "retiros",
@@ -63,31 +63,31 @@ def test_a_handoff_leaves_one_line(fake: FakeFreshdesk, rule: Delivery, caplog: 
 def test_a_ticket_without_a_field_is_a_warning(
     fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The routing file needs mending, but nobody has to get up for it."""
+    """The routing file needs a correction, but it is not urgent."""
     fake.fates.append(refusal("group_id"))
     rule.deliver(handoff(category="nunca vista"))
     (line,) = lines(caplog)
     assert (line.levelname, vars(line)["category"]) == ("WARNING", "sin-categoria")
 
 
-def test_no_line_names_the_person(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever goes wrong, the log holds no word and no address of theirs."""
+def test_no_log_line_contains_personal_data(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever goes wrong, the log contains none of the person's words or addresses."""
     caplog.set_level(logging.DEBUG)
     fates: list[Any] = [refusal("email"), refusal("phone", "group_id"), UNKNOWN, LOST, REFUSED, busy(900), answer(401)]
     for number, fate in enumerate(fates):
         fake.fates.append(fate)
         rule = delivery(clock=fake.clock, transport=fake, ledger=FaultyLedger(sqlite_ledger(), "before"))
         rule.deliver(handoff(key=f"{number:052d}", user_phone=PHONE))
-    told = "\n".join(str(vars(record)) for record in caplog.records)
+    logged = "\n".join(str(vars(record)) for record in caplog.records)
     assert len(lines(caplog)) == len(fates)
-    assert [canary for canary in (*CANARIES, EMAIL) if canary in told] == []
+    assert [canary for canary in (*CANARIES, EMAIL) if canary in logged] == []
 
 
-# Controls: the guard taken out, the promise broken
+# Controls: without the protection, the promise is broken
 
 
-def test_control_without_the_claim_there_are_two_tickets(fake: FakeFreshdesk) -> None:
-    """A ledger that lets everybody in makes a ticket of each copy: so the claim is what keeps them one."""
+def test_control_without_the_claim_two_tickets_are_made(fake: FakeFreshdesk) -> None:
+    """A ledger that grants every claim makes one ticket for each copy, so the claim is what prevents it."""
 
     class LetsIn(FaultyLedger):
         def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
@@ -101,8 +101,8 @@ def test_control_without_the_claim_there_are_two_tickets(fake: FakeFreshdesk) ->
     assert len(fake.tickets) == 2
 
 
-def test_control_routes_are_changed_for_real() -> None:
-    """The tests of refused fields do change the routes: else they would prove nothing."""
+def test_control_with_route_changes_the_routes() -> None:
+    """The tests of refused fields rely on changed routes."""
     changed = with_route(delivery(clock=VirtualClock(), transport=FakeFreshdesk(VirtualClock())), group_id=1)
     route: Route = changed.writer.routing.route("betsur", "retiros")
     assert route.group_id == 1

@@ -1,4 +1,4 @@
-"""Which handoffs are the same one: by key, by words, by what was refused; and what an outage of the ledger leaves."""
+"""Which requests count as the same handoff, by key and by words; and what happens after an outage of the ledger."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.factories import PHONE, handoff
 from tests.handoff.delivery.keeping import LOST, pass_over
 from tests.ledger_factories import FakeFreshdesk, FaultyLedger, VirtualClock, delivery, refusal
 
-KEY_OF_ALL = "U" * 52  # what three bots make of `Idempotency-Key: undefined`
+KEY_OF_ALL = "U" * 52  # the key that three bots get from `Idempotency-Key: undefined`
 
 
 def other(number: int, **changes: Any) -> Handoff:
-    """Return a handoff of another message of the same person and conversation, with the same words."""
+    """Return the handoff of another message with the same words, person and conversation."""
     return handoff(**{"key": f"{number}" * 52, "conversation_id": "c", **changes})
 
 
@@ -34,10 +34,10 @@ def other(number: int, **changes: Any) -> Handoff:
         {"conversation_id": "", "user_id": "", "user_email": "bruno@example.com"},
     ],
 )
-def test_one_key_of_two_people_is_two_tickets(
+def test_two_people_with_one_key_get_two_tickets(
     fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture, theirs: dict[str, str]
 ) -> None:
-    """Nobody joins somebody else's ticket or hears its number, at once and when it is repeated."""
+    """Nobody joins a stranger's ticket or gets its number, neither at once nor when the request is repeated."""
     ids = {"conversation_id": "c", "user_id": "u"} if theirs.get("conversation_id") != "" else {}
     mine = handoff(key=KEY_OF_ALL, **ids)
     second = handoff(key=KEY_OF_ALL, **{**ids, **theirs})
@@ -59,17 +59,17 @@ def test_one_key_of_two_people_is_two_tickets(
 def test_a_corrected_or_missing_field_is_the_same_handoff(
     fake: FakeFreshdesk, rule: Delivery, corrected: dict[str, str]
 ) -> None:
-    """What is empty never differs, and an address decides only where there is nothing else."""
+    """An empty field makes no difference, and the address decides only if there is nothing else to compare."""
     rule.deliver(handoff(key=KEY_OF_ALL, conversation_id="c"))
     assert rule.deliver(handoff(key=KEY_OF_ALL, **corrected)).ticket_id == 1
     assert len(fake.tickets) == 1
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 899.0])
-def test_the_same_words_under_another_message_are_one_ticket(
+def test_the_same_words_in_another_message_are_one_ticket(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, wait_s: float
 ) -> None:
-    """The second hears the first's number and reference, also when it is repeated an hour later."""
+    """The second request gets the first one's number and reference, also when it is repeated an hour later."""
     first = rule.deliver(other(1))
     clock.time += wait_s
     second = rule.deliver(other(2))
@@ -90,28 +90,28 @@ def test_the_same_words_under_another_message_are_one_ticket(
         (0.0, {"bot": "institucional"}),
     ],
 )
-def test_other_words_or_later_ones_are_two_tickets(
+def test_other_words_or_the_same_words_later_are_two_tickets(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, wait_s: float, changes: dict[str, str]
 ) -> None:
-    """Two messages with different words stay two handoffs, and so does the same text much later or of somebody else."""
+    """Two messages with different words are two handoffs; so are the same words much later or from somebody else."""
     rule.deliver(other(1))
     clock.time += wait_s
     rule.deliver(other(2, **changes))
     assert len(fake.tickets) == 2
 
 
-def test_what_is_new_in_the_second_joins_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """The same words with another transcript: a private note, in the first's ticket."""
+def test_new_content_in_the_second_request_joins_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The same words with another transcript become a private note in the first ticket."""
     rule.deliver(other(1))
     outcome = rule.deliver(other(2, conversation_transcript="algo más"))
     assert (outcome.new_words, len(fake.tickets), [number for number, _ in fake.notes]) == (True, 1, [1])
 
 
 @pytest.mark.parametrize("later_s", [1.0, 899.0])
-def test_a_refused_request_without_ids_is_settled_by_the_good_one(
+def test_a_refused_request_without_ids_is_settled_by_the_valid_one(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, later_s: float
 ) -> None:
-    """The keys are hashes of two bodies; the matter is the same. One ticket, also when both are sent again."""
+    """The keys differ, as they are hashes of the bodies, but the words are the same: one ticket, also after repeats."""
     rule.keep_refused(handoff(key="R" * 52, user_email=""))
     rule.keep_refused(handoff(key="S" * 52, user_email="", user_name="x"))
     clock.time += later_s
@@ -122,10 +122,8 @@ def test_a_refused_request_without_ids_is_settled_by_the_good_one(
     assert (first.status, again.status, len(fake.tickets)) == (Status.CREATED, Status.DUPLICATE, 1)
 
 
-def test_somebody_else_settles_nobodys_refused_request(
-    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
-) -> None:
-    """The same text of another known person: two people, two tickets."""
+def test_a_stranger_does_not_settle_a_refused_request(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """The same text from another known person: two people, two tickets."""
     rule.keep_refused(handoff(key="R" * 52, user_email="", user_phone=PHONE))
     rule.deliver(handoff(key="G" * 52))
     clock.time += 1000.0
@@ -143,7 +141,7 @@ def test_somebody_else_settles_nobodys_refused_request(
         ({}, {"reason": "x"}, 1),
     ],
 )
-def test_who_settles_a_refused_request_of_a_conversation(
+def test_which_request_settles_a_refused_one_of_its_conversation(
     fake: FakeFreshdesk,
     rule: Delivery,
     clock: VirtualClock,
@@ -151,7 +149,7 @@ def test_who_settles_a_refused_request_of_a_conversation(
     good: dict[str, str],
     tickets: int,
 ) -> None:
-    """A known person only themselves; where the address was the fault, the same matter or the same name."""
+    """For a known person only their own; if the address was refused, one with the same words or the same name."""
     rule.keep_refused(other(1, **refused))
     clock.time += 60.0
     rule.deliver(other(2, **good))
@@ -171,8 +169,8 @@ def test_a_repeat_after_an_outage_of_the_ledger_finds_its_ticket(fake: FakeFresh
     assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 1)
 
 
-def test_after_an_outage_a_new_claim_looks_before_it_posts(fake: FakeFreshdesk, clock: VirtualClock) -> None:
-    """Another process may have made the ticket: its row is not in this ledger."""
+def test_after_an_outage_a_new_claim_searches_before_it_posts(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """Another process may have made the ticket while it could not write to this ledger."""
     ledger = FaultyLedger(sqlite_ledger())
     elsewhere = delivery(clock=clock, transport=fake, ledger=FaultyLedger(sqlite_ledger(), *["before"] * 99))
     assert elsewhere.deliver(handoff()).status is Status.CREATED
@@ -184,10 +182,10 @@ def test_after_an_outage_a_new_claim_looks_before_it_posts(fake: FakeFreshdesk, 
     assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 2)
 
 
-def test_a_look_that_fails_after_an_outage_leaves_the_handoff_to_the_sweep(
+def test_a_search_that_fails_after_an_outage_leaves_the_handoff_to_the_sweep(
     fake: FakeFreshdesk, clock: VirtualClock
 ) -> None:
-    """It is in doubt, so nothing is posted before a look."""
+    """The row is in doubt, so nothing is posted before a search."""
     ledger = FaultyLedger(sqlite_ledger())
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     ledger.ledger.remember(next(iter(_row(rule))), now=clock.now())
@@ -198,13 +196,13 @@ def test_a_look_that_fails_after_an_outage_leaves_the_handoff_to_the_sweep(
 
 
 def _row(rule: Delivery) -> list[Any]:
-    return [rule._new_row(handoff(key="Z" * 52))]  # noqa: SLF001 -- a row without a ticket leaves only the mark
+    return [rule._new_row(handoff(key="Z" * 52))]  # noqa: SLF001 -- a row without a ticket leaves only the mark of the outage
 
 
-def test_an_address_that_freshdesk_refused_may_come_corrected_under_another_key(
+def test_an_address_that_freshdesk_refused_can_be_corrected_under_another_key(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """The first person's address was the fault: the same matter of the same conversation settles it."""
+    """The address was refused, so a request with the same words in the same conversation settles it."""
     fake.fates.append(refusal("email"))
     assert rule.deliver(other(1, user_email="mal@example.com")).status is Status.REJECTED
     rule.deliver(other(2, user_email="bien@example.com"))
@@ -213,13 +211,13 @@ def test_an_address_that_freshdesk_refused_may_come_corrected_under_another_key(
     assert len(fake.tickets) == 1
 
 
-# One reference of two keys
+# Two keys with one reference
 
 SHARED = ("B" * 8 + "C" * 44, "B" * 8 + "D" * 44)
 
 
-def test_two_keys_with_one_reference_have_a_ticket_each(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A lost answer of the second is not taken for the first's ticket; the reference alone gives no number."""
+def test_two_keys_with_one_reference_get_one_ticket_each(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A lost answer of the second is not mistaken for the first ticket; the shared reference alone shows no number."""
     rule.deliver(handoff(key=SHARED[0]))
     fake.fates.append(OutcomeUnknown("not written"))
     second = rule.deliver(handoff(key=SHARED[1], reason="otra cosa"))
@@ -232,8 +230,8 @@ def test_two_keys_with_one_reference_have_a_ticket_each(fake: FakeFreshdesk, rul
         rule.look_up("BF-BBBBBBBB")
 
 
-def test_the_same_in_a_snapshot(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """One list for many rows in doubt gives each its own ticket."""
+def test_two_keys_with_one_reference_get_their_own_ticket_from_a_snapshot(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """One list of tickets for many rows in doubt gives each row its own ticket."""
     rule.deliver(handoff(key=SHARED[0]))
     fake.always = OutcomeUnknown("not written")
     for number, key in enumerate((SHARED[1], "E" * 52, "F" * 52)):
@@ -249,7 +247,7 @@ def test_the_same_in_a_snapshot(fake: FakeFreshdesk, rule: Delivery) -> None:
 
 
 def test_nothing_is_posted_once_the_lease_is_over(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """A laptop's lid was closed between the claim and the POST: a sweep may have posted meanwhile."""
+    """A laptop may sleep between the claim and the POST, and a sweep may post meanwhile."""
 
     class Suspending(FaultyLedger):
         def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
@@ -266,7 +264,7 @@ def test_nothing_is_posted_once_the_lease_is_over(clock: VirtualClock, fake: Fak
 
 
 def blank(rule: Delivery, **changes: Any) -> Entry:
-    """Deliver a handoff whose answer is lost, and take its words."""
+    """Deliver a handoff whose answer is lost, and blank its words."""
     rule.deliver(handoff(conversation_id="c"))
     [row] = rule.writer.ledger.each()
     blanked = transitions.changed(row, handoff="", person="", identity="", mailbox="", conversation="", **changes)
@@ -276,7 +274,7 @@ def blank(rule: Delivery, **changes: Any) -> Entry:
 
 @pytest.mark.parametrize("written", [False, True])
 def test_a_blanked_row_in_doubt_finds_its_ticket_or_ends(fake: FakeFreshdesk, rule: Delivery, *, written: bool) -> None:
-    """By its reference alone; nothing is posted without words."""
+    """It is searched by its reference alone; without words nothing is posted."""
     fake.always = LOST if written else OutcomeUnknown("not written")
     blank(rule)
     fake.always = None
@@ -289,7 +287,7 @@ def test_a_blanked_row_in_doubt_finds_its_ticket_or_ends(fake: FakeFreshdesk, ru
 
 
 @pytest.mark.parametrize("address", [{}, {"user_email": "correcto@example.com"}])
-def test_a_repeat_of_a_blanked_row_brings_its_words_back(
+def test_a_repeat_of_a_blanked_row_restores_its_words(
     fake: FakeFreshdesk, rule: Delivery, address: dict[str, str]
 ) -> None:
     """It is the same handoff, also with a corrected address, and becomes one ticket."""

@@ -1,4 +1,4 @@
-"""The rule, afterwards: rows that were not created, are in doubt, or whose caller died."""
+"""Recovery of rows that were not created, that are in doubt, or whose caller died."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ from tests.ledger_factories import (
 # Not created
 
 
-def test_what_was_not_created_is_created(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Certainly no ticket: posted without a look."""
+def test_a_row_that_was_not_created_is_created(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """There is certainly no ticket, so it is posted without a search."""
     keep(rule, state=State.NOT_CREATED)
     pass_over(rule)
     assert [call.method for call in fake.calls] == ["POST"]
     assert (row_of(rule).state, row_of(rule).ticket_id, row_of(rule).handoff) == (State.CREATED, 1, "")
 
 
-def test_what_is_not_due_is_left_alone(fake: FakeFreshdesk, rule: Delivery) -> None:
+def test_a_row_that_is_not_due_is_left_alone(fake: FakeFreshdesk, rule: Delivery) -> None:
     """Nothing happens before its time."""
     keep(rule, state=State.NOT_CREATED, due_at=NOW + 0.01)
     pass_over(rule)
     assert fake.calls == []
 
 
-def test_what_fails_again_backs_off(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+def test_each_failure_makes_the_wait_longer(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
     """Each attempt waits longer than the one before."""
     fake.always = answer(401)
     keep(rule, state=State.NOT_CREATED)
@@ -68,16 +68,16 @@ def test_what_fails_again_backs_off(fake: FakeFreshdesk, rule: Delivery, clock: 
 # In doubt
 
 
-def test_doubt_looks_before_anything_else(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A ticket that is there ends the doubt; nothing is posted."""
+def test_a_row_in_doubt_is_searched_for_first(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """If the ticket exists, the doubt ends and nothing is posted."""
     fake.has(subject=f"x [{REFERENCE}]", email=EMAIL)
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
     pass_over(rule)
     assert (row_of(rule).state, row_of(rule).ticket_id, fake.posts) == (State.CREATED, 1, 0)
 
 
-def test_doubt_waits_for_the_slowest_write(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """Not found and not yet old enough: never posted; once it is, posted after one more look."""
+def test_a_row_in_doubt_waits_for_the_slowest_write(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """While the doubt is too young nothing is posted; after the wait it is posted after one more search."""
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW)
     clock.time = NOW + WAIT_S - 0.01
     pass_over(rule)
@@ -87,8 +87,10 @@ def test_doubt_waits_for_the_slowest_write(fake: FakeFreshdesk, rule: Delivery, 
     assert (fake.posts, row_of(rule).state) == (1, State.CREATED)
 
 
-def test_doubt_does_not_grow_younger(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """However often it is looked for in vain, the wait is from the doubt's beginning."""
+def test_the_wait_counts_from_the_beginning_of_the_doubt(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """However many searches find nothing, the wait does not start again."""
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW)
     for _ in range(3):
         pass_over(rule)
@@ -101,8 +103,8 @@ def test_doubt_does_not_grow_younger(fake: FakeFreshdesk, rule: Delivery, clock:
     assert fake.posts == 1
 
 
-def test_a_look_that_began_too_early_proves_nothing(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """What counts is when the look began: a slow one may have missed what was written meanwhile."""
+def test_a_search_that_began_too_early_proves_nothing(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """The start of the search counts: a slow one may have missed a ticket written meanwhile."""
     fake.taking_s = 1.0
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW)
     clock.time = NOW + WAIT_S - 0.5
@@ -111,8 +113,8 @@ def test_a_look_that_began_too_early_proves_nothing(fake: FakeFreshdesk, rule: D
     assert fake.posts == 0
 
 
-def test_a_look_that_fails_keeps_the_doubt(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Without a look nothing is known, and nothing is posted."""
+def test_a_search_that_fails_keeps_the_doubt(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Without a search nothing is known, and nothing is posted."""
     fake.always = UNKNOWN
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
     pass_over(rule)
@@ -121,10 +123,10 @@ def test_a_look_that_fails_keeps_the_doubt(fake: FakeFreshdesk, rule: Delivery) 
 
 
 @pytest.mark.parametrize(("since", "due_in"), [(NOW - WAIT_S, 900.0), (NOW - WAIT_S + 100.0, 100.0)])
-def test_a_look_that_fails_does_not_sleep_through_the_end_of_the_wait(
+def test_a_failed_search_is_repeated_when_the_wait_ends(
     fake: FakeFreshdesk, rule: Delivery, since: float, due_in: float
 ) -> None:
-    """However long it has backed off, it is due again when the wait is over; after that, as the back-off says."""
+    """However long the back-off, the row is due again at the end of the wait; after that the back-off counts."""
     fake.always = answer(401)
     keep(rule, state=State.IN_DOUBT, doubt_since=since, attempts=9)
     pass_over(rule)
@@ -132,16 +134,16 @@ def test_a_look_that_fails_does_not_sleep_through_the_end_of_the_wait(
 
 
 @pytest.mark.parametrize("box", ["spam", "deleted"])
-def test_a_look_goes_through_every_box(fake: FakeFreshdesk, rule: Delivery, box: str) -> None:
-    """A ticket that Freshdesk took for spam, or an agent deleted, exists all the same."""
+def test_a_search_covers_spam_and_deleted_tickets(fake: FakeFreshdesk, rule: Delivery, box: str) -> None:
+    """A ticket that Freshdesk marked as spam, or that an agent deleted, exists all the same."""
     fake.has(subject=f"x [{REFERENCE}]", email=EMAIL, box=box)
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
     pass_over(rule)
     assert (fake.posts, row_of(rule).ticket_id) == (0, 1)
 
 
-def test_an_older_ticket_is_not_taken_for_this_one(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """A key holds its time; a ticket from before its claim belongs to an older handoff with the same words."""
+def test_an_older_ticket_is_not_mistaken_for_this_one(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """A ticket from before the claim belongs to an older handoff with the same words."""
     clock.time = NOW - CLOCK_SKEW_S - 1
     fake.has(subject=f"x [{REFERENCE}]", email=EMAIL)
     clock.time = NOW
@@ -150,8 +152,8 @@ def test_an_older_ticket_is_not_taken_for_this_one(fake: FakeFreshdesk, rule: De
     assert (fake.posts, row_of(rule).ticket_id) == (1, 2)
 
 
-def test_somebody_elses_mention_is_not_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Only a subject's end is ours: before it, anybody may have typed the reference."""
+def test_a_reference_typed_by_somebody_is_not_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Only the end of a subject is written by us; anybody may type a reference before it."""
     fake.has(subject=f"about [{REFERENCE}] [BF-AAAAAAAA]", email=EMAIL)
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
     pass_over(rule)
@@ -166,8 +168,8 @@ def test_somebody_elses_mention_is_not_the_ticket(fake: FakeFreshdesk, rule: Del
         (handoff(user_email=""), f"email={ROUTING.fallback_requester.replace('@', '%40')}"),
     ],
 )
-def test_a_look_asks_for_the_requester(fake: FakeFreshdesk, rule: Delivery, made: Any, asked: str) -> None:
-    """By address, by the fallback's address, or among all where there is only a telephone."""
+def test_a_search_asks_for_the_requester(fake: FakeFreshdesk, rule: Delivery, made: Any, asked: str) -> None:
+    """By address, by the fallback's address, or among all tickets if there is only a phone."""
     row = keep(rule, made=made)
     LookByAddress(rule.writer)(row, Deadline(rule.writer.clock, 12.0))
     assert asked in fake.calls[0].path
@@ -177,8 +179,8 @@ def test_a_look_asks_for_the_requester(fake: FakeFreshdesk, rule: Delivery, made
 # Died
 
 
-def test_a_dead_callers_row_is_looked_for(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """Its lease over, a row in `creating` is in doubt since the lease's end: looked for, waited for, then posted."""
+def test_the_row_of_a_dead_caller_is_searched_for(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """A row in `creating` is in doubt from the end of its lease: search, wait, then post."""
     keep(rule, state=State.CREATING, due_at=NOW + LEASE_S)
     clock.time = NOW + LEASE_S
     pass_over(rule)
@@ -188,8 +190,8 @@ def test_a_dead_callers_row_is_looked_for(fake: FakeFreshdesk, rule: Delivery, c
     assert (fake.posts, row_of(rule).state) == (1, State.CREATED)
 
 
-def test_a_dead_callers_ticket_is_found(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """The ticket whose caller died before it could settle is found, and none is made."""
+def test_the_ticket_of_a_dead_caller_is_found(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """The caller died between the POST and the settling: its ticket is found, and none is made."""
     ledger = FaultyLedger(rule.writer.ledger, *["before"] * 4, only="replace")
     assert with_parts(rule, ledger=ledger).deliver(handoff()).status is Status.CREATED
     clock.time += LEASE_S
@@ -197,10 +199,8 @@ def test_a_dead_callers_ticket_is_found(fake: FakeFreshdesk, rule: Delivery, clo
     assert (fake.posts, row_of(rule).state, row_of(rule).ticket_id) == (1, State.CREATED, 1)
 
 
-def test_what_the_sweep_posts_and_loses_is_doubt_again(
-    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
-) -> None:
-    """A sweep's POST with a lost answer is waited out like any other, and found."""
+def test_a_lost_answer_to_the_sweep_is_in_doubt_again(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """A sweep's POST with a lost answer is waited for and found like any other."""
     fake.fates.extend([LOST, UNKNOWN, UNKNOWN])
     keep(rule, state=State.NOT_CREATED)
     pass_over(rule)

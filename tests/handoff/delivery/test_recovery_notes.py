@@ -1,4 +1,4 @@
-"""The rule, afterwards: what is past a person's hour, other words, and what is given up."""
+"""Recovery of handoffs over a person's hourly limit, of notes, and of rows that are given up."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from tests.ledger_factories import (
 # Past the hourly bound
 
 
-def test_one_too_many_joins_the_open_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """It becomes a private note on the newest ticket of theirs that is not closed."""
+def test_a_handoff_over_the_limit_joins_the_open_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """It becomes a private note on the person's newest ticket that is not closed."""
     for status in (2, 3, 4, 5):
         fake.has(email=EMAIL, status=status)
     keep(rule, state=State.NOT_CREATED, over_limit=True)
@@ -44,15 +44,17 @@ def test_one_too_many_joins_the_open_ticket(fake: FakeFreshdesk, rule: Delivery)
 
 
 @pytest.mark.parametrize("made", [handoff(), handoff(user_email="", user_phone=PHONE)])
-def test_one_too_many_is_a_ticket_once_there_is_a_place(fake: FakeFreshdesk, rule: Delivery, made: Any) -> None:
-    """With no open ticket, and a place of the hour free, it is a ticket like any other."""
+def test_a_handoff_over_the_limit_becomes_a_ticket_when_there_is_a_place(
+    fake: FakeFreshdesk, rule: Delivery, made: Any
+) -> None:
+    """Without an open ticket, and with a free place in the hour, it is a ticket like any other."""
     keep(rule, made=made, state=State.NOT_CREATED, over_limit=True)
     pass_over(rule)
     assert (fake.posts, row_of(rule).state, row_of(rule).over_limit) == (1, State.CREATED, False)
 
 
 @pytest.mark.parametrize(("changes", "notes"), [({}, [2]), ({"status": 5}, []), ({"spam": True}, []), ({"id": 9}, [])])
-def test_one_too_many_of_a_tagged_address_joins_a_ticket_of_its_mailbox(
+def test_a_handoff_over_the_limit_joins_a_ticket_of_its_mailbox(
     fake: FakeFreshdesk, clock: VirtualClock, changes: Any, notes: list[int]
 ) -> None:
     """Freshdesk lists one spelling of an address; the ledger knows the hour's tickets of all of them."""
@@ -66,8 +68,8 @@ def test_one_too_many_of_a_tagged_address_joins_a_ticket_of_its_mailbox(
     assert (fake.posts, [ticket_id for ticket_id, _ in fake.notes]) == (2, notes)
 
 
-def test_one_too_many_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock) -> None:
-    """With no open ticket and no place it waits, and is a ticket when the hour has slid on."""
+def test_a_handoff_over_the_limit_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """Without an open ticket or a free place it waits, and becomes a ticket when a place is free."""
     rule = delivery(clock=clock, transport=fake, tickets_an_hour=1)
     rule.deliver(handoff(key="B" * 52))
     fake.tickets[0]["status"] = 5
@@ -79,8 +81,8 @@ def test_one_too_many_waits_for_a_place(fake: FakeFreshdesk, clock: VirtualClock
     assert (fake.posts, row_of(rule).state) == (2, State.CREATED)
 
 
-def test_one_too_many_waits_while_nobody_knows(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Where the person's tickets cannot be listed, it is tried again later."""
+def test_a_handoff_over_the_limit_waits_if_the_tickets_cannot_be_listed(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """It is tried again later."""
     fake.always = UNKNOWN
     keep(rule, state=State.NOT_CREATED, over_limit=True)
     pass_over(rule)
@@ -89,8 +91,8 @@ def test_one_too_many_waits_while_nobody_knows(fake: FakeFreshdesk, rule: Delive
     assert (fake.posts, row.due_at) == (0, NOW + 15.0)
 
 
-def test_a_ticket_of_the_last_thirty_days_is_open(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """What has rested longer than a month is no place for new words."""
+def test_a_ticket_older_than_thirty_days_is_not_joined(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A ticket untouched for a month gets no new words."""
     keep(rule, state=State.NOT_CREATED, over_limit=True)
     pass_over(rule)
     month_ago = time.strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ", time.gmtime(NOW - 30 * 24 * 3600 - CLOCK_SKEW_S))
@@ -123,7 +125,7 @@ def test_a_note_waits_for_its_ticket(fake: FakeFreshdesk, rule: Delivery, clock:
 def test_a_note_without_a_ticket_to_join_waits(
     fake: FakeFreshdesk, rule: Delivery, parent: State | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its handoff may be gone, or have none yet: it is asked for again five minutes later."""
+    """Its handoff may be gone or have no ticket yet: it is tried again five minutes later."""
     if parent:
         keep(rule, state=parent, due_at=None)
     note = keep(rule, entry=f"{handoff().key}#B")
@@ -131,8 +133,8 @@ def test_a_note_without_a_ticket_to_join_waits(
     assert (row_of(rule, note.entry).due_at, fake.calls, errors(caplog)) == (NOW + 300.0, [], [])
 
 
-def test_a_note_that_failed_goes_out_later(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """At least once: doubt about a note means it is added again."""
+def test_a_note_that_failed_is_added_later(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """Notes are added at least once: a note in doubt is added again."""
     rule.deliver(handoff())
     fake.fates.append(UNKNOWN)
     rule.deliver(handoff(reason="algo nuevo"))
@@ -144,10 +146,10 @@ def test_a_note_that_failed_goes_out_later(fake: FakeFreshdesk, rule: Delivery, 
 # Given up
 
 
-def test_what_takes_too_long_is_given_up_aloud(
+def test_a_row_is_given_up_after_72_hours_with_an_error(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After 72 hours a row is kept as failed, with all its data, and said so as an error."""
+    """It is kept as failed with all its data, and logged as an error."""
     row = keep(rule, state=State.NOT_CREATED, due_at=NOW + 72 * 3600.0)
     clock.time = NOW + 72 * 3600.0
     report = pass_over(rule)
@@ -159,10 +161,10 @@ def test_what_takes_too_long_is_given_up_aloud(
     assert (errors(caplog), report["failed"], fake.calls) == (["given up"], 1, [])
 
 
-def test_what_was_given_up_is_logged_every_day_for_ever(
+def test_a_row_that_was_given_up_is_logged_every_day(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A request without a ticket never goes by itself: a person reopens or discards it."""
+    """A request without a ticket never expires: a person reopens or discards it."""
     keep(rule, state=State.NOT_CREATED, due_at=NOW + 72 * 3600.0)
     for day in range(3, 29):
         clock.time = NOW + day * 86_400.0
@@ -171,8 +173,8 @@ def test_what_was_given_up_is_logged_every_day_for_ever(
     assert (errors(caplog), row_of(rule).state, fake.calls) == (["given up"] * 26, State.FAILED, [])
 
 
-def test_what_nobody_swept_has_its_chance_first(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """A sweep that stood still for days does not fail what it never tried."""
+def test_a_row_that_no_sweep_has_tried_is_tried_first(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """After days without a sweep, no row is given up before it was tried."""
     keep(rule, state=State.NOT_CREATED)
     clock.time = NOW + 100 * 3600.0
     pass_over(rule)
@@ -180,18 +182,18 @@ def test_what_nobody_swept_has_its_chance_first(fake: FakeFreshdesk, rule: Deliv
 
 
 @pytest.mark.parametrize(("late", "state"), [(1800.0, State.FAILED), (1800.01, State.CREATED)])
-def test_a_chance_is_what_was_due_within_half_an_hour(
+def test_a_row_that_was_due_within_the_last_half_hour_was_tried(
     rule: Delivery, clock: VirtualClock, late: float, state: State
 ) -> None:
-    """A row that was due more recently has been tried before."""
+    """It needs no further attempt before it is given up."""
     clock.time = NOW + 100 * 3600.0
     keep(rule, state=State.NOT_CREATED, due_at=clock.time - late)
     pass_over(rule)
     assert row_of(rule).state is state
 
 
-def test_what_had_its_chance_is_given_up(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """And if that fails too, the next pass gives it up."""
+def test_a_row_whose_last_attempt_fails_is_given_up(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
+    """The next pass gives it up."""
     fake.always = answer(401)
     keep(rule, state=State.NOT_CREATED)
     clock.time = NOW + 100 * 3600.0
@@ -201,10 +203,10 @@ def test_what_had_its_chance_is_given_up(fake: FakeFreshdesk, rule: Delivery, cl
     assert (row_of(rule).state, fake.posts) == (State.FAILED, 1)
 
 
-def test_what_another_gives_up_is_said_once(
+def test_a_row_that_two_sweeps_give_up_is_logged_once(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of two sweeps that give up the same row, one says so."""
+    """Of two sweeps that give up the same row, one logs it."""
     row = keep(rule, state=State.NOT_CREATED, due_at=NOW + 72 * 3600.0)
     clock.time = NOW + 72 * 3600.0
     recovery = Recovery(rule.writer)

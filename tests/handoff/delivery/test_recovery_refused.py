@@ -1,4 +1,4 @@
-"""The rule, afterwards: rows of refused requests."""
+"""Recovery of refused requests."""
 
 from __future__ import annotations
 
@@ -28,21 +28,23 @@ from tests.ledger_factories import (
 # Refused
 
 
-def test_a_refused_handoff_is_a_ticket_after_all(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """Not corrected in time: a ticket under the person's own address if there is a good one."""
+def test_a_refused_request_becomes_a_ticket_in_the_end(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """If it is not corrected in time, it becomes a ticket under the person's address, if that is valid."""
     rule.keep_refused(handoff(conversation_id="c"))
     clock.time += 900.0
     pass_over(rule)
     (ticket,) = fake.tickets
     assert ticket["email"] == EMAIL
-    assert "datos que no sirven" in ticket["description"]
+    assert "mandó este pedido con errores" in ticket["description"]
     assert row_of(rule).state is State.CREATED
 
 
-def test_a_refused_handoff_without_an_address_goes_to_the_fallback(
+def test_a_refused_request_without_an_address_goes_to_the_fallback(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """Without an address it is filed under the house's own."""
+    """Without an address the fallback requester is used."""
     fake.fates.append(refusal("email"))
     rule.deliver(handoff())
     clock.time += 900.0
@@ -55,7 +57,7 @@ def test_a_refused_handoff_without_an_address_goes_to_the_fallback(
 def test_without_a_fallback_a_person_must_act(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Kept, logged as an error once a day, and Freshdesk is not asked."""
+    """The row is kept and logged as an error once a day, and Freshdesk is not called."""
     alone = with_parts(rule, routing=replace(ROUTING, fallback_requester=""))
     alone.keep_refused(handoff(user_email=""))
     clock.time += 900.0
@@ -66,10 +68,10 @@ def test_without_a_fallback_a_person_must_act(
     assert errors(caplog) == ["refused and no fallback_requester"]
 
 
-def test_a_fallback_that_freshdesk_refuses_is_loud(
+def test_a_fallback_that_freshdesk_refuses_is_an_error(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An address of the house that Freshdesk will not have is nothing the person could correct."""
+    """The person could not correct the company's own address."""
     fake.always = refusal("email")
     rule.keep_refused(handoff(user_email=""))
     clock.time += 900.0
@@ -78,10 +80,10 @@ def test_a_fallback_that_freshdesk_refuses_is_loud(
     assert errors(caplog) == ["refused"]
 
 
-def test_a_later_good_one_of_the_conversation_takes_its_place(
+def test_a_later_valid_request_of_the_conversation_settles_the_refused_one(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """Corrected under another key: the refused one gets that ticket, and none of its own."""
+    """Corrected under another key: the refused request gets that ticket, and none of its own."""
     rule.keep_refused(handoff(user_email="", conversation_id="c"))
     clock.time += 60.0
     rule.deliver(handoff(key="B" * 52, conversation_id="c"))
@@ -91,10 +93,10 @@ def test_a_later_good_one_of_the_conversation_takes_its_place(
     assert row_of(rule).handoff == ""
 
 
-def test_the_words_of_the_refused_one_join_the_later_ticket(
+def test_the_words_of_the_refused_request_join_the_later_ticket(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """It may have been about something else; a note that fails is tried again, and makes no ticket."""
+    """They may be about something else; a note that fails is tried again, and makes no ticket."""
     rule.keep_refused(handoff(user_email="", conversation_id="c", conversation_summary="otra cosa"))
     rule.deliver(handoff(key="B" * 52, conversation_id="c"))
     clock.time += 900.0
@@ -108,8 +110,10 @@ def test_the_words_of_the_refused_one_join_the_later_ticket(
     assert "otra cosa" in html
 
 
-def test_of_two_later_good_ones_the_first_counts(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """The refused one joins the ticket that followed it."""
+def test_the_first_of_two_later_valid_requests_settles_the_refused_one(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """The refused request joins the ticket that followed it."""
     rule.keep_refused(handoff(user_email="", conversation_id="c"))
     for key, more in (("C" * 52, {}), ("B" * 52, {"reason": "otra cosa"})):
         clock.time += 60.0
@@ -123,7 +127,7 @@ def test_of_two_later_good_ones_the_first_counts(fake: FakeFreshdesk, rule: Deli
 def test_an_address_is_enough_without_a_fallback(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, address: dict[str, str]
 ) -> None:
-    """Where the person can be reached, no house address is needed."""
+    """If the person can be reached, the fallback is not needed."""
     alone = with_parts(rule, routing=replace(ROUTING, fallback_requester=""))
     alone.keep_refused(handoff(**address))
     clock.time += 900.0
@@ -132,10 +136,10 @@ def test_an_address_is_enough_without_a_fallback(
 
 
 @pytest.mark.parametrize("other", [{"conversation_id": "another"}, {"conversation_id": "", "reason": "otra cosa"}])
-def test_another_conversation_takes_nobodys_place(
+def test_another_conversation_does_not_settle_the_refused_request(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock, other: dict[str, str]
 ) -> None:
-    """A good handoff of somebody else, or of no known conversation, supersedes nothing."""
+    """Neither does a request of somebody else or without a known conversation."""
     rule.keep_refused(handoff(conversation_id=other["conversation_id"] and "c"))
     rule.deliver(handoff(key="B" * 52, **other))
     clock.time += 900.0
@@ -143,8 +147,10 @@ def test_another_conversation_takes_nobodys_place(
     assert len(fake.tickets) == 2
 
 
-def test_an_earlier_good_one_takes_nobodys_place(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """What came before the refused one is another request of the same conversation."""
+def test_an_earlier_valid_request_does_not_settle_the_refused_one(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """A request before the refused one is another request of the same conversation."""
     rule.deliver(handoff(key="B" * 52, conversation_id="c"))
     clock.time += 1.0
     rule.keep_refused(handoff(conversation_id="c"))
@@ -153,10 +159,10 @@ def test_an_earlier_good_one_takes_nobodys_place(fake: FakeFreshdesk, rule: Deli
     assert len(fake.tickets) == 2
 
 
-def test_a_later_good_one_still_under_way_is_waited_for(
+def test_a_refused_request_waits_for_a_later_valid_one_in_progress(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """While the good one has no ticket yet, the refused one waits for it."""
+    """While the valid request has no ticket yet, the refused one waits for it."""
     rule.keep_refused(handoff(user_email="", conversation_id="c"))
     fake.always = answer(401)
     rule.deliver(handoff(key="B" * 52, conversation_id="c"))
@@ -165,8 +171,10 @@ def test_a_later_good_one_still_under_way_is_waited_for(
     assert (row_of(rule).state, row_of(rule).due_at) == (State.REJECTED, clock.time + 300.0)
 
 
-def test_a_refused_handoff_past_the_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """Refusals are no way around the bound of an address."""
+def test_a_refused_request_over_the_hourly_limit_is_set_aside(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """A refusal does not bypass the limit of an address."""
     bounded = delivery(clock=clock, transport=fake, ledger=rule.writer.ledger, tickets_an_hour=1, refused_wait_s=1.0)
     bounded.deliver(handoff(key="B" * 52))
     bounded.keep_refused(handoff())
@@ -177,10 +185,10 @@ def test_a_refused_handoff_past_the_hour_is_set_aside(fake: FakeFreshdesk, rule:
     assert row_of(rule).state is State.CREATED
 
 
-def test_a_refused_handoff_past_the_hour_waits_for_a_place(
+def test_a_refused_request_over_the_hourly_limit_waits_for_a_place(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """With no open ticket to join it stays aside until the hour is over, however often it is looked at."""
+    """Without an open ticket to join it waits until a place is free, however often it is tried."""
     bounded = delivery(clock=clock, transport=fake, ledger=rule.writer.ledger, tickets_an_hour=1, refused_wait_s=1.0)
     bounded.deliver(handoff(key="B" * 52))
     fake.tickets[0]["status"] = 5

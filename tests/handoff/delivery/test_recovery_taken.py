@@ -1,4 +1,4 @@
-"""The rule, afterwards: rows that another takes, and what is broken with a guard taken out."""
+"""Recovery of rows that two callers take at once, and controls: what breaks without a protection."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from freshdesk_client import Requester
 from handoff.deadline import Deadline
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
@@ -41,8 +42,8 @@ from tests.ledger_factories import (
         {"state": State.NOT_CREATED, "over_limit": True},
     ],
 )
-def test_of_two_that_take_a_row_one_gets_it(fake: FakeFreshdesk, rule: Delivery, given: dict[str, Any]) -> None:
-    """Whoever read the row before another took it does nothing with it."""
+def test_one_of_two_that_take_a_row_gets_it(fake: FakeFreshdesk, rule: Delivery, given: dict[str, Any]) -> None:
+    """A caller that read the row before another took it does nothing with it."""
     row = keep(rule, **given)
     recovery = Recovery(rule.writer)
     assert recovery.advance(row, LookByAddress(rule.writer)) is not None
@@ -51,7 +52,7 @@ def test_of_two_that_take_a_row_one_gets_it(fake: FakeFreshdesk, rule: Delivery,
     assert fake.posts == posts <= 1
 
 
-def test_of_two_that_take_a_note_one_gets_it(fake: FakeFreshdesk, rule: Delivery) -> None:
+def test_one_of_two_that_take_a_note_gets_it(fake: FakeFreshdesk, rule: Delivery) -> None:
     """The same for notes."""
     rule.deliver(handoff())
     fake.fates.append(UNKNOWN)
@@ -64,7 +65,7 @@ def test_of_two_that_take_a_note_one_gets_it(fake: FakeFreshdesk, rule: Delivery
 
 
 class Overtaken(FaultyLedger):
-    """A ledger where another always writes just before the n-th replacement."""
+    """A ledger in which another caller always writes just before the n-th replacement."""
 
     def __init__(self, nth: int) -> None:
         super().__init__(sqlite_ledger())
@@ -83,10 +84,10 @@ class Overtaken(FaultyLedger):
         (2, {"state": State.NOT_CREATED, "over_limit": True}),
     ],
 )
-def test_who_is_overtaken_half_way_posts_nothing(
+def test_a_caller_that_loses_its_row_posts_nothing(
     fake: FakeFreshdesk, clock: VirtualClock, nth: int, given: dict[str, Any]
 ) -> None:
-    """Between the look and the POST the row is taken once more: if that fails, nothing is posted."""
+    """Between the search and the POST the row is taken once more; if that fails, nothing is posted."""
     rule = delivery(clock=clock, transport=fake, ledger=Overtaken(nth))
     row = keep(rule, **given)
     assert Recovery(rule.writer).advance(row, LookByAddress(rule.writer)) is None
@@ -96,8 +97,8 @@ def test_who_is_overtaken_half_way_posts_nothing(
 # Controls: the guard taken out, the promise broken
 
 
-def test_control_without_the_wait_a_late_write_makes_two(fake: FakeFreshdesk, clock: VirtualClock) -> None:
-    """With no wait, what is written a moment after the look is a second ticket."""
+def test_control_without_the_wait_a_late_write_makes_two_tickets(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """Without the wait, a ticket written just after the search is followed by a second one."""
     rule = delivery(clock=clock, transport=fake, in_doubt_wait_s=0.0)
     keep(rule, state=State.IN_DOUBT, doubt_since=NOW)
     pass_over(rule)
@@ -105,16 +106,16 @@ def test_control_without_the_wait_a_late_write_makes_two(fake: FakeFreshdesk, cl
     assert len(fake.tickets) == 2
 
 
-def test_control_without_the_look_there_are_two(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A look that sees nothing, though it began late enough, makes a second ticket."""
+def test_control_without_the_search_two_tickets_are_made(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A search that finds nothing, though it began late enough, leads to a second ticket."""
     fake.has(subject=f"x [{REFERENCE}]", email=EMAIL)
     row = keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
     Recovery(rule.writer).advance(row, lambda _entry, _turn: Found(None, rule.writer.clock.now()))
     assert len(fake.tickets) == 2
 
 
-def test_control_without_taking_the_row_there_are_two(fake: FakeFreshdesk, clock: VirtualClock) -> None:
-    """A ledger that lets every replacement through makes a ticket for each sweep."""
+def test_control_without_taking_the_row_two_tickets_are_made(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """A ledger that accepts every replacement makes one ticket for each sweep."""
 
     class LetsThrough(FaultyLedger):
         def replace(self, old: Entry, new: Entry) -> bool:
@@ -127,24 +128,26 @@ def test_control_without_taking_the_row_there_are_two(fake: FakeFreshdesk, clock
     assert len(fake.tickets) == 2
 
 
-def test_control_without_every_box_there_are_two(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A look that leaves out the spam box makes a second ticket of what lies there."""
+def test_control_without_the_spam_box_two_tickets_are_made(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A search that leaves out the spam box leads to a second ticket."""
     fake.has(subject=f"x [{REFERENCE}]", email=EMAIL, box="spam")
     row = keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
 
     def plain_look(entry: Entry, deadline: Deadline) -> Found:
         freshdesk, now = rule.writer.helpdesk(entry), rule.writer.clock.now()
-        return Found(freshdesk.look(entry.reference, deadline, email=EMAIL, since=NOW, everywhere=False), now)
+        return Found(
+            freshdesk.look(entry.reference, deadline, requester=Requester(EMAIL), since=NOW, everywhere=False), now
+        )
 
     Recovery(rule.writer).advance(row, plain_look)
     assert len(fake.tickets) == 2
 
 
-def test_a_look_before_another_post_is_everywhere(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """From the claim on, and not only where the address leads."""
+def test_the_search_before_a_second_post_covers_all_tickets(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """It starts at the time of the claim, and covers more than the requester's address."""
     asked: dict[str, Any] = {}
 
-    class Recording(type(rule.writer.helpdesks[""])):  # type: ignore[misc]  # the desk's own class, whatever it is
+    class Recording(type(rule.writer.helpdesks[""])):  # type: ignore[misc]  # the class of the help desk that the factory made
         def look(self, reference: str, _turn: Any, **how: Any) -> None:
             asked.update(how, reference=reference)
 

@@ -1,4 +1,4 @@
-"""Refused requests that come again: parked, given up, met by the sweep, past the person's bound."""
+"""Refused requests that are repeated, parked, swept meanwhile, or over the person's hourly limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dev.simulation.around import Around
+from dev.simulation.wrapped_ledger import WrappedLedger
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
 from handoff.responses import Status
@@ -22,22 +22,22 @@ QUARTER_S = 900.0
 
 @pytest.fixture
 def strict(clock: VirtualClock, fake: FakeFreshdesk) -> Delivery:
-    """Return a delivery without a requester to fall back on."""
+    """Return a delivery without a fallback requester."""
     return delivery(clock=clock, transport=fake, routing=NO_FALLBACK)
 
 
 def park(rule: Delivery, clock: VirtualClock) -> None:
-    """Have a refused request without an address wait until nobody waits any more."""
+    """Let a refused request without an address wait until it is parked."""
     rule.keep_refused(handoff(user_email=""))
     clock.time += QUARTER_S
     pass_over(rule)
     assert (only_row(rule).state, only_row(rule).is_parked) == (State.REJECTED, True)
 
 
-def test_a_parked_request_that_is_refused_again_waits_anew(
+def test_a_parked_request_that_is_refused_again_waits_again(
     strict: Delivery, clock: VirtualClock, fake: FakeFreshdesk
 ) -> None:
-    """This time it has an address: it becomes a ticket, as it was told."""
+    """This time it has an address, so it becomes a ticket, as its answer said."""
     park(strict, clock)
     strict.keep_refused(handoff(reason=""))
     clock.time += QUARTER_S
@@ -45,8 +45,8 @@ def test_a_parked_request_that_is_refused_again_waits_anew(
     assert (only_row(strict).state, len(fake.tickets)) == (State.CREATED, 1)
 
 
-def test_a_parked_request_is_told_as_delayed(strict: Delivery, clock: VirtualClock) -> None:
-    """Whoever asks is not told to go on waiting; before, they are."""
+def test_a_parked_request_is_reported_as_delayed(strict: Delivery, clock: VirtualClock) -> None:
+    """Before it is parked, the answer says to wait; afterwards it does not."""
     strict.keep_refused(handoff(user_email=""))
     waiting = strict.look_up(handoff().reference)
     assert waiting is not None
@@ -58,10 +58,10 @@ def test_a_parked_request_is_told_as_delayed(strict: Delivery, clock: VirtualClo
 
 
 @pytest.mark.parametrize("refused_first", [False, True])
-def test_a_good_request_after_a_refused_one_was_given_up_is_a_ticket(
+def test_a_valid_request_after_a_refused_one_was_given_up_is_a_ticket(
     rule: Delivery, clock: VirtualClock, fake: FakeFreshdesk, *, refused_first: bool
 ) -> None:
-    """The refused one certainly has no ticket, so there is nothing to wait for; refused once more it waits anew."""
+    """The refused request certainly has no ticket, so nothing is waited for; refused once more, it waits again."""
     fake.always = answer(403)
     rule.keep_refused(handoff(user_email=""))
     while only_row(rule).state is not State.FAILED:
@@ -75,11 +75,11 @@ def test_a_good_request_after_a_refused_one_was_given_up_is_a_ticket(
     assert (len(fake.tickets), notes_in(rule)) == (1, [])
 
 
-def test_what_is_refused_again_while_the_sweep_has_the_row_is_kept(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """Its words come too late for the ticket, and join it as a note."""
+def test_a_request_refused_again_while_the_sweep_has_its_row_is_kept(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """Its words are too late for the ticket, and join it as a note."""
     sweepers: list[Delivery] = []
 
-    class SweptMeanwhile(Around):
+    class SweptMeanwhile(WrappedLedger):
         def replace(self, old: Entry, new: Entry) -> bool:
             if sweepers:
                 sweep(sweepers.pop().writer, budget_s=55.0)
@@ -97,14 +97,14 @@ def test_what_is_refused_again_while_the_sweep_has_the_row_is_kept(clock: Virtua
     assert ["otras palabras" in html for _, html in fake.notes] == [True]
 
 
-def test_who_is_refused_first_has_no_more_tickets_an_hour(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """A correction takes its place of the hour, too; past the bound it is kept, and joins the open ticket."""
+def test_the_hourly_limit_includes_corrected_requests(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """A correction takes a place in the hour; over the limit it is kept, and joins the open ticket."""
     rule = delivery(clock=clock, transport=fake, tickets_an_hour=2)
-    told = []
+    statuses = []
     for number in range(4):
         rule.keep_refused(handoff(key=f"{number}" * 52, user_email=""))
-        told.append(rule.deliver(handoff(key=f"{number}" * 52)).status)
-    assert told == [Status.CREATED, Status.CREATED, Status.QUEUED, Status.QUEUED]
+        statuses.append(rule.deliver(handoff(key=f"{number}" * 52)).status)
+    assert statuses == [Status.CREATED, Status.CREATED, Status.QUEUED, Status.QUEUED]
     clock.time += 60.0
     pass_over(rule)
     assert ([ticket["id"] for ticket in fake.tickets], [number for number, _ in fake.notes]) == ([1, 2], [2, 2])

@@ -1,4 +1,4 @@
-"""The rule, live: what is sent again, corrected, refused or asked after."""
+"""Delivery of requests that are repeated, corrected or refused, and the status of a reference."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tests.ledger_factories import (
 
 
 def test_a_repeat_gets_the_same_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """The same words again: the same ticket, no call."""
+    """The same words again get the same ticket without a call."""
     first, second = rule.deliver(handoff()), rule.deliver(handoff())
     assert second == replace(first, status=Status.DUPLICATE)
     assert len(fake.calls) == 1
 
 
 def test_new_words_become_a_note(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """The same handoff in other words: the same ticket, and a private note with the words, once."""
+    """The same handoff with other words gets the same ticket, and a private note with the words, once."""
     rule.deliver(handoff())
     again = [rule.deliver(handoff(reason="algo nuevo")) for _ in range(2)]
     assert [(one.status, one.new_words) for one in again] == [(Status.DUPLICATE, True)] * 2
@@ -50,7 +50,7 @@ def test_new_words_become_a_note(fake: FakeFreshdesk, rule: Delivery) -> None:
 
 
 def test_a_note_that_fails_is_kept(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A note that could not be added is due again; the person hears nothing of it."""
+    """A note that could not be added is due again; the answer does not mention it."""
     rule.deliver(handoff())
     fake.fates.append(UNKNOWN)
     assert rule.deliver(handoff(reason="algo nuevo")).status is Status.DUPLICATE
@@ -59,8 +59,8 @@ def test_a_note_that_fails_is_kept(fake: FakeFreshdesk, rule: Delivery) -> None:
 
 
 @pytest.mark.parametrize("state", [State.CREATING, State.NOT_CREATED, State.IN_DOUBT])
-def test_a_repeat_of_what_is_under_way_never_posts(fake: FakeFreshdesk, rule: Delivery, state: State) -> None:
-    """Whoever repeats hears that it is kept; its new words wait for the ticket; only the sweep goes on with it."""
+def test_a_repeat_of_a_row_in_progress_never_posts(fake: FakeFreshdesk, rule: Delivery, state: State) -> None:
+    """The answer says that the request is kept; new words wait for the ticket; only the sweep continues the row."""
     same = handoff()
     rule.writer.ledger.claim(
         entry(state=state, entry=same.key, fingerprint=same.fingerprint, owner="x"), now=NOW, tickets_an_hour=5
@@ -71,8 +71,8 @@ def test_a_repeat_of_what_is_under_way_never_posts(fake: FakeFreshdesk, rule: De
     assert [note.state for note in notes_in(rule)] == [State.CREATING]
 
 
-def test_a_repeat_of_what_was_given_up_opens_it_again(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """The person is still there: the row is due at once, its doubt remembered."""
+def test_a_repeat_of_a_row_that_was_given_up_opens_it_again(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The row is due at once, and stays in doubt if it was."""
     same = handoff()
     given_up = entry(state=State.FAILED, entry=same.key, fingerprint=same.fingerprint, doubt_since=NOW - 9, due_at=None)
     rule.writer.ledger.claim(given_up, now=NOW, tickets_an_hour=5)
@@ -82,7 +82,7 @@ def test_a_repeat_of_what_was_given_up_opens_it_again(fake: FakeFreshdesk, rule:
 
 
 def test_a_corrected_address_makes_the_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Refused, corrected under the same key: a ticket at once."""
+    """Refused, then corrected under the same key: a ticket at once."""
     fake.fates.append(refusal("email"))
     rule.deliver(handoff(user_email="wrong@example.com"))
     assert rule.deliver(handoff()).status is Status.CREATED
@@ -90,7 +90,7 @@ def test_a_corrected_address_makes_the_ticket(fake: FakeFreshdesk, rule: Deliver
 
 
 def test_two_corrections_at_once_make_one_ticket(fake: FakeFreshdesk, clock: VirtualClock) -> None:
-    """Of two copies of a correction, the one that finds the row changed is told that it is kept."""
+    """Of two copies of a correction, the one that finds the row changed gets the answer "kept"."""
 
     class Overtaken(FaultyLedger):
         def replace(self, old: Entry, new: Entry) -> bool:
@@ -104,8 +104,8 @@ def test_two_corrections_at_once_make_one_ticket(fake: FakeFreshdesk, clock: Vir
     assert fake.tickets == []
 
 
-def test_the_sixth_of_an_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """One address may make so many tickets an hour; what comes after is kept, and joins an open one later."""
+def test_the_sixth_handoff_of_an_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """An address has a limit of tickets an hour; a handoff over it is kept, and joins an open ticket later."""
     outcomes = [rule.deliver(handoff(key=f"{n:052d}", reason=f"{n}")) for n in range(6)]
     assert [one.status for one in outcomes] == [Status.CREATED] * 5 + [Status.QUEUED]
     assert fake.posts == 5
@@ -117,14 +117,14 @@ def test_the_sixth_of_an_hour_is_set_aside(fake: FakeFreshdesk, rule: Delivery) 
 
 
 def test_a_refused_request_is_kept(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Refusing is not losing: a quarter of an hour to correct it, then the sweep makes of it what it can."""
+    """There is a quarter of an hour to correct it, then the sweep makes the best ticket it can."""
     assert rule.keep_refused(handoff(user_email="")) == REFERENCE
     assert (only_row(rule).state, only_row(rule).due_at) == (State.REJECTED, NOW + 900.0)
     assert fake.calls == []
 
 
-def test_a_better_refused_request_takes_the_others_place(rule: Delivery, clock: VirtualClock) -> None:
-    """Sent again with other faults, the last version counts, but the wait does not begin again."""
+def test_a_repeated_refused_request_replaces_the_first(rule: Delivery, clock: VirtualClock) -> None:
+    """The last version counts, but the wait does not start again."""
     rule.keep_refused(handoff(reason="first"))
     clock.time += 600.0
     rule.keep_refused(handoff(reason="second"))
@@ -134,7 +134,7 @@ def test_a_better_refused_request_takes_the_others_place(rule: Delivery, clock: 
 
 
 def test_a_refused_repeat_of_a_ticket_is_a_note(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Once there is a row, broken copies of it are new words; the same words are nothing."""
+    """If a row exists, invalid copies count as new words; the same words do nothing."""
     rule.deliver(handoff())
     rule.keep_refused(handoff())
     assert notes_in(rule) == []
@@ -143,22 +143,22 @@ def test_a_refused_repeat_of_a_ticket_is_a_note(fake: FakeFreshdesk, rule: Deliv
     assert len(fake.tickets) == 1
 
 
-# What became of it
+# Status of a reference
 
 
-def test_what_became_of_it(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A reference leads to the ticket, or to how it stands, and never to the person's data."""
+def test_a_reference_shows_its_ticket(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The status has the ticket or its state, and never personal data."""
     rule.deliver(handoff())
     rule.deliver(handoff(reason="algo nuevo"))
-    told = rule.look_up(REFERENCE)
-    assert told is not None
-    assert (told.status, told.ticket_id) == (Status.CREATED, 1)
+    outcome = rule.look_up(REFERENCE)
+    assert outcome is not None
+    assert (outcome.status, outcome.ticket_id) == (Status.CREATED, 1)
     assert rule.look_up("BF-AAAAAAAA") is None
     assert len(fake.calls) == 2
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "status"),
     [
         (State.CREATING, Status.QUEUED),
         (State.NOT_CREATED, Status.QUEUED),
@@ -167,15 +167,15 @@ def test_what_became_of_it(fake: FakeFreshdesk, rule: Delivery) -> None:
         (State.FAILED, Status.FAILED),
     ],
 )
-def test_what_is_not_a_ticket_yet(rule: Delivery, state: State, told: Status) -> None:
-    """Whatever is still to be done is told as kept; only what was given up as failed."""
+def test_a_row_without_a_ticket_is_queued_or_failed(rule: Delivery, state: State, status: Status) -> None:
+    """Every row that is still tried is reported as queued; only one that was given up as failed."""
     rule.writer.ledger.claim(entry(state=state), now=NOW, tickets_an_hour=5)
-    assert rule.look_up(REFERENCE) == Outcome(status=told, reference=REFERENCE)
+    assert rule.look_up(REFERENCE) == Outcome(status=status, reference=REFERENCE)
 
 
-def test_a_desk_that_is_gone_belongs_to_the_main_one(rule: Delivery) -> None:
-    """A row of a desk that the routing no longer knows still shows its ticket somewhere."""
+def test_a_row_of_a_removed_account_belongs_to_the_main_one(rule: Delivery) -> None:
+    """A row whose account is no longer in the routing still shows a ticket URL."""
     rule.writer.ledger.claim(entry(state=State.CREATED, account="gone", ticket_id=7), now=NOW, tickets_an_hour=5)
-    told = rule.look_up(REFERENCE)
-    assert told is not None
-    assert told.ticket_url == "https://betsur.freshdesk.com/a/tickets/7"
+    outcome = rule.look_up(REFERENCE)
+    assert outcome is not None
+    assert outcome.ticket_url == "https://betsur.freshdesk.com/a/tickets/7"

@@ -1,4 +1,4 @@
-"""One pass: whom it takes, and one list for many."""
+"""One pass of the sweep: which rows it takes, and one ticket list for many rows."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from tests.ledger_factories import (
 # Over HTTP
 
 
-def test_what_an_outage_left_behind_becomes_tickets(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
-    """Queued while nobody listened, and lost on the way: one ticket each, once the desk is there again."""
+def test_rows_left_by_an_outage_become_tickets(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
+    """Some were queued and some lost their answer: one ticket each, once the account is up again."""
     ledger = sqlite_ledger(tmp_path / "ledger.db")
     transport = RequestsTransport(freshdesk.url, "local-freshdesk-key")
     rule = delivery(clock=SystemClock(), transport=transport, ledger=ledger, deadline_s=4.0, in_doubt_wait_s=0.1)
@@ -68,7 +68,7 @@ def test_two_passes_at_once_make_one_ticket_each(freshdesk: LocalFreshdesk, tmp_
     assert states(rules[0]) == [State.CREATED] * 10
 
 
-# Whom it takes
+# Which rows it takes
 
 
 def test_a_pass_takes_every_batch(fake: FakeFreshdesk, rule: Delivery) -> None:
@@ -82,7 +82,7 @@ def test_a_pass_takes_every_batch(fake: FakeFreshdesk, rule: Delivery) -> None:
 def test_a_row_that_breaks_the_code_holds_up_nobody(
     fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is said as an error, without a word of it; the rest goes on."""
+    """It is logged as an error without any of its words; the other rows continue."""
     keep_number(rule, 0, handoff="not JSON zoraida", due_at=NOW - 1)
     keep_number(rule, 1)
     sweep(rule.writer, budget_s=120.0)
@@ -93,7 +93,7 @@ def test_a_row_that_breaks_the_code_holds_up_nobody(
     assert "zoraida" not in caplog.text
 
 
-def test_a_row_that_breaks_the_code_is_given_up_at_last(rule: Delivery, clock: VirtualClock) -> None:
+def test_a_row_that_breaks_the_code_is_given_up_in_the_end(rule: Delivery, clock: VirtualClock) -> None:
     """It does not come back for ever."""
     keep_number(rule, 0, handoff="not JSON")
     clock.time = NOW + 72 * 3600.0
@@ -103,10 +103,10 @@ def test_a_row_that_breaks_the_code_is_given_up_at_last(rule: Delivery, clock: V
     assert states(rule) == [State.FAILED]
 
 
-def test_rows_that_only_waited_for_their_desk_come_forward(
+def test_rows_that_waited_for_their_account_are_tried_after_a_success(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """Once something succeeds, what backed off because the desk was down need not wait its time."""
+    """After one success, rows that waited because the account was down are tried at once."""
     keep_number(rule, 0, cause=Cause.UNAVAILABLE)
     keep_number(rule, 1, cause=Cause.UNAVAILABLE, due_at=NOW + 899.0)
     keep_number(rule, 2, cause=Cause.IN_DOUBT, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, due_at=NOW + 899.0)
@@ -128,8 +128,10 @@ def test_rows_that_only_waited_for_their_desk_come_forward(
         {"cause": Cause.UNAVAILABLE, "due_at": NOW + 901.0},
     ],
 )
-def test_rows_that_wait_for_themselves_do_not(rule: Delivery, given: dict[str, Any]) -> None:
-    """What has a reason of its own to wait waits, and is not touched."""
+def test_rows_that_wait_for_their_own_reason_are_not_tried_after_a_success(
+    rule: Delivery, given: dict[str, Any]
+) -> None:
+    """They keep waiting, and are not touched."""
     keep_number(rule, 0)
     row = keep_number(rule, 1, **{"due_at": NOW + 100.0, **given})
     sweep(rule.writer, budget_s=120.0)
@@ -137,8 +139,8 @@ def test_rows_that_wait_for_themselves_do_not(rule: Delivery, given: dict[str, A
     assert next(one for one in rule.writer.ledger.each() if one.entry == row.entry) == row
 
 
-def test_nothing_comes_forward_while_nothing_succeeds(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A desk that does not answer is asked for what is due, and no more."""
+def test_without_a_success_no_waiting_row_is_tried_early(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """An account that does not answer gets calls only for rows that are due."""
     fake.always = REFUSED
     keep_number(rule, 0)
     keep_number(rule, 1, cause=Cause.UNAVAILABLE, due_at=NOW + 100.0)
@@ -147,19 +149,19 @@ def test_nothing_comes_forward_while_nothing_succeeds(fake: FakeFreshdesk, rule:
     assert [row.attempts for row in sorted(rule.writer.ledger.each(), key=lambda row: row.entry)] == [1, 0]
 
 
-def test_a_note_does_not_come_forward(rule: Delivery) -> None:
-    """Notes keep to their times."""
+def test_a_note_is_not_tried_early(rule: Delivery) -> None:
+    """Notes keep their times."""
     keep_number(rule, 0)
     note = keep_number(rule, 0, entry=f"{0:08d}{'A' * 44}#B", cause=Cause.UNAVAILABLE, due_at=NOW + 100.0)
     sweep(rule.writer, budget_s=120.0)
     assert next(row for row in rule.writer.ledger.each() if row.is_note) == note
 
 
-# One list for many
+# One ticket list for many rows
 
 
 def test_one_list_serves_many_in_doubt(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """From three rows in doubt on, everybody's tickets are listed once: a page and the two boxes."""
+    """From three rows in doubt on, all tickets are listed once: one page, spam and deleted tickets."""
     rows = [doubtful(rule, number) for number in range(3)]
     for row in rows[:-1]:
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
@@ -168,8 +170,8 @@ def test_one_list_serves_many_in_doubt(fake: FakeFreshdesk, rule: Delivery) -> N
     assert (fake.posts, states(rule)) == (1, [State.CREATED] * len(rows))
 
 
-def test_a_few_in_doubt_are_looked_for_one_by_one(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """For one or two rows, their own addresses cost less."""
+def test_two_rows_in_doubt_are_searched_one_by_one(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """For one or two rows, a search by address takes fewer calls."""
     for number in range(2):
         fake.has(subject=f"x [{doubtful(rule, number).reference}]", email=EMAIL)
     keep_number(rule, 2)
@@ -178,8 +180,8 @@ def test_a_few_in_doubt_are_looked_for_one_by_one(fake: FakeFreshdesk, rule: Del
     assert fake.posts == 1
 
 
-def test_a_list_too_long_is_left_for_the_addresses(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Where there are too many tickets to list, each row is looked for by its address."""
+def test_a_list_that_is_too_long_is_replaced_by_searches(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """If there are too many tickets to list, each row is searched by its address."""
     rows = [doubtful(rule, number) for number in range(3)]
     for row in rows:
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
@@ -188,8 +190,8 @@ def test_a_list_too_long_is_left_for_the_addresses(fake: FakeFreshdesk, rule: De
     assert (fake.posts, states(rule)) == (0, [State.CREATED] * len(rows))
 
 
-def test_a_list_that_fails_is_left_for_the_addresses(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Where the list was not to be had, the addresses are tried before anything is posted."""
+def test_a_list_that_fails_is_replaced_by_searches(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Each row is searched by its address before anything is posted."""
     rows = [doubtful(rule, number) for number in range(3)]
     for row in rows:
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)

@@ -1,4 +1,4 @@
-"""One pass to the row and to the second: where it begins, goes on, and ends."""
+"""Exact limits of one pass: by row and by second."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTHING = {
 
 
 def two_desks(clock: VirtualClock, fake: FakeFreshdesk) -> tuple[Delivery, FakeFreshdesk]:
-    """Return a delivery to two accounts, and the one of them that is down."""
+    """Return a delivery to two accounts, and the account that is down."""
     down = FakeFreshdesk(clock)
     down.always = answer(401)
     main = delivery(clock=clock, transport=fake, routing=APART)
@@ -36,33 +36,35 @@ def two_desks(clock: VirtualClock, fake: FakeFreshdesk) -> tuple[Delivery, FakeF
 
 
 def keep_for_the_other_desk(rule: Delivery, number: int, **overrides: Any) -> None:
-    """Put a row into the ledger that belongs to the desk that is down."""
+    """Put a row of the account that is down into the ledger."""
     made = handoff(key=f"{number:08d}" + "A" * 44, bot="corp")
     keep_number(rule, number, **{"handoff": made.to_json(), "account": "otra", **overrides})
 
 
-def test_a_pass_over_nothing_tells_nothing(rule: Delivery) -> None:
+def test_a_pass_without_rows_reports_nothing(rule: Delivery) -> None:
     """No row, no wait."""
     assert sweep(rule.writer, budget_s=120.0).as_dict() == SweepReport().as_dict() == NOTHING
 
 
 @pytest.mark.parametrize(("budget_s", "posts"), [(12.0, 1), (11.9, 0)])
-def test_a_row_needs_the_whole_of_its_time(rule: Delivery, fake: FakeFreshdesk, budget_s: float, posts: int) -> None:
-    """To the moment: twelve seconds are enough for a row, a little less is not."""
+def test_a_row_is_started_only_with_enough_time(
+    rule: Delivery, fake: FakeFreshdesk, budget_s: float, posts: int
+) -> None:
+    """Twelve seconds are enough for a row, slightly less is not."""
     keep_number(rule, 0)
     assert sweep(rule.writer, budget_s=budget_s).stopped == ("" if posts else "budget")
     assert fake.posts == posts
 
 
 @pytest.mark.parametrize(("budget_s", "stopped"), [(12.0, "asked to stop"), (11.9, "budget")])
-def test_a_pass_says_what_it_had_to_stop_for(rule: Delivery, budget_s: float, stopped: str) -> None:
-    """Told to, or out of time; where both, the time was over anyway."""
+def test_a_pass_reports_why_it_stopped(rule: Delivery, budget_s: float, stopped: str) -> None:
+    """Asked to stop, or out of time; if both, out of time."""
     keep_number(rule, 0)
     assert sweep(rule.writer, budget_s=budget_s, should_stop=lambda: True).stopped == stopped
 
 
-def test_a_pass_that_was_should_stop_asks_no_more(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """It is over, whatever the next answer would be."""
+def test_a_pass_that_was_asked_to_stop_does_not_ask_again(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """It stops, whatever `should_stop` would return next."""
     for number in range(3):
         keep_number(rule, number)
     answers = [False, True, False]
@@ -70,8 +72,8 @@ def test_a_pass_that_was_should_stop_asks_no_more(rule: Delivery, fake: FakeFres
     assert (fake.posts, answers) == (1, [False])
 
 
-def test_a_success_begins_the_count_of_failures_anew(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """Three rows in a row that failed for the desk's sake: no more, no less."""
+def test_a_success_resets_the_count_of_failures(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """The pass stops after exactly three failures of the account in a row."""
     fake.fates.extend([None, *[answer(401)] * 9])
     for number in range(6):
         keep_number(rule, number)
@@ -79,8 +81,8 @@ def test_a_success_begins_the_count_of_failures_anew(rule: Delivery, fake: FakeF
     assert fake.posts == 4
 
 
-def test_what_is_not_due_waits_though_it_is_nearly(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """Half a second is left to a desk that does not answer."""
+def test_a_row_that_is_almost_due_still_waits(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """The row is due half a second after the pass."""
     fake.always = answer(401)
     keep_number(rule, 0)
     keep_number(rule, 1, cause=Cause.UNAVAILABLE, due_at=NOW + 0.5)
@@ -88,8 +90,8 @@ def test_what_is_not_due_waits_though_it_is_nearly(rule: Delivery, fake: FakeFre
     assert fake.posts == 1
 
 
-def test_one_desk_that_is_down_does_not_stop_another(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """Each account has failures of its own."""
+def test_an_account_that_is_down_does_not_stop_another(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """Failures are counted for each account."""
     rule, down = two_desks(clock, fake)
     for number in range(4):
         keep_for_the_other_desk(rule, number)
@@ -98,8 +100,8 @@ def test_one_desk_that_is_down_does_not_stop_another(clock: VirtualClock, fake: 
     assert (down.posts, fake.posts) == (3, 1)
 
 
-def test_an_older_doubt_than_the_list_reaches_is_looked_for_by_its_address(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """A row that comes forward later may be older than those for whom the list was made: it is not in it."""
+def test_a_row_in_doubt_older_than_the_list_is_searched_by_its_address(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """A row that is tried early may be older than those the list was made for, so the list may lack its ticket."""
     doubt: dict[str, Any] = {"state": State.IN_DOUBT, "doubt_since": NOW - WAIT_S}
     for number in range(3):
         keep_number(rule, number, **doubt)
@@ -110,7 +112,7 @@ def test_an_older_doubt_than_the_list_reaches_is_looked_for_by_its_address(rule:
 
 
 class Noting(FaultyLedger):
-    """A ledger that notes how many rows it is asked for at a time."""
+    """A ledger that records how many rows each call asks for."""
 
     def __init__(self) -> None:
         super().__init__(sqlite_ledger())
@@ -122,8 +124,8 @@ class Noting(FaultyLedger):
         return super().due(until, limit, after)
 
 
-def test_a_pass_holds_a_hundred_rows_at_a_time(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """However many wait: a row may weigh a quarter of a megabyte."""
+def test_a_pass_reads_a_hundred_rows_at_a_time(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """However many wait, because one row may take a quarter of a megabyte."""
     rule = delivery(clock=clock, transport=fake, ledger=(ledger := Noting()))
     for number in range(201):
         keep_number(rule, number)
@@ -131,8 +133,8 @@ def test_a_pass_holds_a_hundred_rows_at_a_time(clock: VirtualClock, fake: FakeFr
     assert max(ledger.limits) == 100
 
 
-def test_where_every_desk_is_down_the_rest_is_only_counted(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """One batch is read to find out, and three to count; reading on would cost and bring nothing."""
+def test_if_all_accounts_are_down_the_rest_is_only_counted(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """One batch is read to find out, and three to count; reading more would gain nothing."""
     fake.always = answer(401)
     rule = delivery(clock=clock, transport=fake, ledger=(ledger := Noting()))
     for number in range(250):
@@ -142,12 +144,12 @@ def test_where_every_desk_is_down_the_rest_is_only_counted(clock: VirtualClock, 
 
 
 @pytest.mark.parametrize("forward", [False, True])
-def test_a_thousand_rows_of_a_desk_that_is_down_hide_nobody(
+def test_a_thousand_rows_of_an_account_that_is_down_hide_no_other_row(
     clock: VirtualClock,
     fake: FakeFreshdesk,
-    forward: bool,  # noqa: FBT001 -- with a row that comes forward, and without
+    forward: bool,  # noqa: FBT001 -- with a row that is tried early, and without
 ) -> None:
-    """What another desk can take is reached in the same pass, though it has been due less long."""
+    """A row of another account is reached in the same pass, though it became due later."""
     rule, down = two_desks(clock, fake)
     for number in range(1_001):
         keep_for_the_other_desk(rule, number, due_at=NOW - 1.0)
@@ -158,10 +160,10 @@ def test_a_thousand_rows_of_a_desk_that_is_down_hide_nobody(
     assert (down.posts, fake.posts) == (3, 1 + forward)
 
 
-def test_a_pass_reads_no_row_twice_that_it_left_for_a_desk_that_is_down(
+def test_a_row_left_for_an_account_that_is_down_is_read_once_in_a_pass(
     clock: VirtualClock, fake: FakeFreshdesk
 ) -> None:
-    """What comes forward is looked for behind them: three batches to the end, one behind it, and three to count."""
+    """Three batches to the end, one for rows that are tried early, and three to count."""
     given, _ = two_desks(clock, fake)
     rule = with_parts(given, ledger=(ledger := Noting()))
     for number in range(250):
@@ -171,8 +173,8 @@ def test_a_pass_reads_no_row_twice_that_it_left_for_a_desk_that_is_down(
     assert len(ledger.limits) == 3 + 1 + 3
 
 
-def test_what_comes_due_during_a_pass_is_taken_in_it(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """To the moment, and also where a row that was due later has come forward before it."""
+def test_a_row_that_becomes_due_during_a_pass_is_taken_in_it(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """At its exact time, also if a row that was due later is tried before it."""
     fake.taking_s = 10.0
     keep_number(rule, 0)
     keep_number(rule, 1, error="refused: 400 type", due_at=NOW + 20.0)
@@ -180,8 +182,8 @@ def test_what_comes_due_during_a_pass_is_taken_in_it(rule: Delivery, fake: FakeF
     assert sweep(rule.writer, budget_s=120.0).as_dict()["created"] == 3
 
 
-def test_rows_that_do_not_come_are_asked_for_again(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """Reading on may meet the table's ceiling; that must not end the pass."""
+def test_a_read_that_fails_is_repeated(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """A read may exceed the table's capacity; that must not end the pass."""
     ledger = FaultyLedger(sqlite_ledger(), "", "before", only="due")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     for number in range(101):
@@ -189,26 +191,29 @@ def test_rows_that_do_not_come_are_asked_for_again(clock: VirtualClock, fake: Fa
     assert sweep(rule.writer, budget_s=600.0).as_dict()["created"] == 101
 
 
-def test_a_list_is_made_for_doubts_that_come_late(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """Rows in doubt behind a hundred others are served by one list as well."""
+def test_a_list_is_made_for_rows_in_doubt_in_a_later_batch(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """Rows in doubt after a hundred others share one list as well."""
     for number in range(100):
         keep_number(rule, number, due_at=NOW - 1.0)
     for number in range(100, 105):
         row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)
     sweep(rule.writer, budget_s=600.0)
-    assert ([call.method for call in fake.calls].count("GET"), fake.posts) == (4, 100)  # two pages, two boxes
+    assert ([call.method for call in fake.calls].count("GET"), fake.posts) == (
+        4,
+        100,
+    )  # two pages, spam and deleted tickets
 
 
-def test_what_waits_is_counted_to_a_thousand(rule: Delivery) -> None:
-    """More than that is an alarm all the same."""
+def test_waiting_rows_are_counted_up_to_a_thousand(rule: Delivery) -> None:
+    """More than that raises the alarm anyway."""
     for number in range(1_001):
         keep_number(rule, number, due_at=NOW + 5000.0)
     assert sweep(rule.writer, budget_s=120.0).waiting == 1_000
 
 
 def test_a_list_serves_a_whole_pass(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """Taken once, it is not taken again for the rows of the next batch."""
+    """It is not made again for the rows of the next batch."""
     for number in range(3):
         row = keep_number(rule, number, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
         fake.has(subject=f"x [{row.reference}]", email=EMAIL)

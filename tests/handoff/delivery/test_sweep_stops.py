@@ -1,4 +1,4 @@
-"""One pass: what stops it, and what it tells."""
+"""One pass of the sweep: what stops it, and what it reports."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from tests.ledger_factories import (
 # What stops it
 
 
-def test_a_pass_ends_with_its_budget(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """No row is begun that could not be finished."""
+def test_a_pass_ends_when_its_budget_is_used_up(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """No row is started that could not be finished."""
     fake.taking_s = 5.0
     for number in range(5):
         keep_number(rule, number)
@@ -46,7 +46,7 @@ def test_a_pass_ends_with_its_budget(fake: FakeFreshdesk, rule: Delivery) -> Non
 def test_a_pass_leaves_most_of_a_scarce_limit_to_live_requests(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """Where a fifth of the limit is left, ten seconds lie between two rows: several a pass, and the rest is others'."""
+    """With a fifth of the limit left, it waits ten seconds between rows and leaves the rest of the limit to others."""
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
     for number in range(9):
         keep_number(rule, number)
@@ -55,7 +55,7 @@ def test_a_pass_leaves_most_of_a_scarce_limit_to_live_requests(
 
 
 def test_with_room_enough_a_pass_goes_on(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Just above the fifth, it goes on."""
+    """Just above a fifth, it does not wait."""
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.5"}
     for number in range(3):
         keep_number(rule, number)
@@ -63,7 +63,7 @@ def test_with_room_enough_a_pass_goes_on(fake: FakeFreshdesk, rule: Delivery) ->
 
 
 def test_a_pass_waits_for_a_limit_that_opens_in_time(fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock) -> None:
-    """A 429 is waited out if the budget allows; its row comes again when Freshdesk said."""
+    """A 429 is waited out if the budget allows; its row is tried again when Freshdesk said."""
     fake.fates.append(busy(20.0))
     keep_number(rule, 0)
     keep_number(rule, 1)
@@ -74,10 +74,10 @@ def test_a_pass_waits_for_a_limit_that_opens_in_time(fake: FakeFreshdesk, rule: 
     assert states(rule) == [State.CREATED] * 2
 
 
-def test_a_row_of_a_full_minute_is_taken_up_as_the_next_begins(
+def test_a_row_of_a_full_minute_is_tried_at_the_start_of_the_next(
     fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
 ) -> None:
-    """The seconds that spread live callers out would cost it the whole pass that begins with the new minute."""
+    """The random seconds that spread live callers would use up the pass that starts with the new minute."""
     fake.fates.append(busy(20.0))
     keep_number(rule, 0)
     sweep(rule.writer, budget_s=20.0)
@@ -87,7 +87,7 @@ def test_a_row_of_a_full_minute_is_taken_up_as_the_next_begins(
 
 
 def test_a_pass_does_not_wait_for_a_limit_that_opens_too_late(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A long one ends the pass for this desk."""
+    """A long wait ends the pass for this account."""
     fake.fates.append(busy(900.0))
     keep_number(rule, 0)
     keep_number(rule, 1)
@@ -97,8 +97,8 @@ def test_a_pass_does_not_wait_for_a_limit_that_opens_too_late(fake: FakeFreshdes
 
 
 @pytest.mark.parametrize("fate", [REFUSED, answer(401), answer(404), UNKNOWN])
-def test_a_desk_that_is_down_is_not_asked_for_ever(fake: FakeFreshdesk, rule: Delivery, fate: Any) -> None:
-    """After three rows in a row that failed for the desk's sake, the others wait for the next pass."""
+def test_an_account_that_is_down_is_left_after_three_failures(fake: FakeFreshdesk, rule: Delivery, fate: Any) -> None:
+    """After three rows in a row that failed because of the account, the others wait for the next pass."""
     fake.always = fate
     for number in range(6):
         keep_number(rule, number)
@@ -107,8 +107,8 @@ def test_a_desk_that_is_down_is_not_asked_for_ever(fake: FakeFreshdesk, rule: De
     assert sorted(row.attempts for row in rule.writer.ledger.each()) == [0, 0, 0, 1, 1, 1]
 
 
-def test_rows_that_fail_of_themselves_do_not_stop_the_pass(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """Refusals of a row's own are no sign that the desk is down."""
+def test_rows_that_fail_because_of_their_content_do_not_stop_the_pass(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Such a refusal does not mean that the account is down."""
     fake.always = answer(400)
     for number in range(5):
         keep_number(rule, number)
@@ -124,8 +124,8 @@ def test_failures_between_successes_do_not_stop_the_pass(fake: FakeFreshdesk, ru
     assert sweep(rule.writer, budget_s=600.0).stopped == ""
 
 
-def test_notes_to_tickets_that_are_gone_do_not_stop_the_pass(fake: FakeFreshdesk, rule: Delivery) -> None:
-    """A deleted ticket refuses its notes; that is no fault of the desk's."""
+def test_notes_to_deleted_tickets_do_not_stop_the_pass(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """A deleted ticket refuses its notes; the account is not down."""
     for number in range(4):
         row = keep_number(rule, number, state=State.CREATED, ticket_id=number + 1, due_at=None)
         keep_number(rule, number, entry=f"{row.entry}#B", due_at=NOW - 1)
@@ -152,16 +152,16 @@ def test_a_row_waits_for_its_account_or_for_itself(cause: Cause, state: State, w
     assert entry(cause=cause, state=state).waits_for_account is waits
 
 
-def test_a_ledger_that_does_not_answer_ends_the_pass(fake: FakeFreshdesk, clock: VirtualClock) -> None:
-    """The caller hears so, and runs the pass again later."""
+def test_a_ledger_that_does_not_answer_ends_the_pass_with_an_error(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """The caller gets the error, and runs the pass again later."""
     ledger = FaultyLedger(sqlite_ledger())
     ledger.always = "before"
     with pytest.raises(LedgerUnavailable):
         sweep(delivery(clock=clock, transport=fake, ledger=ledger).writer, budget_s=120.0)
 
 
-def test_a_row_whose_ledger_call_fails_is_looked_into_after_its_lease(fake: FakeFreshdesk, clock: VirtualClock) -> None:
-    """The write may have taken effect, so the row counts as held until its lease is over."""
+def test_a_row_whose_ledger_call_fails_is_tried_after_its_lease(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """The write may have taken effect, so the row counts as held until the lease is over."""
     ledger = FaultyLedger(sqlite_ledger(), only="replace")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     keep_number(rule, 0)
@@ -177,8 +177,8 @@ def test_a_row_whose_ledger_call_fails_is_looked_into_after_its_lease(fake: Fake
 
 
 @pytest.mark.parametrize("state", [State.NOT_CREATED, State.REJECTED])
-def test_a_row_that_fails_once_ends_no_pass(fake: FakeFreshdesk, clock: VirtualClock, state: State) -> None:
-    """It is counted, waits like any other row, and the rest goes on."""
+def test_one_row_that_fails_does_not_end_the_pass(fake: FakeFreshdesk, clock: VirtualClock, state: State) -> None:
+    """It is counted and waits like any other row; the other rows continue."""
     ledger = FaultyLedger(sqlite_ledger(), only="replace")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     for number in range(10):
@@ -194,7 +194,7 @@ def test_a_row_that_fails_once_ends_no_pass(fake: FakeFreshdesk, clock: VirtualC
 def test_a_ledger_that_is_down_ends_the_pass_and_says_so(
     fake: FakeFreshdesk, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Three rows in a row are no flake; a pass that ends early does not claim to have swept."""
+    """After three failures in a row the pass ends with an error: it does not claim to have swept everything."""
     ledger = FaultyLedger(sqlite_ledger(), only="replace")
     rule = delivery(clock=clock, transport=fake, ledger=ledger)
     for number in range(10):
@@ -207,11 +207,11 @@ def test_a_ledger_that_is_down_ends_the_pass_and_says_so(
     assert "swept" not in messages
 
 
-# What it tells
+# What it reports
 
 
-def test_a_pass_tells_what_it_did(rule: Delivery, fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
-    """Counts by state, what waits, and for how long the oldest has; the same in one line of the log."""
+def test_a_pass_reports_what_it_did(rule: Delivery, fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
+    """It reports counts by state, how many rows wait and the age of the oldest, also in one log line."""
     caplog.set_level(logging.INFO, "handoff")
     fake.fates.append(None)
     keep_number(rule, 0)
@@ -230,8 +230,8 @@ def test_a_pass_tells_what_it_did(rule: Delivery, fake: FakeFreshdesk, caplog: p
     assert vars(line)["waiting"] == 1
 
 
-def test_rows_taken_by_others_are_counted(clock: VirtualClock, fake: FakeFreshdesk) -> None:
-    """What another sweep was quicker with is told apart."""
+def test_rows_taken_by_another_sweep_are_counted(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """They are counted separately."""
 
     class Overtaken(FaultyLedger):
         def replace(self, old: Entry, new: Entry) -> bool:
@@ -242,19 +242,19 @@ def test_rows_taken_by_others_are_counted(clock: VirtualClock, fake: FakeFreshde
     assert sweep(rule.writer, budget_s=120.0).taken_by_others == 1
 
 
-def test_a_pass_tidies_up(rule: Delivery) -> None:
-    """Rows past their life go."""
+def test_a_pass_removes_expired_rows(rule: Delivery) -> None:
+    """Rows past their end are deleted."""
     keep_number(rule, 0, expires_at=NOW - 1, due_at=None, state=State.CREATED, ticket_id=7)
     sweep(rule.writer, budget_s=120.0)
     assert list(rule.writer.ledger.each()) == []
 
 
-def test_a_pass_ends_between_two_rows_when_told_to(rule: Delivery, fake: FakeFreshdesk) -> None:
-    """What was not reached stays due; nothing under way is cut off."""
+def test_a_pass_that_is_asked_to_stop_ends_between_two_rows(rule: Delivery, fake: FakeFreshdesk) -> None:
+    """Rows that were not reached stay due; a row in progress is finished."""
     for number in range(3):
-        told = handoff(key=f"{number}" * 52)
+        given = handoff(key=f"{number}" * 52)
         due = entry(
-            reference=told.reference, entry=told.key, handoff=told.to_json(), state=State.NOT_CREATED, due_at=NOW
+            reference=given.reference, entry=given.key, handoff=given.to_json(), state=State.NOT_CREATED, due_at=NOW
         )
         rule.writer.ledger.claim(due, now=NOW, tickets_an_hour=5)
     report = sweep(rule.writer, budget_s=45.0, should_stop=lambda: len(fake.tickets) == 2)

@@ -1,4 +1,4 @@
-"""The rule, live, when its ledger stumbles or is gone."""
+"""Delivery while the ledger fails or is down."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ from tests.ledger_factories import (
 
 @pytest.mark.parametrize("fate", ["before", "after"])
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_hiccup_of_the_ledger_changes_nothing(fake: FakeFreshdesk, fate: str, times: int) -> None:
-    """One lost answer, or three, is no outage: the claim is sent again, and its place counted once."""
+def test_a_short_fault_of_the_ledger_changes_nothing(fake: FakeFreshdesk, fate: str, times: int) -> None:
+    """After one lost answer, or three, the claim is sent again, and its place in the hour is counted once."""
     ledger = FaultyLedger(sqlite_ledger(), *[fate] * times)
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger, tickets_an_hour=1)
     assert rule.deliver(handoff()).status is Status.CREATED
     assert (len(fake.calls), only_row(rule).state) == (1, State.CREATED)
 
 
-def test_without_a_ledger_there_is_still_a_ticket(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
-    """The person comes first: a look, one POST, and an error for the alarm."""
+def test_without_a_ledger_a_ticket_is_still_created(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
+    """The person comes first: one search, one POST, and an error for the alarm."""
     rule = delivery(clock=fake.clock, transport=fake, ledger=down())
     assert rule.deliver(handoff()).status is Status.CREATED
     assert [call.method for call in fake.calls] == ["GET", "POST"]
@@ -57,15 +57,15 @@ def test_without_a_ledger_there_is_still_a_ticket(fake: FakeFreshdesk, caplog: p
 
 
 def test_without_a_ledger_a_repeat_finds_its_ticket(fake: FakeFreshdesk) -> None:
-    """The look before the POST keeps a repeat from being a second ticket."""
+    """The search before the POST prevents a second ticket."""
     rule = delivery(clock=fake.clock, transport=fake, ledger=down())
     rule.deliver(handoff())
     outcome = rule.deliver(handoff())
     assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 1)
 
 
-def test_without_a_ledger_other_words_join_the_ticket(fake: FakeFreshdesk) -> None:
-    """Nobody knows whether they are others: they go into a note, or the caller hears that nothing was kept."""
+def test_without_a_ledger_new_words_join_the_ticket(fake: FakeFreshdesk) -> None:
+    """It is not known whether they are new: they become a note, or the answer says that nothing was kept."""
     rule = delivery(clock=fake.clock, transport=fake, ledger=down())
     rule.deliver(handoff())
     assert rule.deliver(handoff(reason="otras palabras")).status is Status.DUPLICATE
@@ -76,7 +76,7 @@ def test_without_a_ledger_other_words_join_the_ticket(fake: FakeFreshdesk) -> No
 
 
 def test_without_a_ledger_a_lost_answer_is_found(fake: FakeFreshdesk) -> None:
-    """A POST whose answer is lost is looked for, here too."""
+    """A POST whose answer is lost is followed by a search here, too."""
     fake.fates.extend([None, LOST])
     rule = delivery(clock=fake.clock, transport=fake, ledger=down())
     assert rule.deliver(handoff()).status is Status.CREATED
@@ -86,15 +86,15 @@ def test_without_a_ledger_a_lost_answer_is_found(fake: FakeFreshdesk) -> None:
 @pytest.mark.parametrize(
     "fates", [[UNKNOWN] * 2, [None, UNKNOWN], [None, *[UNKNOWN] * 3], [None, answer(401)], [None, refusal("email")]]
 )
-def test_without_a_ledger_and_without_a_desk_nothing_is_kept(fake: FakeFreshdesk, fates: list[Any]) -> None:
-    """Neither took it: the caller hears so, and sends it again."""
+def test_without_a_ledger_and_an_account_nothing_is_kept(fake: FakeFreshdesk, fates: list[Any]) -> None:
+    """The answer says so, and the caller sends the request again."""
     fake.fates.extend(fates)
     with pytest.raises(NothingKept):
         delivery(clock=fake.clock, transport=fake, ledger=down()).deliver(handoff())
 
 
 def test_a_refused_request_needs_the_ledger(fake: FakeFreshdesk) -> None:
-    """What cannot be kept is not refused as if it were."""
+    """The answer does not say "kept" if the request could not be kept."""
     rule = delivery(clock=fake.clock, transport=fake, ledger=down())
     with pytest.raises(NothingKept):
         rule.keep_refused(handoff())
@@ -103,7 +103,7 @@ def test_a_refused_request_needs_the_ledger(fake: FakeFreshdesk) -> None:
 
 
 def test_new_words_need_the_ledger(fake: FakeFreshdesk) -> None:
-    """Words that could not be kept are not answered as if they were."""
+    """The answer does not say "kept" if the words could not be kept."""
     ledger = FaultyLedger(sqlite_ledger())
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     rule.deliver(handoff())
@@ -113,7 +113,7 @@ def test_new_words_need_the_ledger(fake: FakeFreshdesk) -> None:
 
 
 def test_a_correction_needs_the_ledger(fake: FakeFreshdesk) -> None:
-    """A correction that could not be claimed is not posted: its row may be under way elsewhere."""
+    """A correction that could not be claimed is not posted: another call may be working on its row."""
     ledger = FaultyLedger(sqlite_ledger())
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     rule.keep_refused(handoff(user_email=""))
@@ -123,8 +123,10 @@ def test_a_correction_needs_the_ledger(fake: FakeFreshdesk) -> None:
     assert fake.calls == []
 
 
-def test_a_ledger_down_while_settling_costs_no_answer(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
-    """The ticket is there, so the person hears its number; the row follows when the ledger is back."""
+def test_a_ledger_that_fails_while_settling_does_not_change_the_answer(
+    fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The ticket exists, so the person gets its number; the row is written when the ledger is back."""
     ledger = FaultyLedger(sqlite_ledger(), *["before"] * 4, only="replace")
     rule = delivery(clock=fake.clock, transport=fake, ledger=ledger)
     assert rule.deliver(handoff()).status is Status.CREATED
@@ -133,8 +135,8 @@ def test_a_ledger_down_while_settling_costs_no_answer(fake: FakeFreshdesk, caplo
     assert [record.levelname for record in caplog.records if "settling" in record.getMessage()] == ["ERROR"]
 
 
-def test_a_row_settled_by_another_is_left_to_it(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever comes too late to write says so, and changes nothing."""
+def test_a_row_settled_by_another_caller_is_left_alone(fake: FakeFreshdesk, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller that is too late logs it, and changes nothing."""
     rule = delivery(clock=fake.clock, transport=fake)
     fresh = entry(entry=handoff().key, handoff=handoff().to_json())
     rule.writer.create_ticket(fresh, handoff(), rule.writer.deadline())
@@ -143,7 +145,7 @@ def test_a_row_settled_by_another_is_left_to_it(fake: FakeFreshdesk, caplog: pyt
 
 
 def test_a_locked_ledger_leaves_time_for_the_ticket(freshdesk: LocalFreshdesk, tmp_path: Path) -> None:
-    """A store that hangs, and does not fail, must not use up the deadline: the person still gets a ticket in time."""
+    """A store that hangs must not use up the deadline: the person still gets a ticket in time."""
     ledger = sqlite_ledger(tmp_path / "ledger.db")
     assert list(ledger.each()) == []
     clock = SystemClock()
@@ -157,11 +159,11 @@ def test_a_locked_ledger_leaves_time_for_the_ticket(freshdesk: LocalFreshdesk, t
     assert len(freshdesk.tickets()) == 1
 
 
-# How patient the rule is with its ledger
+# How long delivery waits for its ledger
 
 
 def calls_of(rule: Delivery, clock: VirtualClock, *, taking_s: float, left_s: float = 12.0) -> list[float]:
-    """Return when a ledger that always fails after so many seconds is asked, in seconds from the first call."""
+    """Return when a ledger that fails after so many seconds is called, in seconds from the first call."""
     began_at, asked = clock.time, list[float]()
 
     def fail() -> None:
@@ -178,22 +180,22 @@ def calls_of(rule: Delivery, clock: VirtualClock, *, taking_s: float, left_s: fl
     ("taking_s", "left_s", "calls"),
     [
         (0.0, 12.0, [0.0, 0.05, 0.25, 0.75]),
-        (1.2, 12.0, [0.0, 1.25]),  # two seconds are over: the person comes before the ledger
+        (1.2, 12.0, [0.0, 1.25]),  # two seconds are over: the ticket is more important than the ledger
         (2.0, 12.0, [0.0, 2.05]),
         (2.1, 12.0, [0.0]),
         (0.0, 0.5, [0.0, 0.05, 0.25]),  # never past the deadline
         (0.0, 0.02, [0.0]),
     ],
 )
-def test_a_failing_ledger_is_asked_again_within_bounds(
+def test_a_failing_ledger_is_called_again_within_bounds(
     rule: Delivery, clock: VirtualClock, taking_s: float, left_s: float, calls: list[float]
 ) -> None:
-    """One lost answer is no outage, and a store that hangs leaves Freshdesk the better part of the deadline."""
+    """A store that hangs leaves most of the deadline to Freshdesk."""
     assert calls_of(rule, clock, taking_s=taking_s, left_s=left_s) == pytest.approx(calls)
 
 
-def test_a_ticket_made_without_a_ledger_says_nothing_of_faults(fake: FakeFreshdesk) -> None:
-    """It is a good handoff; the look before it goes a day back."""
+def test_a_ticket_made_without_a_ledger_mentions_no_faults(fake: FakeFreshdesk) -> None:
+    """It is a valid handoff; the search before it covers one day."""
     delivery(clock=fake.clock, transport=fake, ledger=down()).deliver(handoff())
     assert REFUSED_REMARK not in fake.tickets[0]["description"]
     assert WITHOUT_LEDGER_S == 86_400.0

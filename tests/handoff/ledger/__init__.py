@@ -1,1 +1,1 @@
-"""The ledger: one contract, held on every store."""
+"""The ledger: one contract for every store."""

@@ -1,4 +1,4 @@
-"""The stores: SQLite in a file, DynamoDB as two emulators by different hands play it."""
+"""The stores: SQLite in a file, and DynamoDB on two independent emulators."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         return
     store, endpoint, table = request.getfixturevalue(f"{request.param}_ledger")
     empty(endpoint, table)
-    Remembering.__init__(store)  # it outlives the test, and must not remember the last one's outage
+    Remembering.__init__(store)  # it serves many tests, and must not remember the last one's outage
     yield store
 
 
@@ -52,7 +52,7 @@ def dynalite_ledger(dynalite: str) -> tuple[DynamoDBLedger, str, str]:
 
 
 class OneCallAtATime(DynamoDBLedger):
-    """Sends no two calls at once: moto's transactions are not atomic among its threads, and DynamoDB's are."""
+    """Sends one call at a time: moto's transactions are not atomic among its threads, but DynamoDB's are."""
 
     def __init__(self, table: str, **where: Any) -> None:
         super().__init__(table, timeout_s=10.0, **where)  # an emulator on a busy machine

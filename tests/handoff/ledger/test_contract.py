@@ -1,4 +1,4 @@
-"""What every store must hold to, whatever it is made of."""
+"""The contract of every store."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.ledger_factories import NOW, entry
 
 
 def claim(ledger: Ledger, row: Entry, *, now: float = NOW, tickets_an_hour: int = 5) -> Claim:
-    """Claim as the rule does."""
+    """Claim as a delivery does."""
     return ledger.claim(row, now=now, tickets_an_hour=tickets_an_hour)
 
 
 def number(count: int, **overrides: Any) -> Entry:
-    """Return the row of another handoff each time, from another person each time."""
+    """Return a new row of another person for each number."""
     key = f"{count:08d}" + "A" * 44
     given = {"reference": f"BF-{key[:8]}", "entry": key, "person": f"person-{count}", **overrides}
     return entry(**given)
@@ -41,8 +41,8 @@ def next_of(row: Entry, **changes: Any) -> Entry:
     return replace(row, version=row.version + 1, **changes)
 
 
-def test_a_first_claim_is_the_callers(ledger: Ledger) -> None:
-    """The first to claim holds the row, and it stands in the ledger as it was given."""
+def test_the_first_claim_gets_the_row(ledger: Ledger) -> None:
+    """The first caller holds the row, and the ledger holds it unchanged."""
     assert claim(ledger, entry()) == Claim(entry(), mine=True)
     assert ledger.find(entry().reference, now=NOW) == [entry()]
 
@@ -80,21 +80,21 @@ def test_every_field_comes_back_as_it_was_written(ledger: Ledger) -> None:
     assert ledger.find(full.reference, now=NOW) == [full]
 
 
-def test_a_second_claim_finds_the_row_that_stands(ledger: Ledger) -> None:
-    """Who comes second is told what stands there, and changes nothing."""
+def test_a_second_claim_returns_the_existing_row(ledger: Ledger) -> None:
+    """The second caller gets the existing row, and changes nothing."""
     claim(ledger, entry())
     assert claim(ledger, entry(owner="two", handoff="other")) == Claim(entry(), mine=False)
     assert ledger.find(entry().reference, now=NOW) == [entry()]
 
 
-def test_a_claim_repeated_by_its_owner_is_still_the_callers(ledger: Ledger) -> None:
+def test_a_claim_repeated_by_its_owner_succeeds_again(ledger: Ledger) -> None:
     """A claim whose answer was lost may be sent again."""
     claim(ledger, entry())
     assert claim(ledger, entry()).mine
 
 
 def test_one_of_twenty_at_once_wins(ledger: Ledger) -> None:
-    """Of twenty threads that claim the same handoff, one holds it, and nineteen learn whose it is."""
+    """Of twenty threads that claim the same handoff, one holds it, and nineteen get its row."""
     rows = [entry(owner=f"owner-{one}", person="") for one in range(20)]
     with ThreadPoolExecutor(20) as threads:
         claims = list(threads.map(lambda row: claim(ledger, row), rows))
@@ -104,7 +104,7 @@ def test_one_of_twenty_at_once_wins(ledger: Ledger) -> None:
 
 
 def test_an_expired_row_counts_as_absent(ledger: Ledger) -> None:
-    """A row past its life is neither found nor in the way, though the store may not have removed it yet."""
+    """A row past its end is not found and does not prevent a claim, even if the store has not removed it yet."""
     claim(ledger, entry(expires_at=NOW + 10, ticket_id=7))
     assert ledger.find(entry().reference, now=NOW + 10) == []
     assert ledger.in_conversation("conversation", now=NOW + 10) == []
@@ -112,23 +112,23 @@ def test_an_expired_row_counts_as_absent(ledger: Ledger) -> None:
 
 
 def test_a_row_lives_to_the_last_moment(ledger: Ledger) -> None:
-    """Just before its end a row still stands."""
+    """Just before its end a row is still found."""
     claim(ledger, entry(expires_at=NOW + 10, ticket_id=7))
     assert len(ledger.find(entry().reference, now=NOW + 9.99)) == 1
     assert len(ledger.in_conversation("conversation", now=NOW + 9.99)) == 1
     assert not claim(ledger, entry(owner="two"), now=NOW + 9.99).mine
 
 
-def test_what_stands_is_replaced(ledger: Ledger) -> None:
-    """A row is written over by its next version."""
+def test_a_row_is_replaced_by_its_next_version(ledger: Ledger) -> None:
+    """The next version is found afterwards."""
     claim(ledger, entry())
     new = next_of(entry(), state=State.CREATED, due_at=None, ticket_id=7)
     assert ledger.replace(entry(), new)
     assert ledger.find(entry().reference, now=NOW) == [new]
 
 
-def test_replacing_may_be_repeated(ledger: Ledger) -> None:
-    """A replacement whose answer was lost succeeds again."""
+def test_a_replacement_repeated_by_its_owner_succeeds_again(ledger: Ledger) -> None:
+    """A replacement whose answer was lost may be sent again."""
     claim(ledger, entry())
     new = next_of(entry(), state=State.CREATED)
     assert ledger.replace(entry(), new)
@@ -137,29 +137,29 @@ def test_replacing_may_be_repeated(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("other", [{"version": 2}, {"owner": "two"}])
 def test_what_another_has_written_is_not_replaced(ledger: Ledger, other: dict[str, Any]) -> None:
-    """Whoever holds an old version, or another's row, writes nothing."""
+    """A caller with an old version, or another caller's row, writes nothing."""
     standing = entry(**other)
     claim(ledger, standing)
     assert not ledger.replace(entry(), next_of(entry(), state=State.FAILED, owner="three"))
     assert ledger.find(entry().reference, now=NOW) == [standing]
 
 
-def test_what_is_gone_is_not_replaced(ledger: Ledger) -> None:
-    """A row that was removed meanwhile is no outage: it is simply not there to replace."""
+def test_a_removed_row_is_not_replaced(ledger: Ledger) -> None:
+    """A row that was removed meanwhile is no outage: there is nothing to replace."""
     assert not ledger.replace(entry(), next_of(entry()))
     assert ledger.find(entry().reference, now=NOW) == []
 
 
-def test_one_of_twenty_replacements_wins(ledger: Ledger) -> None:
-    """Of twenty that take the same row at once, one gets it."""
+def test_one_of_twenty_replacements_at_once_wins(ledger: Ledger) -> None:
+    """Of twenty callers that take the same row at once, one gets it."""
     claim(ledger, entry())
     rows = [next_of(entry(), owner=f"owner-{one}") for one in range(20)]
     with ThreadPoolExecutor(20) as threads:
         assert sum(threads.map(lambda row: ledger.replace(entry(), row), rows)) == 1
 
 
-def test_what_is_due_comes_in_order(ledger: Ledger) -> None:
-    """The longest due comes first, no more than asked for; what has nothing to do never comes."""
+def test_due_rows_come_in_order(ledger: Ledger) -> None:
+    """The row that has been due longest comes first, up to the limit; rows without a due time never come."""
     for count, due_at in enumerate([NOW + 3, NOW + 1, None, NOW + 2, NOW + 9]):
         claim(ledger, number(count, due_at=due_at))
     assert [row.due_at for row in ledger.due(NOW + 3, 10)] == [NOW + 1, NOW + 2, NOW + 3]
@@ -167,22 +167,22 @@ def test_what_is_due_comes_in_order(ledger: Ledger) -> None:
     assert ledger.due(NOW, 10) == []
 
 
-def test_what_is_due_is_read_on_behind_the_last(ledger: Ledger) -> None:
-    """Part by part every row comes once, also of those that are due at the same moment."""
+def test_due_rows_are_read_in_batches(ledger: Ledger) -> None:
+    """Every row comes once, also if several are due at the same moment."""
     rows = [number(count, due_at=NOW + count // 3) for count in range(8)]
     for row in rows:
         claim(ledger, row)
-    told, after = [], None
+    found, after = [], None
     while part := ledger.due(NOW + 2, 2, after):
-        told += part
+        found += part
         after = part[-1]
-    assert [row.due_at for row in told] == [row.due_at for row in rows]
-    assert sorted(row.entry for row in told) == [row.entry for row in rows]
+    assert [row.due_at for row in found] == [row.due_at for row in rows]
+    assert sorted(row.entry for row in found) == [row.entry for row in rows]
 
 
 @pytest.mark.parametrize("then", ["later", "done", "gone"])
-def test_what_is_due_is_read_on_though_the_last_has_moved(ledger: Ledger, then: str) -> None:
-    """What counts is the place where the row stood when it was read, whatever has become of it."""
+def test_due_rows_are_read_on_although_the_last_one_has_changed(ledger: Ledger, then: str) -> None:
+    """The position of the row when it was read counts, whatever has happened to it since."""
     for count in range(3):
         claim(ledger, number(count, due_at=NOW + count))
     first = ledger.due(NOW + 5, 1)[0]
@@ -193,23 +193,23 @@ def test_what_is_due_is_read_on_though_the_last_has_moved(ledger: Ledger, then: 
     assert [row.due_at for row in ledger.due(NOW + 5, 5, first)] == [NOW + 1, NOW + 2]
 
 
-def test_what_has_its_ticket_is_no_longer_due(ledger: Ledger) -> None:
-    """A row whose due time is taken away leaves the index."""
+def test_a_row_with_a_ticket_is_no_longer_due(ledger: Ledger) -> None:
+    """A row without a due time leaves the index."""
     claim(ledger, entry())
     ledger.replace(entry(), next_of(entry(), state=State.CREATED, due_at=None))
     assert ledger.due(NOW + 1e6, 10) == []
 
 
 def test_a_handoff_is_found_before_its_notes(ledger: Ledger) -> None:
-    """Under a reference stand the handoff, then its notes; others' rows do not."""
+    """A reference finds the handoff, then its notes, and no rows of others."""
     notes = [entry(entry=f"{entry().entry}#{mark}", person="", conversation="") for mark in "BA"]
     for row in (*notes, entry(), number(1)):
         claim(ledger, row)
     assert ledger.find(entry().reference, now=NOW) == [entry(), *reversed(notes)]
 
 
-def test_a_conversation_has_its_rows_in_order(ledger: Ledger) -> None:
-    """The rows of a conversation come oldest first; rows without one belong to none."""
+def test_the_rows_of_a_conversation_come_in_order(ledger: Ledger) -> None:
+    """The oldest row comes first; rows without a conversation belong to none."""
     late, early = number(1, created_at=NOW + 5), number(2, created_at=NOW + 1)
     for row in (late, early, number(3, conversation="another"), number(4, conversation="")):
         claim(ledger, row)
@@ -217,8 +217,8 @@ def test_a_conversation_has_its_rows_in_order(ledger: Ledger) -> None:
     assert ledger.in_conversation("", now=NOW) == []
 
 
-def test_a_person_has_so_many_places_an_hour(ledger: Ledger) -> None:
-    """The sixth handoff of an hour is kept like any other, and told to be one too many."""
+def test_a_person_has_a_limited_number_of_places_an_hour(ledger: Ledger) -> None:
+    """The sixth handoff of an hour is kept like any other, and marked as over the limit."""
     claims = [claim(ledger, number(count, person="same", owner=f"owner-{count}")) for count in range(6)]
     assert [one.over_limit for one in claims] == [False] * 5 + [True]
     assert all(one.mine for one in claims)
@@ -226,27 +226,27 @@ def test_a_person_has_so_many_places_an_hour(ledger: Ledger) -> None:
 
 
 def test_a_repeated_claim_takes_one_place(ledger: Ledger) -> None:
-    """A claim sent again by its owner is counted once."""
+    """A claim sent again by its owner counts once."""
     assert [claim(ledger, entry(), tickets_an_hour=1).over_limit for _ in range(3)] == [False, False, False]
 
 
-def test_an_hour_slides(ledger: Ledger) -> None:
-    """A place is free again an hour after it was taken, not a moment before."""
+def test_a_place_is_free_again_after_an_hour(ledger: Ledger) -> None:
+    """Exactly an hour after it was taken, not a moment before."""
     claim(ledger, number(1, person="same", owner="1"), tickets_an_hour=1)
     almost, over = NOW + PERSON_WINDOW_S - 0.01, NOW + PERSON_WINDOW_S
     assert claim(ledger, number(2, person="same", owner="2"), now=almost, tickets_an_hour=1).over_limit
     assert not claim(ledger, number(3, person="same", owner="3"), now=over, tickets_an_hour=1).over_limit
 
 
-def test_who_loses_a_claim_takes_no_place(ledger: Ledger) -> None:
-    """A repeat of somebody's handoff does not use up their hour."""
+def test_a_claim_that_is_not_granted_takes_no_place(ledger: Ledger) -> None:
+    """A repeat of somebody's handoff does not use up a place of their hour."""
     claim(ledger, entry(), tickets_an_hour=2)
     claim(ledger, entry(owner="two"), tickets_an_hour=2)
     assert not claim(ledger, number(1, person="somebody", owner="three"), tickets_an_hour=2).over_limit
 
 
-def test_notes_and_nobody_take_no_places(ledger: Ledger) -> None:
-    """New words for an old handoff, and handoffs without an address, are never one too many."""
+def test_notes_and_handoffs_without_an_address_take_no_places(ledger: Ledger) -> None:
+    """They are never over the limit."""
     note = entry(entry=f"{entry().entry}#A")
     assert not claim(ledger, note, tickets_an_hour=0).over_limit
     assert not claim(ledger, number(1, person=""), tickets_an_hour=0).over_limit
@@ -272,8 +272,8 @@ def test_the_rows_of_an_hour_are_found_by_whom_it_counts_for(ledger: Ledger) -> 
     assert ledger.with_slot("nobody", now=NOW) == []
 
 
-def test_every_row_is_told_and_no_place(ledger: Ledger) -> None:
-    """The operator sees every row once, also an expired one, and nothing else."""
+def test_every_row_is_listed_and_no_place(ledger: Ledger) -> None:
+    """The operator gets every row once, including expired ones, and nothing else."""
     rows = [number(count, expires_at=NOW + count, ticket_id=7) for count in range(3)]
     for row in rows:
         claim(ledger, row, now=NOW - 1)
@@ -281,7 +281,7 @@ def test_every_row_is_told_and_no_place(ledger: Ledger) -> None:
 
 
 def test_a_deleted_row_is_gone(ledger: Ledger) -> None:
-    """Deleting removes one row, and is no error the second time."""
+    """Deleting removes one row, and the second time is no error."""
     claim(ledger, entry())
     claim(ledger, number(1))
     ledger.delete(entry())
@@ -289,15 +289,15 @@ def test_a_deleted_row_is_gone(ledger: Ledger) -> None:
     assert list(ledger.each()) == [number(1)]
 
 
-def test_tidying_spares_what_lives(ledger: Ledger) -> None:
-    """Tidying takes no row that is still alive."""
+def test_tidying_keeps_rows_that_have_not_expired(ledger: Ledger) -> None:
+    """Tidying removes expired rows only."""
     claim(ledger, entry())
     ledger.tidy(NOW + 1)
     assert ledger.find(entry().reference, now=NOW + 1) == [entry()]
 
 
 def test_a_row_without_a_ticket_never_expires(ledger: Ledger) -> None:
-    """Nobody has been answered: it is found, in the way and kept, however old it is."""
+    """It is found, prevents a second claim and is kept, however old it is."""
     late = NOW + 20 * ROW_LIFETIME_S
     claim(ledger, entry(state=State.FAILED, due_at=None))
     assert not claim(ledger, entry(owner="two"), now=late).mine
@@ -307,7 +307,7 @@ def test_a_row_without_a_ticket_never_expires(ledger: Ledger) -> None:
 
 
 def test_a_row_expires_once_it_has_a_ticket(ledger: Ledger) -> None:
-    """From then on its end counts, as it was written with the ticket."""
+    """Its end counts from the write that brought the ticket."""
     claim(ledger, entry())
     ledger.replace(entry(), next_of(entry(), state=State.CREATED, due_at=None, ticket_id=7, expires_at=NOW + 10))
     assert len(ledger.find(entry().reference, now=NOW + 9)) == 1
@@ -316,7 +316,7 @@ def test_a_row_expires_once_it_has_a_ticket(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("letter", ["ñ", "中", "👵", '"', "\\", "\n"])
 def test_the_longest_handoff_fits(ledger: Ledger, letter: str) -> None:
-    """What a request can bring in at most is kept, whatever its letters weigh (DynamoDB: 400 KB an item)."""
+    """The longest possible request is kept, however many bytes its letters take (DynamoDB: 400 KB an item)."""
     most = min(60_000, 256 * 1024 // len(letter.encode()))
     long = entry(handoff=handoff(conversation_transcript=letter * most, reason=letter * 2000).to_json())
     assert claim(ledger, long).mine
@@ -324,8 +324,8 @@ def test_the_longest_handoff_fits(ledger: Ledger, letter: str) -> None:
 
 
 @pytest.mark.parametrize("letter", ['"', "\\"])
-def test_the_worst_legal_body_is_cut_to_what_every_store_takes(ledger: Ledger, letter: str) -> None:
-    """256 KiB of letters that double twice: the transcript's beginning gives way, the person's own words stay."""
+def test_the_largest_valid_body_is_cut_to_what_every_store_takes(ledger: Ledger, letter: str) -> None:
+    """Of 256 KiB of letters that become four times as long, the transcript loses its beginning; the rest stays."""
     worst = handoff(
         conversation_summary="resumen" + letter * 7_900,
         conversation_transcript=letter * 59_990 + "al final",
@@ -347,8 +347,8 @@ def test_the_worst_legal_body_is_cut_to_what_every_store_takes(ledger: Ledger, l
     assert words.other == worst.other
 
 
-def test_what_was_done_without_the_store_is_brought_in(ledger: Ledger) -> None:
-    """A ticket that was made while the store was down has its row before anything else is claimed."""
+def test_a_ticket_made_without_the_store_is_stored_later(ledger: Ledger) -> None:
+    """A ticket that was made while the store was down gets its row before the next claim."""
     made = next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None, words="words", handoff="{}")
     ledger.remember(made, now=NOW)
     again = claim(ledger, entry(owner="two"), now=NOW + 60)
@@ -357,8 +357,8 @@ def test_what_was_done_without_the_store_is_brought_in(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("owner", ["one", "another"])
-def test_a_row_that_waits_gets_the_ticket_made_without_the_store(ledger: Ledger, owner: str) -> None:
-    """Where the claim was kept and what became of it was not, the sweep must not make a second ticket."""
+def test_a_waiting_row_gets_the_ticket_made_without_the_store(ledger: Ledger, owner: str) -> None:
+    """If the claim was stored but not its ticket, the sweep must not make a second one."""
     claim(ledger, entry(owner=owner))
     ledger.remember(next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None), now=NOW)
     assert ledger.due(NOW + 9e6, 10) == []
@@ -367,7 +367,7 @@ def test_a_row_that_waits_gets_the_ticket_made_without_the_store(ledger: Ledger,
 
 
 def test_a_row_with_a_ticket_keeps_it(ledger: Ledger) -> None:
-    """What the store has says more than what was remembered."""
+    """The row in the store is newer than the remembered one."""
     standing = entry(state=State.CREATED, owner="another", ticket_id=6, due_at=None)
     claim(ledger, standing)
     ledger.remember(next_of(entry(), state=State.CREATED, ticket_id=7, due_at=None), now=NOW)
@@ -375,7 +375,7 @@ def test_a_row_with_a_ticket_keeps_it(ledger: Ledger) -> None:
 
 
 def test_an_outage_in_which_a_ticket_may_have_been_made_is_marked(ledger: Ledger) -> None:
-    """For a day whoever claims must look first; nobody's row comes of it."""
+    """For a day each new claim must search first; the mark makes no row."""
     assert not ledger.had_outage(NOW)
     ledger.remember(entry(state=State.IN_DOUBT), now=NOW)
     assert ledger.had_outage(NOW)

@@ -1,4 +1,4 @@
-"""DynamoDB: an endpoint that is not there, says nothing, or lacks the table; rows in many pages."""
+"""DynamoDB: an endpoint that is missing, silent or without the table; rows on many pages."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.ledger_factories import NOW, empty, entry
 
 @pytest.fixture
 def silence() -> Iterator[str]:
-    """Return an address that takes connections and never says a word."""
+    """Return an address that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture
 def refusal() -> str:
-    """Return an address where nobody listens."""
+    """Return an address where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def test_the_settings_choose_the_store(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
-    """`dynamodb://table?region=…` opens this store, and it shows its table and nothing else."""
+    """`dynamodb://table?region=…` opens this store, and its repr shows only the table."""
     _, endpoint, table = moto_ledger
     ledger = open_ledger(LedgerAddress(store="dynamodb", name=table, region=REGION, endpoint=endpoint))
     assert repr(ledger) == f"DynamoDBLedger({table})"
@@ -43,7 +43,7 @@ def test_the_settings_choose_the_store(moto_ledger: tuple[DynamoDBLedger, str, s
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("outage", ["silence", "refusal"])
 def test_an_endpoint_that_does_not_answer_is_an_outage(request: pytest.FixtureRequest, outage: str) -> None:
-    """Whether nobody listens or nobody speaks, the caller hears within a few seconds."""
+    """Whether nothing listens or nothing answers, the caller gets the error within a few seconds."""
     ledger = DynamoDBLedger("handoffs", region=REGION, endpoint=request.getfixturevalue(outage))
     began_at = time.monotonic()
     with pytest.raises(LedgerUnavailable):
@@ -52,14 +52,14 @@ def test_an_endpoint_that_does_not_answer_is_an_outage(request: pytest.FixtureRe
 
 
 def test_a_missing_table_is_an_outage(moto: str) -> None:
-    """A table that is not there is told as an outage, with the service's own code for the log."""
+    """A missing table is reported as an outage, with the service's error code for the log."""
     ledger = DynamoDBLedger("nowhere", region=REGION, endpoint=moto)
     with pytest.raises(LedgerUnavailable, match="ResourceNotFoundException"):
         ledger.find("BF-7K3QX2AB", now=NOW)
 
 
 def test_missing_credentials_are_an_outage(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function without a role hears of an outage, not of botocore."""
+    """A function without a role reports an outage, not an error of botocore."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -69,31 +69,31 @@ def test_missing_credentials_are_an_outage(moto: str, monkeypatch: pytest.Monkey
         ledger.find("BF-7K3QX2AB", now=NOW)
 
 
-def test_a_row_that_goes_away_during_a_claim_is_an_outage() -> None:
-    """Where the row in the way is removed before it is read, the caller is told to ask again."""
+def test_a_row_that_is_removed_during_a_claim_is_an_outage() -> None:
+    """If the existing row is removed before it is read, the caller must ask again."""
     ledger = _Vanishing("handoffs", region=REGION, endpoint="http://127.0.0.1:1")
     with pytest.raises(LedgerUnavailable, match="over and over"):
         ledger.claim(entry(), now=NOW, tickets_an_hour=5)
 
 
-def test_what_stands_is_read_and_not_what_stood() -> None:
-    """A read that may lag behind could miss the row of a moment ago, and with it the ticket."""
+def test_reads_are_consistent() -> None:
+    """A read that lags behind could miss a row just written, and with it the ticket."""
     ledger = _Asked("handoffs", region=REGION, endpoint="http://127.0.0.1:1")
     ledger.find("BF-7K3QX2AB", now=NOW)
     assert not ledger.replace(entry(), replace(entry(), version=2))
     assert ledger.asked == [("query", True), ("get_item", True)]
 
 
-def test_a_call_is_over_within_a_second_and_made_once() -> None:
-    """Botocore's own minute, and its own repeats, would take the time that the ticket needs; 64 threads may call."""
+def test_a_call_ends_within_a_second_and_is_not_repeated() -> None:
+    """Botocore's default of a minute, and its retries, would use up the time for the ticket; 64 threads may call."""
     ledger = DynamoDBLedger("handoffs", region=REGION)
-    config: Any = ledger._client.meta.config  # noqa: SLF001 -- what botocore was told
+    config: Any = ledger._client.meta.config  # noqa: SLF001 -- botocore's settings
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1.0, 1.0, 1)
     assert (config.max_pool_connections, config.tcp_keepalive) == (64, True)
 
 
-def test_rows_in_many_pages_are_all_told(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
-    """More than DynamoDB puts on one page (1 MB) is read page by page; a bound still bounds."""
+def test_rows_on_many_pages_are_all_listed(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
+    """More rows than DynamoDB puts on one page (1 MB) are read page by page, up to a limit."""
     ledger, endpoint, table = moto_ledger
     empty(endpoint, table)
     heavy = [entry(entry=f"{n:052d}", handoff="x" * 340_000, person="", due_at=NOW + n) for n in range(4)]
@@ -107,8 +107,8 @@ def test_rows_in_many_pages_are_all_told(moto_ledger: tuple[DynamoDBLedger, str,
         ledger.delete(row)
 
 
-def test_a_claim_looks_at_the_time_and_not_at_ttl(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
-    """DynamoDB removes late, so a row is over when its time says so: taken over, it is the new owner's alone."""
+def test_a_claim_checks_the_end_of_a_row_itself(moto_ledger: tuple[DynamoDBLedger, str, str]) -> None:
+    """DynamoDB removes expired rows late; a claim takes over a row past its end, and only the new owner holds it."""
     ledger, *_ = moto_ledger
     old = entry(entry="over", expires_at=NOW + 1, person="", ticket_id=7)
     ledger.claim(old, now=NOW, tickets_an_hour=5)
@@ -119,7 +119,7 @@ def test_a_claim_looks_at_the_time_and_not_at_ttl(moto_ledger: tuple[DynamoDBLed
 
 
 class _Vanishing(DynamoDBLedger):
-    """A table whose row is in the way of a write, and gone when it is read."""
+    """A table whose row prevents a write, and is gone when it is read."""
 
     def _put(self, item: Item, condition: str, values: Mapping[str, Any]) -> bool:
         assert item
@@ -133,7 +133,7 @@ class _Vanishing(DynamoDBLedger):
 
 
 class _Asked(DynamoDBLedger):
-    """An empty table that takes no write, and notes which reads it is asked for, and whether they may lag behind."""
+    """An empty table that refuses writes, and records its reads and whether they are consistent."""
 
     def __init__(self, table: str, **where: Any) -> None:
         super().__init__(table, **where)

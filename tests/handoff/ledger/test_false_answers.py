@@ -1,4 +1,4 @@
-"""DynamoDB's answers are checked, not believed; a throttle is "slow down", not "down"."""
+"""DynamoDB's answers are checked; a throttle means "slow down", not "down"."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CALLS: dict[str, Callable[[DynamoDBLedger], object]] = {
 
 
 class Said(NamedTuple):
-    """An answer: its status, its body, and the checksum it claims; the right one if None, no header if ""."""
+    """An answer: status, body and checksum; a correct one if None, no header if ""."""
 
     body: bytes
     crc32: str | None = None
@@ -45,7 +45,7 @@ class Said(NamedTuple):
 
 
 class NotDynamoDB(ThreadingHTTPServer):
-    """Gives each call the next answer; the last one again and again."""
+    """Gives each call the next answer, and repeats the last one."""
 
     daemon_threads = True
 
@@ -72,12 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(said.body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name is http.server's
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def opened(aws: None) -> Iterator[tuple[NotDynamoDB, DynamoDBLedger]]:  # noqa: ARG001 -- sets the credentials
-    """Return a server that stands where DynamoDB should, and a ledger on it: botocore's client is slow to make."""
+    """Return a server in the place of DynamoDB, and a ledger on it; one for all tests, as its client starts slowly."""
     with NotDynamoDB() as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         store = DynamoDBLedger("handoffs", region=REGION, endpoint=f"http://127.0.0.1:{server.server_address[1]}")
@@ -124,7 +124,7 @@ def failure(code: str, status: int = 400, **more: Any) -> Said:
 def test_an_answer_that_is_not_dynamodbs_is_an_outage(
     impostor: NotDynamoDB, ledger: DynamoDBLedger, call: str, said: Said
 ) -> None:
-    """It has status 200, and means nothing: least of all that something was written."""
+    """It has status 200 and no meaning: nothing may have been written."""
     impostor.answers = [said]
     with pytest.raises(LedgerUnavailable):
         CALLS[call](ledger)
@@ -142,15 +142,15 @@ def test_an_answer_that_is_not_dynamodbs_is_an_outage(
 def test_an_answer_that_lacks_what_was_asked_for_is_an_outage(
     impostor: NotDynamoDB, ledger: DynamoDBLedger, call: str, body: dict[str, Any]
 ) -> None:
-    """A list without items is not an empty list, and an item without a row is no row."""
+    """A list without items is not an empty list, and an item without a row is not a row."""
     good = Said(json.dumps(body).encode())
     impostor.answers = [failure("ConditionalCheckFailedException"), good] if call == "replace" else [good]
     with pytest.raises(LedgerUnavailable):
         CALLS[call](ledger)
 
 
-def test_the_right_answers_are_believed(impostor: NotDynamoDB, ledger: DynamoDBLedger) -> None:
-    """The same server, when it speaks as DynamoDB does."""
+def test_valid_answers_are_accepted(impostor: NotDynamoDB, ledger: DynamoDBLedger) -> None:
+    """The same server, with DynamoDB's own answers."""
     impostor.answers = [Said(b"{}")]
     assert ledger.claim(entry(person=""), now=NOW, tickets_an_hour=5).mine
     assert ledger.claim(entry(person="", words="words"), now=NOW, tickets_an_hour=5).mine
@@ -169,26 +169,26 @@ BUSY = [
 
 
 @pytest.mark.parametrize("said", BUSY, ids=[str(number) for number in range(len(BUSY))])
-def test_a_throttle_is_asked_again(impostor: NotDynamoDB, ledger: DynamoDBLedger, said: Said) -> None:
-    """The table's own ceiling must not cause the outage it is there to prevent."""
+def test_a_throttled_call_is_repeated(impostor: NotDynamoDB, ledger: DynamoDBLedger, said: Said) -> None:
+    """The table's capacity limit must not cause the outage that it is there to prevent."""
     impostor.answers = [said, said, Said(b"{}")]
     assert ledger.claim(entry(person="", words="words"), now=NOW, tickets_an_hour=5).mine
     assert impostor.calls == 3
 
 
 @pytest.mark.parametrize("said", BUSY, ids=[str(number) for number in range(len(BUSY))])
-def test_a_throttle_that_lasts_is_told_apart_from_an_outage(
-    impostor: NotDynamoDB, ledger: DynamoDBLedger, said: Said
-) -> None:
-    """After a few tries, so that the caller can decide how long to wait."""
+def test_a_throttle_that_lasts_is_reported_as_one(impostor: NotDynamoDB, ledger: DynamoDBLedger, said: Said) -> None:
+    """After a few attempts the caller gets its own error, to decide how long to wait."""
     impostor.answers = [said]
     with pytest.raises(LedgerBusy):
         ledger.claim(entry(words="words"), now=NOW, tickets_an_hour=5)
     assert impostor.calls == 1 + len(BUSY_PAUSES_S)
 
 
-def test_a_transaction_that_fails_otherwise_is_an_outage(impostor: NotDynamoDB, ledger: DynamoDBLedger) -> None:
-    """Nothing was written, and it is not known why."""
+def test_a_transaction_that_fails_for_another_reason_is_an_outage(
+    impostor: NotDynamoDB, ledger: DynamoDBLedger
+) -> None:
+    """Nothing was written, and the reason is unknown."""
     reasons = [{"Code": "ValidationError"}, {"Code": "None"}]
     impostor.answers = [failure("TransactionCanceledException", CancellationReasons=reasons)]
     with pytest.raises(LedgerUnavailable):
@@ -196,10 +196,10 @@ def test_a_transaction_that_fails_otherwise_is_an_outage(impostor: NotDynamoDB, 
     assert impostor.calls == 1
 
 
-def test_what_was_made_while_throttled_is_stored_when_the_table_answers(
+def test_tickets_made_while_throttled_are_stored_when_the_table_answers(
     impostor: NotDynamoDB, ledger: DynamoDBLedger
 ) -> None:
-    """First the mark of the outage, then the row, then what was asked for."""
+    """First the mark of the outage, then the row, then the new claim."""
     impostor.answers = [failure("InternalServerError", 500)]
     ledger.remember(replace(entry(), ticket_id=7, due_at=None), now=NOW)
     with pytest.raises(LedgerUnavailable):

@@ -1,4 +1,4 @@
-"""The SQLite file is checked, not believed; nobody else can read it; erased words leave it soon."""
+"""The SQLite file: its loss is noticed, only its owner can read it, and erased words leave it soon."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MADE = replace(HELD, version=2, state=State.CREATED, ticket_id=7, due_at=None, h
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the ledger's file is."""
+    """Return the path of the ledger's file."""
     return tmp_path / "handoffs.db"
 
 
@@ -58,7 +58,7 @@ def remove(path: Path) -> None:
 
 
 def remove_all(path: Path) -> None:
-    """Remove the file and what stands beside it."""
+    """Remove the file and the files beside it."""
     for one in path.parent.glob("handoffs.db*"):
         one.unlink()
 
@@ -101,7 +101,7 @@ LOSSES = [remove, remove_all, remove_log, swap, swap_for_another, move_folder]
 def test_nothing_is_kept_in_a_file_that_is_not_there(
     ledger: SQLiteLedger, path: Path, loss: Callable[[Path], None]
 ) -> None:
-    """Whatever became of the file, the next call hears that the ledger is down: a claim, and a list of what is due."""
+    """Whatever happened to the file, the next call reports that the ledger is down."""
     loss(path)
     with pytest.raises(FileLost):
         ledger.claim(entry(), now=NOW, tickets_an_hour=5)
@@ -111,14 +111,14 @@ def test_nothing_is_kept_in_a_file_that_is_not_there(
 def test_nothing_is_read_from_a_file_that_is_not_there(
     ledger: SQLiteLedger, path: Path, loss: Callable[[Path], None]
 ) -> None:
-    """A sweep over it would say that nothing is due."""
+    """A sweep that reads an empty file would report that nothing is due."""
     loss(path)
     with pytest.raises(FileLost):
         ledger.due(NOW + 60, 5)
 
 
-def test_a_file_that_was_cut_is_lost(ledger: SQLiteLedger, path: Path) -> None:
-    """It is the same file, and what it held is gone."""
+def test_a_file_that_was_truncated_is_lost(ledger: SQLiteLedger, path: Path) -> None:
+    """It is the same file, without its contents."""
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     ledger.check()
@@ -127,14 +127,14 @@ def test_a_file_that_was_cut_is_lost(ledger: SQLiteLedger, path: Path) -> None:
         ledger.claim(entry(), now=NOW, tickets_an_hour=5)
 
 
-def test_a_file_that_goes_during_a_transaction_keeps_nothing(path: Path, ledger: SQLiteLedger) -> None:
-    """The last look comes after the commit."""
+def test_a_file_that_is_removed_during_a_transaction_keeps_nothing(path: Path, ledger: SQLiteLedger) -> None:
+    """The last check comes after the commit."""
     with pytest.raises(FileLost):
         ledger._write(lambda _: path.unlink())  # noqa: SLF001 -- the moment between two statements
 
 
-def test_after_a_loss_the_next_call_begins_anew_and_an_outage_is_marked(ledger: SQLiteLedger, path: Path) -> None:
-    """What is claimed then is on the disk; and everybody who claims looks for a ticket first, for a day."""
+def test_after_a_loss_the_next_call_makes_a_new_file_and_marks_an_outage(ledger: SQLiteLedger, path: Path) -> None:
+    """The new claim is on disk, and for a day each claim searches for a ticket first."""
     remove_all(path)
     with pytest.raises(FileLost):
         ledger.claim(entry(), now=NOW, tickets_an_hour=5)
@@ -145,8 +145,8 @@ def test_after_a_loss_the_next_call_begins_anew_and_an_outage_is_marked(ledger: 
     other.close()
 
 
-def test_a_damaged_file_in_the_place_of_a_lost_one_stays_down(ledger: SQLiteLedger, path: Path) -> None:
-    """It is looked over before it is used, each time: the damage is where a claim would not meet it."""
+def test_a_damaged_file_in_place_of_a_lost_one_is_refused(ledger: SQLiteLedger, path: Path) -> None:
+    """The whole file is checked at each attempt, because a claim alone might not touch the damaged part."""
     for number in range(200):
         ledger.claim(entry(entry=f"{number:052}", person="", handoff="x" * 900), now=NOW, tickets_an_hour=5)
     ledger.close()
@@ -160,15 +160,15 @@ def test_a_damaged_file_in_the_place_of_a_lost_one_stays_down(ledger: SQLiteLedg
             ledger.claim(entry(), now=NOW, tickets_an_hour=5)
 
 
-def test_a_ledger_that_may_not_be_made_is_not_made(path: Path) -> None:
-    """A sweep or a command in the wrong folder says so, and leaves no empty file behind."""
+def test_a_missing_ledger_is_not_created_without_permission(path: Path) -> None:
+    """A sweep or a command in the wrong folder reports it, and leaves no empty file behind."""
     with pytest.raises(LedgerMissing, match=f"there is no file {path}"):
         SQLiteLedger(path, create=False).due(NOW, 5)
     assert not path.exists()
 
 
-def test_a_ledger_that_is_there_is_opened_also_by_who_may_not_make_one(ledger: SQLiteLedger, path: Path) -> None:
-    """That is what the sweep does."""
+def test_an_existing_ledger_is_opened_without_permission_to_create(ledger: SQLiteLedger, path: Path) -> None:
+    """The sweep opens it like this."""
     sweeping = SQLiteLedger(path, create=False)
     assert [row.entry for row in sweeping.due(NOW + 60, 5)] == ["before"]
     sweeping.close()
@@ -176,14 +176,14 @@ def test_a_ledger_that_is_there_is_opened_also_by_who_may_not_make_one(ledger: S
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    """No file can be made there."""
+    """The error names the directory in which no file can be made."""
     with pytest.raises(LedgerMissing, match=f"there is no directory {tmp_path / 'nowhere'}"):
         SQLiteLedger(tmp_path / "nowhere" / "handoffs.db").check()
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_only_the_owner_can_read_the_files(tmp_path: Path, umask: int) -> None:
-    """Whatever the process's umask: the file, its log, its index, the spool."""
+    """This holds for the file, its write-ahead log, its index and the spool, whatever the umask."""
     path, before = tmp_path / "handoffs.db", os.umask(umask)
     try:
         store = SQLiteLedger(path)
@@ -196,8 +196,8 @@ def test_only_the_owner_can_read_the_files(tmp_path: Path, umask: int) -> None:
     assert modes == {f"handoffs.db{suffix}": 0o600 for suffix in ("", "-wal", "-shm", ".spool")}
 
 
-def test_a_file_that_others_could_read_is_closed_to_them(path: Path) -> None:
-    """1.0.0 left it as the umask would have it."""
+def test_a_file_that_others_can_read_is_made_private(path: Path) -> None:
+    """Version 1.0.0 left it as the umask had it."""
     store = SQLiteLedger(path)
     store.check()
     store.close()
@@ -208,12 +208,12 @@ def test_a_file_that_others_could_read_is_closed_to_them(path: Path) -> None:
 
 
 def held_words(path: Path) -> bool:
-    """Return True if any of the ledger's files holds the person's words."""
+    """Return True if any of the ledger's files contains the person's words."""
     return any(CANARY.encode() in one.read_bytes() for one in path.parent.glob("handoffs.db*"))
 
 
 def gone_within(path: Path, seconds: float) -> bool:
-    """Return True if the words leave the files in time, though nobody calls."""
+    """Return True if the words leave the files in time without further calls."""
     until = time.monotonic() + seconds
     while held_words(path) and time.monotonic() < until:
         time.sleep(0.02)
@@ -222,23 +222,23 @@ def gone_within(path: Path, seconds: float) -> bool:
 
 @pytest.fixture
 def hasty(path: Path) -> Iterator[SQLiteLedger]:
-    """Return a ledger that holds a person's words and erases what is over after a tenth of a second."""
+    """Return a ledger with a person's words that erases removed words after a tenth of a second."""
     store = SQLiteLedger(path, erase_after_s=0.1)
     store.claim(HELD, now=NOW, tickets_an_hour=5)
     yield store
     store.close()
 
 
-def test_words_of_a_ticket_leave_the_log_though_nobody_calls(hasty: SQLiteLedger, path: Path) -> None:
-    """Within a minute; here within a tenth of a second, when it is due."""
+def test_words_of_a_ticket_leave_the_log_without_further_calls(hasty: SQLiteLedger, path: Path) -> None:
+    """It takes up to a minute; here a tenth of a second."""
     assert 1.5 * ERASE_AFTER_S < 60
     assert held_words(path)
     assert hasty.replace(HELD, MADE)
     assert gone_within(path, 10)
 
 
-def test_words_leave_the_log_once_its_reader_is_gone(hasty: SQLiteLedger, path: Path) -> None:
-    """Who reads holds the log; it is tried again."""
+def test_words_leave_the_log_after_its_reader_ends(hasty: SQLiteLedger, path: Path) -> None:
+    """A reader prevents it, so it is tried again."""
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM entries").fetchone()
@@ -248,7 +248,7 @@ def test_words_leave_the_log_once_its_reader_is_gone(hasty: SQLiteLedger, path: 
     assert gone_within(path, 10)
 
 
-def test_who_is_forgotten_leaves_the_log_at_once(ledger: SQLiteLedger, path: Path) -> None:
+def test_words_of_a_forgotten_person_leave_the_log_at_once(ledger: SQLiteLedger, path: Path) -> None:
     """A row that may have a ticket is blanked, not deleted."""
     ledger.claim(HELD, now=NOW, tickets_an_hour=5)
     assert held_words(path)
@@ -256,8 +256,10 @@ def test_who_is_forgotten_leaves_the_log_at_once(ledger: SQLiteLedger, path: Pat
     assert not held_words(path)
 
 
-def test_who_is_forgotten_right_after_their_ticket_leaves_the_log_at_once(ledger: SQLiteLedger, path: Path) -> None:
-    """Their words were erased a moment before, and would have stayed for some seconds."""
+def test_words_of_a_person_forgotten_just_after_their_ticket_leave_the_log_at_once(
+    ledger: SQLiteLedger, path: Path
+) -> None:
+    """The words were erased a moment before, and would stay for some seconds otherwise."""
     ledger.claim(HELD, now=NOW, tickets_an_hour=5)
     ledger.replace(HELD, MADE)
     assert held_words(path)
@@ -265,8 +267,8 @@ def test_who_is_forgotten_right_after_their_ticket_leaves_the_log_at_once(ledger
     assert not held_words(path)
 
 
-def test_what_a_killed_process_left_in_the_log_is_erased(path: Path) -> None:
-    """Whoever opens the file next does it, though nobody writes."""
+def test_words_that_a_killed_process_left_in_the_log_are_erased(path: Path) -> None:
+    """The next process that opens the file erases them, even without a write."""
     subprocess.run([sys.executable, "-c", MAKE_AND_DIE, path], cwd=ROOT, check=True)
     assert held_words(path)
     store = SQLiteLedger(path, erase_after_s=0.1)

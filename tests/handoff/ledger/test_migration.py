@@ -1,4 +1,4 @@
-"""Rows of other versions: 1.0.0's are read and gone on with; a file of a newer layout is refused.
+"""Rows of other versions: rows of 1.0.0 are read and continued; a file of a newer layout is refused.
 
 `tests/data/ledger-1.0.0.*` was written by 1.0.0's own code (commit a9355cd) with rows in every state; its people are
 invented. One is a SQLite file, the other DynamoDB's items.
@@ -28,11 +28,11 @@ from handoff.sweep import sweep
 from tests.ledger_factories import FakeFreshdesk, VirtualClock, delivery, empty, entry
 
 DATA = Path(__file__).parents[2] / "data"
-WRITTEN_AT = 1_764_267_787.0  # just after the last of them
+WRITTEN_AT = 1_764_267_787.0  # just after the last of its rows
 ALL_DROPPED = ("group_id", "priority", "product_id", "source", "tags", "type")
 REQUIRED_BY_1_0_0 = {"reference", "entry", "state", "owner", "created_at", "give_up_at", "expires_at"}
 
-# (state, is a note, error as 1.0.0 told it) → cause, dropped, refused field
+# (state, is a note, error text of 1.0.0) → cause, dropped, refused field
 MEANING: dict[tuple[str, bool, str], tuple[Cause, tuple[str, ...], str]] = {
     ("created", False, ""): (Cause.NONE, (), ""),
     ("created", True, ""): (Cause.NONE, (), ""),
@@ -66,7 +66,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["sqlite", "moto"])
 def ledger(request: pytest.FixtureRequest, file: Path) -> Iterator[Ledger]:
-    """Return a ledger with what 1.0.0 wrote, on each store in turn."""
+    """Return a ledger with the rows of 1.0.0, on each store in turn."""
     if request.param == "sqlite":
         store = SQLiteLedger(file)
         yield store
@@ -80,16 +80,16 @@ def ledger(request: pytest.FixtureRequest, file: Path) -> Iterator[Ledger]:
     yield on_moto
 
 
-def test_every_row_is_read_and_its_error_understood(ledger: Ledger) -> None:
-    """What 1.0.0 told in a text is a field now; every kind of row is there."""
+def test_every_row_is_read_with_the_meaning_of_its_error(ledger: Ledger) -> None:
+    """The error text of 1.0.0 becomes fields; every kind of row is there."""
     rows = list(ledger.each())
     assert {(row.state, row.is_note, row.error) for row in rows} == set(MEANING)
     read = {(row.state, row.is_note, row.error): (row.cause, row.dropped, row.refused_field) for row in rows}
     assert read == MEANING
 
 
-def test_each_row_is_found_and_written_over(ledger: Ledger) -> None:
-    """As if this version had written it; what was read out of its text is a field from then on."""
+def test_each_row_is_found_and_replaced(ledger: Ledger) -> None:
+    """The fields read from its text are written from then on."""
     for row in list(ledger.each()):
         assert row in ledger.find(row.reference, now=WRITTEN_AT)
         after = replace(row, version=row.version + 1, error="")
@@ -98,14 +98,14 @@ def test_each_row_is_found_and_written_over(ledger: Ledger) -> None:
 
 
 def test_a_repeat_gets_the_row_of_its_key(ledger: Ledger) -> None:
-    """Also with words to compare, which 1.0.0 did not keep."""
+    """Also with words to compare, which 1.0.0 did not store."""
     for row in list(ledger.each()):
         claim = ledger.claim(replace(row, owner="new", words="words"), now=WRITTEN_AT, tickets_an_hour=5)
         assert (claim.entry, claim.mine, claim.same_words) == (row, False, False)
 
 
-def test_what_waits_becomes_a_ticket_each(ledger: Ledger) -> None:
-    """The sweep goes on with what 1.0.0 left; what had been given up stays so."""
+def test_waiting_rows_become_one_ticket_each(ledger: Ledger) -> None:
+    """The sweep continues the rows of 1.0.0; rows that were given up stay so."""
     clock = VirtualClock(WRITTEN_AT)
     freshdesk = FakeFreshdesk(clock)
     waiting = [row for row in ledger.each() if row.waiting and row.state is not State.FAILED and not row.is_note]
@@ -119,7 +119,7 @@ def test_what_waits_becomes_a_ticket_each(ledger: Ledger) -> None:
 
 
 def test_rows_without_a_ticket_lose_the_end_that_1_0_0_gave_them(ledger: Ledger) -> None:
-    """In SQLite when the file is opened, in DynamoDB when the operator says so: TTL goes by the attribute."""
+    """In SQLite when the file is opened, in DynamoDB by the operator's command, because TTL goes by the attribute."""
     if isinstance(ledger, DynamoDBLedger):
         waiting = sum(not row.expires for row in ledger.each())
         assert ledger.migrate() == waiting > 0
@@ -133,8 +133,8 @@ def test_rows_without_a_ticket_lose_the_end_that_1_0_0_gave_them(ledger: Ledger)
     assert {row.entry for row in without} <= {row.entry for row in ledger.each()}
 
 
-def test_a_row_that_1_0_0_wrote_after_a_step_back_is_kept_too(file: Path) -> None:
-    """The file has this version's layout by then, and the row has an end."""
+def test_a_row_that_1_0_0_wrote_after_a_downgrade_is_kept_too(file: Path) -> None:
+    """The file already has the layout of this version, and the row has an end."""
     store = SQLiteLedger(file)
     store.check()
     with closing(sqlite3.connect(file)) as older:
@@ -148,14 +148,14 @@ def test_a_row_that_1_0_0_wrote_after_a_step_back_is_kept_too(file: Path) -> Non
 
 
 def rows_on(ledger: DynamoDBLedger) -> list[Any]:
-    """Return the items of the table that are rows."""
-    client: Any = ledger._client  # noqa: SLF001 -- what is stored is the store's affair
+    """Return the table's items that are rows."""
+    client: Any = ledger._client  # noqa: SLF001 -- the test reads what is stored
     items = client.scan(TableName=ledger._table)["Items"]  # noqa: SLF001 -- as above
     return [item for item in items if "row" in item]
 
 
 def test_a_file_of_1_0_0_gets_this_layout(file: Path) -> None:
-    """It keeps its rows, and goes through the migrations once."""
+    """It keeps its rows, and is migrated once."""
     for _ in range(2):
         store = SQLiteLedger(file)
         assert len(list(store.each())) == 32
@@ -164,8 +164,8 @@ def test_a_file_of_1_0_0_gets_this_layout(file: Path) -> None:
             assert db.execute("PRAGMA user_version").fetchone() == (LAYOUT,)
 
 
-def test_several_that_open_a_file_of_1_0_0_at_once_migrate_it_once(file: Path) -> None:
-    """Each finds it as this version needs it."""
+def test_processes_that_open_a_file_of_1_0_0_at_once_migrate_it_once(file: Path) -> None:
+    """Each of them finds the layout of this version."""
     stores = [SQLiteLedger(file) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         counts = list(threads.map(lambda store: len(list(store.each())), stores))
@@ -174,8 +174,8 @@ def test_several_that_open_a_file_of_1_0_0_at_once_migrate_it_once(file: Path) -
     assert counts == [32] * 4
 
 
-def test_a_migration_that_breaks_off_leaves_the_file_as_it_was(file: Path) -> None:
-    """A step is one transaction: here its second statement fails, because the table is there already."""
+def test_a_migration_that_fails_leaves_the_file_as_it_was(file: Path) -> None:
+    """Each step is one transaction: here its second statement fails, because the table exists already."""
     with closing(sqlite3.connect(file)) as db:
         db.execute("CREATE TABLE outages (foreign_table TEXT)")
     store = SQLiteLedger(file)
@@ -187,7 +187,7 @@ def test_a_migration_that_breaks_off_leaves_the_file_as_it_was(file: Path) -> No
 
 
 def test_a_file_of_a_newer_layout_is_refused(file: Path) -> None:
-    """The message names both layouts; nothing is changed."""
+    """The message names both layouts, and the file is not changed."""
     with closing(sqlite3.connect(file)) as db:
         db.execute(f"PRAGMA user_version = {LAYOUT + 1}")
     store = SQLiteLedger(file)
@@ -197,8 +197,8 @@ def test_a_file_of_a_newer_layout_is_refused(file: Path) -> None:
         assert db.execute("PRAGMA user_version").fetchone() == (LAYOUT + 1,)
 
 
-def test_a_row_of_this_version_has_what_1_0_0_needs(file: Path) -> None:
-    """One step back is possible: the columns are filled, and the row's JSON has the old names and known states."""
+def test_1_0_0_can_read_a_row_of_this_version(file: Path) -> None:
+    """A downgrade is possible: the columns are filled, and the JSON has the old names and known states."""
     store = SQLiteLedger(file)
     first = entry(words="words", account="norte", over_limit=True, cause=Cause.WAITING, identity="e")
     store.claim(first, now=WRITTEN_AT, tickets_an_hour=5)
@@ -213,7 +213,7 @@ def test_a_row_of_this_version_has_what_1_0_0_needs(file: Path) -> None:
     assert (written[0]["desk"], written[0]["crowded"]) == ("norte", True)
 
 
-def test_a_row_of_a_newer_version_is_read_without_what_it_adds() -> None:
-    """Fields, and causes, that this version does not know."""
+def test_a_row_of_a_newer_version_is_read_without_its_new_fields() -> None:
+    """It has a field and a cause that this version does not know."""
     newer = {**entry(cause="asleep").to_dict(), "teleported": [1, 2]}
     assert Entry.from_dict(newer) == entry(cause="asleep")

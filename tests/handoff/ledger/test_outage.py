@@ -1,4 +1,4 @@
-"""What is remembered while the SQLite file cannot be used: the spool beside it."""
+"""What is remembered while the SQLite file cannot be used, in the spool beside it."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ os._exit(0)
 
 
 def made(number: int) -> Entry:
-    """Return the row of another ticket each time."""
+    """Return a row with another ticket each time."""
     return replace(MADE, entry=f"key-{number}", reference=f"BF-{number:08}", ticket_id=number, owner=f"o-{number}")
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the ledger's file is."""
+    """Return the path of the ledger's file."""
     return tmp_path / "handoffs.db"
 
 
 @pytest.fixture
 def ledger(path: Path) -> Iterator[SQLiteLedger]:
-    """Return a ledger whose file is there."""
+    """Return a ledger whose file exists."""
     store = SQLiteLedger(path)
     store.check()
     yield store
@@ -51,12 +51,12 @@ def ledger(path: Path) -> Iterator[SQLiteLedger]:
 
 
 def spool(path: Path) -> bytes:
-    """Return what the spool holds."""
+    """Return the contents of the spool."""
     return Path(f"{path}.spool").read_bytes()
 
 
-def test_what_a_process_made_before_it_died_is_brought_in_by_the_next(path: Path, ledger: SQLiteLedger) -> None:
-    """The spool outlives its process; once brought in, it is empty."""
+def test_tickets_of_a_process_that_died_are_stored_by_the_next(path: Path, ledger: SQLiteLedger) -> None:
+    """The spool outlives its process; once its rows are stored, it is empty."""
     subprocess.run([sys.executable, "-c", REMEMBER_AND_DIE, path], cwd=ROOT, check=True)
     claim = ledger.claim(entry(owner="two"), now=NOW + 5, tickets_an_hour=5)
     assert (claim.mine, claim.entry.ticket_id) == (False, 7)
@@ -64,15 +64,15 @@ def test_what_a_process_made_before_it_died_is_brought_in_by_the_next(path: Path
 
 
 def test_the_spool_holds_no_words(path: Path, ledger: SQLiteLedger) -> None:
-    """Hashes and the ticket's number; `forget` brings it in before it looks."""
+    """It holds hashes and ticket numbers; `forget` stores its rows before it searches."""
     ledger.remember(replace(MADE, words="hash", error="text"), now=NOW)
     (line,) = filter(None, spool(path).split(b"\n"))
     assert json.loads(line).keys().isdisjoint({"handoff", "words", "error", "due_at"})
     assert [row.ticket_id for row in ledger.each()] == [7]
 
 
-def test_somebodys_open_transaction_is_an_outage_that_ends(path: Path, ledger: SQLiteLedger) -> None:
-    """While a shell holds the file nothing is claimed, and afterwards nothing twice."""
+def test_an_open_transaction_of_another_program_is_an_outage_that_ends(path: Path, ledger: SQLiteLedger) -> None:
+    """While a shell holds the file nothing is claimed, and afterwards nothing is claimed twice."""
     with closing(sqlite3.connect(path, isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerUnavailable):
@@ -86,10 +86,10 @@ def test_somebodys_open_transaction_is_an_outage_that_ends(path: Path, ledger: S
     assert not ledger.had_outage(NOW)  # every ticket has its row
 
 
-def test_a_line_half_written_spoils_no_other(
+def test_an_incomplete_line_does_not_affect_the_others(
     path: Path, ledger: SQLiteLedger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A process was killed as it wrote; what others wrote before and after it counts."""
+    """A process was killed while it wrote; the lines before and after it count."""
     ledger.remember(made(1), now=NOW)
     with Path(f"{path}.spool").open("ab") as file:
         file.write(b'{"reference": "BF-7K3Q')
@@ -103,8 +103,8 @@ def test_a_line_half_written_spoils_no_other(
     ] * 2
 
 
-def test_what_may_have_been_made_leaves_a_mark_that_outlives_the_process(path: Path, ledger: SQLiteLedger) -> None:
-    """There is no row to keep, and whoever claims next must look first."""
+def test_a_ticket_that_may_exist_leaves_a_mark_that_outlives_the_process(path: Path, ledger: SQLiteLedger) -> None:
+    """There is no row to store, and each new claim must search first."""
     before = SQLiteLedger(path)
     before.remember(entry(state=State.IN_DOUBT), now=NOW)
     assert before.had_outage(NOW)
@@ -114,10 +114,10 @@ def test_what_may_have_been_made_leaves_a_mark_that_outlives_the_process(path: P
     assert list(ledger.each()) == []
 
 
-def test_a_spool_that_cannot_be_written_is_replaced_by_the_process(
+def test_if_the_spool_cannot_be_written_the_process_remembers(
     path: Path, ledger: SQLiteLedger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It remembers the row, and marks the outage in case it does not live to store it."""
+    """It remembers the row, and marks the outage in case it dies before the row is stored."""
     Path(f"{path}.spool").mkdir()
     ledger.remember(MADE, now=NOW)
     Path(f"{path}.spool").rmdir()
@@ -126,8 +126,8 @@ def test_a_spool_that_cannot_be_written_is_replaced_by_the_process(
     assert ledger.had_outage(NOW)
 
 
-def test_a_row_that_cannot_be_brought_in_stays_in_the_spool(path: Path, ledger: SQLiteLedger) -> None:
-    """The next call tries again: nothing is claimed before it."""
+def test_a_row_that_cannot_be_stored_stays_in_the_spool(path: Path, ledger: SQLiteLedger) -> None:
+    """The next call tries again, and claims nothing before it."""
     ledger.remember(MADE, now=NOW)
     with closing(sqlite3.connect(path, isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
@@ -138,8 +138,8 @@ def test_a_row_that_cannot_be_brought_in_stays_in_the_spool(path: Path, ledger: 
     assert [row.ticket_id for row in ledger.find(MADE.reference, now=NOW)] == [7]
 
 
-def test_many_remember_and_recover_at_once(path: Path, ledger: SQLiteLedger) -> None:
-    """Two ledgers on one file, as of two processes: every ticket has its row in the end."""
+def test_processes_can_remember_and_recover_at_once(path: Path, ledger: SQLiteLedger) -> None:
+    """With two ledgers on one file, as in two processes, every ticket has its row in the end."""
     other = SQLiteLedger(path)
 
     def remember(number: int) -> None:

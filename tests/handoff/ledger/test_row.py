@@ -1,4 +1,4 @@
-"""One row: what it holds when nothing is said, and how it is written down."""
+"""One row: its defaults, and how it is written."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from handoff.ledger import PERSON_WINDOW_S, Claim, Entry, State
 from tests.ledger_factories import NOW, entry
 
 
-def test_a_row_begins_with_nothing_done_and_a_month_to_live() -> None:
-    """What is false or empty is not even written; the times are epoch seconds."""
+def test_a_row_has_defaults_and_expires_after_a_month() -> None:
+    """False or empty fields are not written; times are epoch seconds."""
     row = Entry(
         reference="BF-7K3QX2AB",
         entry="7K3QX2AB",
@@ -36,19 +36,19 @@ def test_a_row_begins_with_nothing_done_and_a_month_to_live() -> None:
     assert Entry.from_json(row.to_json()) == row
 
 
-def test_what_is_true_is_written() -> None:
-    """Refused and crowded are what the sweep goes by."""
-    told = entry(refused=True, over_limit=True).to_dict()
-    assert (told["refused"], told["crowded"]) == (True, True)
+def test_fields_that_are_true_are_written() -> None:
+    """The sweep needs both, and `over_limit` keeps its name of 1.0.0."""
+    written = entry(refused=True, over_limit=True).to_dict()
+    assert (written["refused"], written["crowded"]) == (True, True)
 
 
-def test_letters_keep_their_size() -> None:
-    """Escaped, a Chinese transcript would be twice as long as DynamoDB takes."""
+def test_letters_are_not_escaped() -> None:
+    """Escaped, a Chinese transcript would be too long for DynamoDB."""
     assert "ñ中" in entry(handoff="ñ中").to_json()
 
 
-def test_a_field_of_a_later_version_is_passed_over() -> None:
-    """An old process still running beside the new one goes on with what it knows."""
+def test_a_field_of_a_later_version_is_ignored() -> None:
+    """An old process that runs beside the new one continues with the fields that it knows."""
     assert Entry.from_dict({**entry().to_dict(), "teleported": True}) == entry()
 
 
@@ -61,18 +61,18 @@ def test_a_field_of_a_later_version_is_passed_over() -> None:
         (State.NOT_CREATED, "7K3QX2AB#B", False),
     ],
 )
-def test_what_is_about_to_become_a_ticket_counts(state: State, key: str, counts: bool) -> None:  # noqa: FBT001 -- a column of the table
-    """A note makes none, and what is only kept has taken its place already."""
+def test_a_row_that_is_about_to_become_a_ticket_counts(state: State, key: str, counts: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """A note makes no ticket, and a row that waits has taken its place already."""
     assert entry(state=state, entry=key).counts is counts
 
 
 @pytest.mark.parametrize("state", State)
-def test_everything_without_a_ticket_waits(state: State) -> None:
-    """Also what failed: a person has to act."""
+def test_every_row_without_a_ticket_waits(state: State) -> None:
+    """Also a failed one, because a person has to act."""
     assert entry(state=state).waiting is (state is not State.CREATED)
 
 
 def test_a_persons_hour_has_sixty_minutes() -> None:
-    """And who is not told otherwise is within it."""
+    """By default a row is within the limit."""
     assert PERSON_WINDOW_S == 3600.0
     assert not Claim(entry(), mine=True).over_limit

@@ -1,4 +1,4 @@
-"""SQLite: many threads and processes, sudden death, files that are locked or not there."""
+"""SQLite: many threads and processes, killed processes, files that are locked or missing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ledger(tmp_path: Path) -> Iterator[SQLiteLedger]:
 
 
 def claims_won(path: Path, owner: str, rounds: int) -> list[int]:
-    """Claim the same handoffs as every other process does; return which were won."""
+    """Claim the same handoffs as every other process; return which ones were granted."""
     ledger = sqlite_ledger(path)
     rows = [entry(entry=f"{number:052d}", reference=f"BF-{number:08d}", owner=owner) for number in range(rounds)]
     won = [n for n, row in enumerate(rows) if ledger.claim(row, now=NOW, tickets_an_hour=rounds).mine]
@@ -66,7 +66,7 @@ def times_open(path: Path) -> int:
 
 
 def test_one_of_four_processes_wins_each_claim(tmp_path: Path) -> None:
-    """Four processes open a file that is not there yet and claim the same handoffs: each is won exactly once."""
+    """Four processes open a file that does not exist yet and claim the same handoffs: each is granted once."""
     rounds = 25
     with PROCESSES.Pool(4) as processes:
         tasks = [(tmp_path / "ledger.db", f"owner-{one}", rounds) for one in range(4)]
@@ -75,7 +75,7 @@ def test_one_of_four_processes_wins_each_claim(tmp_path: Path) -> None:
 
 
 def test_a_claim_outlives_its_process(tmp_path: Path, ledger: SQLiteLedger) -> None:
-    """A process killed right after its claim has left the row behind."""
+    """A process killed just after its claim has left the row."""
     command = [sys.executable, "-c", CLAIM_AND_WAIT, str(tmp_path / "ledger.db")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
@@ -86,14 +86,14 @@ def test_a_claim_outlives_its_process(tmp_path: Path, ledger: SQLiteLedger) -> N
 
 
 def test_a_claim_is_on_the_disk_when_it_returns(ledger: SQLiteLedger) -> None:
-    """The file keeps a log that is written through at every commit, so that a power cut undoes no claim."""
-    with ledger._guarded() as db:  # noqa: SLF001 -- the setting belongs to the connection, which nobody else sees
+    """The write-ahead log is flushed at every commit, so that a power cut undoes no claim."""
+    with ledger._guarded() as db:  # noqa: SLF001 -- the setting belongs to the connection, which is private
         assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_forked_process_opens_the_file_anew(tmp_path: Path, ledger: SQLiteLedger) -> None:
-    """A connection from before a fork is neither used nor closed after it; both processes go on writing."""
+def test_a_forked_process_opens_the_file_again(tmp_path: Path, ledger: SQLiteLedger) -> None:
+    """A connection from before a fork is neither used nor closed after it; both processes can write."""
     ledger.claim(entry(), now=NOW, tickets_an_hour=5)
     child = os.fork()
     if child == 0:
@@ -106,7 +106,7 @@ def test_a_forked_process_opens_the_file_anew(tmp_path: Path, ledger: SQLiteLedg
 
 
 def test_closing_after_a_fork_leaves_the_parents_connection_alone(tmp_path: Path, ledger: SQLiteLedger) -> None:
-    """A child that closes its ledger must not close what it inherited: SQLite forbids that."""
+    """A child must not close the connection that it inherited: SQLite forbids that."""
     ledger.claim(entry(), now=NOW, tickets_an_hour=5)
     child = os.fork()
     if child == 0:
@@ -116,7 +116,7 @@ def test_closing_after_a_fork_leaves_the_parents_connection_alone(tmp_path: Path
 
 
 def test_a_locked_file_is_an_outage_within_seconds(tmp_path: Path, ledger: SQLiteLedger) -> None:
-    """Where another holds the file, the caller hears so soon; once it is free, the next call succeeds."""
+    """While another process holds the file, the caller gets an error soon; afterwards the next call succeeds."""
     ledger.claim(entry(), now=NOW, tickets_an_hour=5)
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -129,8 +129,8 @@ def test_a_locked_file_is_an_outage_within_seconds(tmp_path: Path, ledger: SQLit
     assert list(ledger.each()) == []
 
 
-def test_a_file_of_an_older_version_goes_on(tmp_path: Path, ledger: SQLiteLedger) -> None:
-    """Its table is laid out otherwise; claims and what becomes of them are the same."""
+def test_a_file_of_an_older_version_works(tmp_path: Path, ledger: SQLiteLedger) -> None:
+    """Its table has another layout; claims and replacements work the same."""
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as older:
         older.executescript(FILE_OF_1_0_0)
     assert ledger.claim(entry(), now=NOW, tickets_an_hour=5).mine
@@ -141,21 +141,21 @@ def test_a_file_of_an_older_version_goes_on(tmp_path: Path, ledger: SQLiteLedger
 
 
 def test_a_missing_directory_is_an_outage(tmp_path: Path) -> None:
-    """A file that cannot be opened is told as an outage, not as SQLite's own error."""
+    """A file that cannot be opened is reported as an outage, not as SQLite's own error."""
     with pytest.raises(LedgerUnavailable):
         sqlite_ledger(tmp_path / "nowhere" / "ledger.db").find("BF-7K3QX2AB", now=NOW)
 
 
 def test_a_file_that_is_no_database_is_an_outage(tmp_path: Path) -> None:
-    """So is a file of something else; and no connection is left open on it."""
+    """A file of another kind is an outage, too, and no connection to it stays open."""
     (tmp_path / "ledger.db").write_bytes(b"something else" * 100)
     with pytest.raises(LedgerUnavailable):
         sqlite_ledger(tmp_path / "ledger.db").find("BF-7K3QX2AB", now=NOW)
     assert times_open(tmp_path / "ledger.db") == 0
 
 
-def test_an_error_in_the_middle_undoes_the_whole_claim(ledger: SQLiteLedger) -> None:
-    """A claim that breaks half-way leaves neither a row nor a place."""
+def test_an_error_undoes_the_whole_claim(ledger: SQLiteLedger) -> None:
+    """A claim that fails half-way leaves neither a row nor a place."""
     broken = entry(error=object())
     with pytest.raises(TypeError):
         ledger.claim(broken, now=NOW, tickets_an_hour=1)
@@ -163,8 +163,8 @@ def test_an_error_in_the_middle_undoes_the_whole_claim(ledger: SQLiteLedger) -> 
     assert not ledger.claim(entry(owner="two"), now=NOW, tickets_an_hour=1).over_limit
 
 
-def test_tidying_removes_what_is_over(ledger: SQLiteLedger) -> None:
-    """Once an hour, rows past their life and places past their hour are removed."""
+def test_tidying_removes_expired_rows_and_places(ledger: SQLiteLedger) -> None:
+    """Once an hour, rows past their end and places older than an hour are removed."""
     ledger.claim(entry(expires_at=NOW + 1, ticket_id=7), now=NOW, tickets_an_hour=5)
     ledger.claim(entry(entry="lives", expires_at=NOW + 9e9), now=NOW + 1, tickets_an_hour=5)
     ledger.tidy(NOW)
@@ -172,24 +172,24 @@ def test_tidying_removes_what_is_over(ledger: SQLiteLedger) -> None:
     assert len(list(ledger.each())) == 2
     ledger.tidy(NOW + TIDY_EVERY_S)
     assert [row.entry for row in ledger.each()] == ["lives"]
-    with ledger._guarded() as db:  # noqa: SLF001 -- places are nobody's business but the store's
+    with ledger._guarded() as db:  # noqa: SLF001 -- places are private to the store
         assert db.execute("SELECT count(*) FROM places WHERE taken_at <= ?", (NOW,)).fetchone() == (0,)
     assert PERSON_WINDOW_S == TIDY_EVERY_S
 
 
 def test_sqlite_alone_needs_no_botocore() -> None:
-    """Who chooses SQLite does not pay for DynamoDB's library, nor need it installed."""
+    """An installation with SQLite does not load the library of DynamoDB, and need not install it."""
     program = (
         "import sys; from handoff.settings import LedgerAddress; from handoff.bootstrap import open_ledger;"
         "ledger = open_ledger(LedgerAddress(store='sqlite', name=':memory:')); list(ledger.each());"
         "print(repr(ledger), sorted(name for name in sys.modules if name.split('.')[0] in ('botocore', 'boto3')))"
     )
-    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert told.stdout == "SQLiteLedger(:memory:) []\n"
+    finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert finished.stdout == "SQLiteLedger(:memory:) []\n"
 
 
-def test_what_is_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
-    """A person who asks to be forgotten is not remembered by the write-ahead log."""
+def test_a_removed_row_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
+    """The words of a person who asks to be forgotten do not stay in the write-ahead log."""
     ledger = sqlite_ledger(tmp_path / "handoffs.db")
     row = entry(handoff='{"conversation_summary": "CANARIO-OLVIDADO"}')
     ledger.claim(row, now=NOW, tickets_an_hour=5)
@@ -199,8 +199,8 @@ def test_what_is_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_tidying_forgets_no_place_of_this_hour(tmp_path: Path) -> None:
-    """Else whoever waits for the hourly tidying gets five tickets more."""
+def test_tidying_keeps_the_places_of_this_hour(tmp_path: Path) -> None:
+    """Otherwise a person would get five more tickets after the hourly tidying."""
     ledger = sqlite_ledger(tmp_path / "handoffs.db")
     assert ledger.take_slot("p", entry(), now=NOW, tickets_an_hour=1)
     ledger.tidy(NOW + PERSON_WINDOW_S - 1)
@@ -208,9 +208,9 @@ def test_tidying_forgets_no_place_of_this_hour(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_one_connection_serves_call_after_call(tmp_path: Path) -> None:
-    """Opening one costs more than a claim does; a lock is waited for a second, no longer."""
+def test_one_connection_serves_all_calls(tmp_path: Path) -> None:
+    """Opening one takes longer than a claim; a lock is waited for no longer than a second."""
     ledger = sqlite_ledger(tmp_path / "handoffs.db")
-    assert ledger._open() is ledger._open()  # noqa: SLF001 -- from outside, only the time tells
+    assert ledger._open() is ledger._open()  # noqa: SLF001 -- the reuse is not visible otherwise
     assert BUSY_TIMEOUT_S == 1.0
     ledger.close()

@@ -35,12 +35,12 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
 
 
 def copies(count: int, **overrides: Any) -> list[Entry]:
-    """Return rows of as many keys with the same words."""
+    """Return rows with the same words under as many keys."""
     return [number(n, words="words", owner=f"owner-{n}", person="", **overrides) for n in range(count)]
 
 
-def test_the_same_words_are_the_first_ones_handoff(ledger: Ledger) -> None:
-    """The second key gets no row of its own: it is told of the first, and takes no place of its person's hour."""
+def test_the_same_words_belong_to_the_first_handoff(ledger: Ledger) -> None:
+    """The second key gets the first one's row, has none of its own, and takes no place of the person's hour."""
     assert claim(ledger, FIRST) == Claim(FIRST, mine=True)
     assert claim(ledger, SECOND, tickets_an_hour=0) == Claim(FIRST, mine=False, same_words=True)
     assert list(ledger.each()) == [FIRST]
@@ -48,8 +48,8 @@ def test_the_same_words_are_the_first_ones_handoff(ledger: Ledger) -> None:
     assert ledger.in_conversation("conversation", now=NOW) == [FIRST]
 
 
-def test_a_repeat_of_either_key_is_told_of_the_first(ledger: Ledger) -> None:
-    """Also long after the 15 minutes, by whatever owner, and as the first row then stands."""
+def test_a_repeat_of_either_key_returns_the_first_row(ledger: Ledger) -> None:
+    """Also long after the 15 minutes, for any owner, and with the current state of the first row."""
     claim(ledger, FIRST)
     claim(ledger, SECOND)
     made = next_of(FIRST, state=State.CREATED, ticket_id=7, due_at=None)
@@ -60,8 +60,8 @@ def test_a_repeat_of_either_key_is_told_of_the_first(ledger: Ledger) -> None:
     assert claim(ledger, number(1, words="words", owner="later"), now=NOW + 9_000) == Claim(made, mine=False)
 
 
-def test_the_reference_of_either_finds_the_first(ledger: Ledger) -> None:
-    """Whoever asks by the second's reference sees what became of the first."""
+def test_the_reference_of_either_key_finds_the_first_row(ledger: Ledger) -> None:
+    """The second reference shows the state of the first row."""
     claim(ledger, FIRST)
     claim(ledger, SECOND)
     assert ledger.find(SECOND.reference, now=NOW) == [FIRST]
@@ -69,14 +69,14 @@ def test_the_reference_of_either_finds_the_first(ledger: Ledger) -> None:
 
 
 def test_two_keys_with_one_reference_show_one_row_once(ledger: Ledger) -> None:
-    """The alias stands beside the row it names."""
+    """The alias is stored beside the row that it names."""
     claim(ledger, FIRST)
     claim(ledger, number(2, words="words", owner="second", reference=FIRST.reference))
     assert ledger.find(FIRST.reference, now=NOW) == [FIRST]
 
 
-def test_the_window_begins_with_the_first_and_does_not_slide(ledger: Ledger) -> None:
-    """A third that comes 15 minutes after the first is another handoff, though the second came in between."""
+def test_the_window_begins_with_the_first_claim_and_does_not_move(ledger: Ledger) -> None:
+    """A third claim 15 minutes after the first is another handoff, though the second came in between."""
     claim(ledger, FIRST)
     almost, over = NOW + WORDS_WINDOW_S - 1, NOW + WORDS_WINDOW_S
     claim(ledger, FIRST, now=almost)  # a repeat of the same call
@@ -88,13 +88,13 @@ def test_the_window_begins_with_the_first_and_does_not_slide(ledger: Ledger) -> 
 
 @pytest.mark.parametrize("words", ["", "other"])
 def test_other_words_are_another_handoff(ledger: Ledger, words: str) -> None:
-    """Nor are two the same that give no words to compare."""
+    """Two handoffs without words to compare are different, too."""
     claim(ledger, number(1, words=words and "words", owner="first"))
     other = number(2, words=words, owner="second")
     assert claim(ledger, other) == Claim(other, mine=True)
 
 
-def test_a_note_shares_its_words_with_nobody(ledger: Ledger) -> None:
+def test_a_note_is_not_compared_by_its_words(ledger: Ledger) -> None:
     """It belongs to its handoff already, and nothing can be an alias of it."""
     note = number(1, words="words", owner="first", entry=f"{FIRST.entry}#A")
     assert claim(ledger, note).mine
@@ -102,15 +102,15 @@ def test_a_note_shares_its_words_with_nobody(ledger: Ledger) -> None:
     assert claim(ledger, number(3, words="words", owner="third", entry=f"{FIRST.entry}#B")).mine
 
 
-def test_a_claim_with_words_repeated_by_its_owner_is_still_the_callers(ledger: Ledger) -> None:
-    """A claim whose answer was lost may be sent again, also where another key has come meanwhile."""
+def test_a_claim_with_words_repeated_by_its_owner_succeeds_again(ledger: Ledger) -> None:
+    """A claim whose answer was lost may be sent again, even if another key was claimed meanwhile."""
     assert claim(ledger, FIRST).mine
     claim(ledger, SECOND)
     assert claim(ledger, FIRST) == Claim(FIRST, mine=True)
 
 
-def test_a_late_repeat_by_the_owner_leaves_the_words_to_who_has_them(ledger: Ledger) -> None:
-    """The first row stands, though another key has had its words since they were free again."""
+def test_a_late_repeat_by_the_owner_does_not_take_back_the_words(ledger: Ledger) -> None:
+    """The first row stays, and so does the row of another key that has used the words since."""
     over = NOW + WORDS_WINDOW_S
     third = number(3, words="words", owner="third", created_at=over)
     claim(ledger, FIRST)
@@ -120,7 +120,7 @@ def test_a_late_repeat_by_the_owner_leaves_the_words_to_who_has_them(ledger: Led
 
 
 def test_of_many_keys_at_once_one_has_the_row(ledger: Ledger) -> None:
-    """One holds it, all others are told of that one; every key follows it afterwards."""
+    """One key holds the row, all others get that row, also afterwards."""
     rows = copies(6)
     with ThreadPoolExecutor(len(rows)) as threads:
         claims = list(threads.map(lambda row: claim(ledger, row), rows))
@@ -131,7 +131,7 @@ def test_of_many_keys_at_once_one_has_the_row(ledger: Ledger) -> None:
 
 
 def test_copies_of_two_keys_at_once_have_one_row(ledger: Ledger) -> None:
-    """Each key comes twice, by different calls."""
+    """Each key comes twice, from different calls."""
     rows = [number(n % 2, words="words", owner=f"owner-{n}", person="") for n in range(4)]
     with ThreadPoolExecutor(len(rows)) as threads:
         claims = list(threads.map(lambda row: claim(ledger, row), rows))
@@ -139,8 +139,8 @@ def test_copies_of_two_keys_at_once_have_one_row(ledger: Ledger) -> None:
     assert len({one.entry.entry for one in claims}) == 1
 
 
-def test_an_alias_of_a_row_that_is_gone_counts_as_absent(ledger: Ledger) -> None:
-    """Who was deleted, or is over, answers for nobody."""
+def test_an_alias_of_a_removed_row_counts_as_absent(ledger: Ledger) -> None:
+    """The row was deleted or has expired."""
     claim(ledger, FIRST)
     claim(ledger, SECOND)
     ledger.delete(FIRST)
@@ -149,16 +149,16 @@ def test_an_alias_of_a_row_that_is_gone_counts_as_absent(ledger: Ledger) -> None
     assert claim(ledger, again) == Claim(again, mine=True)
 
 
-def test_words_of_a_row_that_is_gone_are_free(ledger: Ledger) -> None:
-    """Within the 15 minutes too."""
+def test_the_words_of_a_removed_row_are_free(ledger: Ledger) -> None:
+    """Also within the 15 minutes."""
     claim(ledger, FIRST)
     ledger.delete(FIRST)
     assert claim(ledger, SECOND) == Claim(SECOND, mine=True)
     assert claim(ledger, number(3, words="words", owner="third")).entry == SECOND
 
 
-def test_an_alias_holds_nothing_of_the_person_and_ends_as_a_row_does(ledger: Ledger) -> None:
-    """Nobody has to look for it to forget somebody."""
+def test_an_alias_holds_no_personal_data_and_expires_like_a_row(ledger: Ledger) -> None:
+    """`forget` need not search for it."""
     alias = SECOND.alias(f"{FIRST.reference} {FIRST.entry}")
     assert (alias.handoff, alias.person, alias.conversation, alias.fingerprint, alias.words) == ("",) * 5
     assert not alias.waiting
