@@ -13,12 +13,16 @@ pytestmark = [pytest.mark.node, pytest.mark.proof, pytest.mark.timeout(180), pyt
 
 def test_containers_killed_and_frozen_lose_and_double_nothing(tmp_path: Path) -> None:
     """Answers are lost and late meanwhile, and some containers are suspended just before they post."""
-    found = run(handoffs=24, kills=8, freezes=4, suspended=4, seed=1, folder=tmp_path)
+    found = run(handoffs=20, kills=6, freezes=4, suspended=3, seed=1, folder=tmp_path)
     assert found.kept, found
-    assert found.tickets == 24
+    assert found.tickets == 20
 
 
-@pytest.mark.parametrize("without", ["guards", "ledger"])
-def test_without_a_guard_containers_double(tmp_path: Path, without: str) -> None:
-    """The controls: a suspended container posts what another has posted; each container has a table of its own."""
-    assert run(handoffs=12, kills=0, freezes=0, suspended=3, seed=1, folder=tmp_path, without=without).twice > 0
+def test_without_the_guards_a_suspended_container_doubles(tmp_path: Path) -> None:
+    """The control: once awake it posts what another has posted meanwhile."""
+    assert run(handoffs=9, kills=0, freezes=0, suspended=3, seed=1, folder=tmp_path, without="guards").twice > 0
+
+
+def test_without_the_ledger_containers_double(tmp_path: Path) -> None:
+    """The control: each container has a table of its own."""
+    assert run(handoffs=9, kills=0, freezes=0, suspended=0, seed=1, folder=tmp_path, without="ledger").twice > 0
