@@ -114,7 +114,7 @@ export function builtInPost (url, data, settings = {}) {
 export function findAxios (name) {
   if (name !== 'built-in') {
     try {
-      const required = createRequire(resolve(ROOT, 'tests', 'node', 'package.json'))
+      const required = createRequire(resolve(ROOT, 'tests', 'botpress', 'node', 'package.json'))
       const wanted = name || 'axios'
       return { axios: required(wanted), version: required(`${wanted}/package.json`).version }
     } catch {

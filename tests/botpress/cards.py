@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT: Final = Path(__file__).parents[2]
-NODE_PACKAGES: Final = ROOT / "tests" / "node"
+NODE_PACKAGES: Final = ROOT / "tests" / "botpress" / "node"
 STUDIO: Final = ROOT / "botpress" / "studio.mjs"
 CARDS: Final = {"cloud": ROOT / "botpress" / "contacto.js", "v12": ROOT / "botpress" / "contacto.v12.js"}
 TOKEN: Final = "local-secret"
