@@ -164,7 +164,7 @@ def test_lost_answers_and_a_retry_by_the_person_are_one_ticket(calm: System, clo
     with ScriptedFunction(swallowed(calm.url)) as between:
         first = cloud_card.run(between.url, there)
     assert (first.workflow["ticketError"], first.statuses, well_ended(first)) == ("network", [None, None], True)
-    second = cloud_card.run(calm.url, later(there, first, "msg_2"))
+    second = cloud_card.run(calm.url, later(there, first, "msg_2", reason="Sigo esperando el retiro"))
     assert second.statuses == [200]
     assert len(calm.tickets_about(there)) == 1
 
@@ -175,7 +175,7 @@ def test_control_without_the_key_two_tickets_are_made(calm: System, cloud_card: 
     there = scene()
     with ScriptedFunction(swallowed(calm.url)) as between:
         first = keyless.run(between.url, there)
-    second = keyless.run(calm.url, later(there, first, "msg_2"))
+    second = keyless.run(calm.url, later(there, first, "msg_2", reason="Sigo esperando el retiro"))
     assert second.statuses == [201]
     assert len(calm.tickets_about(there)) == 2
 
