@@ -15,7 +15,7 @@ PIP_KEPT := INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS TRUSTED_HOST CERT CLIE
 	CACHE_DIR NO_CACHE_DIR CONFIG_FILE KEYRING_PROVIDER USE_FEATURE USE_DEPRECATED
 unexport $(filter-out $(PIP_KEPT:%=PIP_%),$(filter PIP_%,$(.VARIABLES)))
 
-.PHONY: run test check format coverage test-node test-browser test-deploy test-install simulate outage crash copies endings bench mutate \
+.PHONY: run test check format coverage test-node test-browser test-deploy test-install simulate outage crash crash-lambda copies endings bench mutate \
 	fuzz audit package release requirements clean help
 
 run: $(VENV)/run.stamp  ## start the stand-in, the function and the sweep; send a sample; until Ctrl-C
@@ -59,6 +59,9 @@ outage: $(VENV)/dev.stamp  ## Freshdesk down for a day, and a burst against the 
 
 crash: $(VENV)/dev.stamp  ## 1,000 handoffs through real processes that are killed 300 times
 	$(BIN)/python -m dev.simulation.crash --handoffs $(HANDOFFS_CRASH) --kills $(KILLS)
+
+crash-lambda: $(VENV)/dev.stamp tests/botpress/node/node_modules  ## the same on AWS's runtime client and DynamoDB, frozen and suspended as well; needs Node.js
+	$(BIN)/python -m dev.simulation.crash_on_lambda --handoffs $(HANDOFFS_CRASH) --kills $(KILLS)
 
 copies: $(VENV)/dev.stamp  ## the same handoff many times at once, over threads and processes
 	$(BIN)/python -m dev.simulation.copies

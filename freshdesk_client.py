@@ -1,4 +1,4 @@
-"""Freshdesk's REST API v2, as far as a handoff needs it: pure `build_*`/`decipher_*` pairs, and one thin client.
+"""Freshdesk's REST API v2, the part that a handoff needs: pure `build_*`/`decipher_*` pairs, and one thin client.
 
 Every error says whether a ticket (or a note) may exist now. `NotCreated` and its children: no.
 `OutcomeUnknown`: perhaps. Vendor facts: https://developers.freshdesk.com/api/
@@ -32,12 +32,12 @@ _NEXT_LINK: Final = re.compile(r"""rel=["']?next\b""", re.IGNORECASE)
 _MOMENT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})? ?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
 )
-_LATEST_ZONE: Final = timezone(timedelta(hours=-12))  # in no other zone is a given wall time a later moment
-_FOUNDED_AT: Final = 1_262_304_000.0  # 2010: Freshdesk has no ticket older than itself
+_LATEST_ZONE: Final = timezone(timedelta(hours=-12))  # in every other zone the same wall time is earlier
+_FOUNDED_AT: Final = 1_262_304_000.0  # 2010: no ticket is older than Freshdesk
 
 
 class FreshdeskError(Exception):
-    """A call to Freshdesk failed. Messages are for the log: they never hold a request's content."""
+    """A call to Freshdesk failed. Messages are for the log: they contain nothing of the request."""
 
     may_exist: bool = False
 
@@ -68,7 +68,7 @@ class FreshdeskBusy(NotCreated):
 
 
 class FreshdeskRefused(NotCreated):
-    """4xx: refused as it is. `fields` are the ones Freshdesk names (`group_id`, `custom_fields.cf_x`, …).
+    """4xx: refused. `fields` are the ones that Freshdesk names (`group_id`, `custom_fields.cf_x`, …).
 
     `code` is Freshdesk's own word for a refusal of the whole call (`invalid_credentials`, `account_suspended`, …), or
     "": https://developers.freshdesk.com/api/#error
@@ -84,13 +84,13 @@ class FreshdeskRefused(NotCreated):
 
 
 class OutcomeUnknown(FreshdeskError):
-    """Time-out, reset, 5xx, or an answer that cannot be read: what was asked for may have been done."""
+    """Time-out, reset, 5xx, or an unreadable answer: the request may have taken effect."""
 
     may_exist = True
 
 
 class Request(NamedTuple):
-    """What to send: method, path with query, JSON body."""
+    """A request: method, path with query, JSON body."""
 
     method: str
     path: str
@@ -98,7 +98,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back: status, headers by lower-case name, body."""
+    """An answer: status, headers by lower-case name, body."""
 
     status: int
     headers: Mapping[str, str]
@@ -118,16 +118,23 @@ class Transport(Protocol):
         ...
 
 
-class ListQuery(NamedTuple):
-    """Which page of which tickets to list.
+class Requester(NamedTuple):
+    """Whose tickets: the contact with this e-mail address, or with this external id; both empty: everybody's."""
 
-    `since`: epoch seconds; tickets updated since then. `email`: only this requester's. `only`: `spam` or `deleted`,
+    email: str = ""
+    external_id: str = ""
+
+
+class ListQuery(NamedTuple):
+    """A page of a filtered ticket list.
+
+    `since`: epoch seconds; tickets updated since then. `requester`: only theirs. `only`: `spam` or `deleted`,
     which the plain list leaves out. `described`: with descriptions, for two more of the rate limit's calls a page.
     `page`: from 1. `size`: how many tickets a page holds, up to 100.
     """
 
     since: float
-    email: str = ""
+    requester: Requester = Requester()
     only: str = ""
     described: bool = False
     page: int = 1
@@ -136,17 +143,17 @@ class ListQuery(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One row of a ticket list: what a look needs of it."""
+    """One row of a ticket list, with the fields that a search needs."""
 
     ticket_id: int
     subject: str
-    created_at: float  # epoch seconds; 0.0 where Freshdesk's date cannot be read
+    created_at: float  # epoch seconds; 0.0 if Freshdesk's date cannot be read
     status: int
-    last_line: str = ""  # of the description, as text; "" where the list was asked for without
+    last_line: str = ""  # of the description, as text; "" in a list without descriptions
 
 
 class Page(NamedTuple):
-    """One page of a list, whether another follows, and Freshdesk's time (epoch seconds) when it answered."""
+    """One page of a list, whether another follows, and Freshdesk's time (epoch seconds) of the answer."""
 
     rows: list[Listed]
     more: bool
@@ -172,7 +179,13 @@ def decipher_create(answer: Answer) -> int:
 def build_list(query: ListQuery) -> Request:
     """Return the request for one page of tickets, newest first: https://developers.freshdesk.com/api/#list_all_tickets."""
     moment = datetime.fromtimestamp(max(query.since, 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    optional = {"email": query.email, "filter": query.only, "include": "description" if query.described else ""}
+    email, external_id = query.requester
+    optional = {
+        "email": email,
+        "unique_external_id": external_id,
+        "filter": query.only,
+        "include": "description" if query.described else "",
+    }
     always = {"updated_since": moment, "order_by": "created_at", "order_type": "desc"}
     pages = {"per_page": query.size, "page": query.page}
     return Request(
@@ -182,7 +195,7 @@ def build_list(query: ListQuery) -> Request:
 
 
 def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
-    """Return a page that was asked for with this size. A 400 on `email` means that no contact has that address.
+    """Return a page that was asked for with this size. A 400 on the requester means that there is no such contact.
 
     A full page has a next one even where no `Link` header says so. A row without a number is an error: it may be the
     very ticket that is looked for.
@@ -194,7 +207,7 @@ def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
     try:
         _raise_for(answer)
     except FreshdeskRefused as error:
-        if error.status == 400 and error.fields == ("email",):  # noqa: PLR2004 -- Bad Request
+        if error.status == 400 and error.fields in {("email",), ("unique_external_id",)}:  # noqa: PLR2004 -- Bad Request
             return Page([], more=False, date=_http_date(answer.headers.get("date", "")))
         raise
     rows = _json(answer.body)
@@ -218,7 +231,7 @@ def build_get(path: str) -> Request:
 
 
 def decipher_json(answer: Answer) -> Any:
-    """Return the JSON of a good answer.
+    """Return the JSON of a successful answer.
 
     Raises:
         FreshdeskBusy, FreshdeskRefused, OutcomeUnknown: as the status says.
@@ -227,14 +240,14 @@ def decipher_json(answer: Answer) -> Any:
     return _json(answer.body)
 
 
-CREATE_SHARE: Final = 0.4  # of an account's calls, in every plan that bounds them; no header has this limit
+CREATE_SHARE: Final = 0.4  # of an account's calls, in every plan that limits them; no header has this limit
 RATE_WINDOW_S: Final = 60.0  # the limits are per minute
 RETRY_AFTER_DEFAULT_S: Final = 30.0
 RETRY_AFTER_MAX_S: Final = 3600.0
 
 
 class RateLimit(NamedTuple):
-    """What the headers say about the account's limit in this minute; Freshdesk writes decimals (`50.0`)."""
+    """The account's limit in this minute, from the headers; Freshdesk writes decimals (`50.0`)."""
 
     total: float
     remaining: float
@@ -251,7 +264,7 @@ class RateLimit(NamedTuple):
 
     @property
     def creates_left(self) -> float:
-        """How many tickets can certainly still be made in this minute, if no call so far made anything else.
+        """How many tickets can certainly still be made in this minute, if all calls so far made tickets.
 
         >>> RateLimit(400.0, 390.0).creates_left, RateLimit(400.0, 240.0).creates_left
         (150.0, 0.0)
@@ -260,7 +273,7 @@ class RateLimit(NamedTuple):
 
 
 class RateMeter:
-    """What one process knows about an account's limit: the last one read, and how many of its own calls are out.
+    """What one process knows about an account's limit: the last one read, and how many calls are in progress.
 
     Without a clock the last one read never expires.
     """
@@ -268,11 +281,11 @@ class RateMeter:
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._now = now
         self._read: tuple[RateLimit | None, float] = (None, 0.0)  # and when: one value, because threads share it
-        self._under_way: list[None] = []  # one item a call: threads cannot add to a number safely
+        self._under_way: list[None] = []  # one item for each call: threads cannot safely add to a number
 
     @property
     def limit(self) -> RateLimit | None:
-        """The last limit read; None if there is none, or it is older than a limit holds."""
+        """The last limit read; None if there is none, or if it is too old."""
         limit, read_at = self._read
         return limit if self._now() - read_at <= RATE_WINDOW_S else None
 
@@ -282,12 +295,12 @@ class RateMeter:
 
     @property
     def calls_under_way(self) -> int:
-        """How many calls have been sent and not answered yet."""
+        """How many calls have been sent and not been answered yet."""
         return len(self._under_way)
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Count what happens inside as a call under way."""
+        """Count a call as in progress inside."""
         self._under_way.append(None)
         try:
             yield
@@ -295,18 +308,18 @@ class RateMeter:
             self._under_way.pop()
 
     def read(self, headers: Mapping[str, str]) -> None:
-        """Take the limit from the headers, unless a later answer has overtaken this one and shows fewer calls left."""
+        """Take the limit from the headers, unless it is stale: a later answer already showed fewer calls left."""
         limit = RateLimit.read(headers)
         if limit is None:
             return
         known = self.limit
         rise = limit.remaining - known.remaining if known else inf
-        if not 0 < rise <= self.calls_under_way:  # a higher rise than that is a new minute
+        if not 0 < rise <= self.calls_under_way:  # a larger rise is a new minute
             self.limit = limit
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return the seconds `Retry-After` asks for, given as a number or as a date, between 1 and an hour."""
+    """Return the seconds of `Retry-After`, given as a number or as a date, between 1 and an hour."""
     value = headers.get("retry-after", "")
     try:
         seconds = float(value)
@@ -325,7 +338,7 @@ def _http_date(value: str) -> float | None:
 
 
 class FreshdeskClient:
-    """One Freshdesk account. Holds no state but its meter."""
+    """A client of one Freshdesk account. Its only state is its meter."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -348,7 +361,7 @@ class FreshdeskClient:
         _raise_for(self._send(build_note(ticket_id, html), timeout_s))
 
     def get(self, path: str, timeout_s: float) -> Any:
-        """Return what GET /api/v2/path gives. Raises as `Transport` and `decipher_json`."""
+        """Return the JSON of GET /api/v2/path. Raises as `Transport` and `decipher_json`."""
         return decipher_json(self._send(build_get(path), timeout_s))
 
     def _send(self, request: Request, timeout_s: float) -> Answer:
@@ -359,13 +372,13 @@ class FreshdeskClient:
 
 
 def _raise_for(answer: Answer) -> None:
-    """Raise what the status means; a 2xx passes."""
+    """Raise the error for the status; a 2xx passes."""
     status = answer.status
     if 200 <= status < 300:  # noqa: PLR2004 -- the 2xx
         return
     if status == 429:  # noqa: PLR2004 -- Too Many Requests
         raise FreshdeskBusy(retry_after_s(answer.headers))
-    if 400 <= status < 500 and status != 408:  # noqa: PLR2004 -- a 408 may come from a proxy that had sent it on
+    if 400 <= status < 500 and status != 408:  # noqa: PLR2004 -- a 408 may come from a proxy that had forwarded the request
         body = _json_or_none(answer.body)
         named = list(_errors(body))
         raise FreshdeskRefused(
@@ -378,7 +391,7 @@ def _raise_for(answer: Answer) -> None:
 
 
 def _errors(body: object) -> Iterator[tuple[str, str]]:
-    """Yield (field, code) of a validation answer; Freshdesk's texts vary, its codes do not."""
+    """Yield (field, code) of a validation answer; Freshdesk's codes are stable, its texts are not."""
     errors = body.get("errors") if isinstance(body, dict) else None
     for error in errors[:FAULTS_READ] if isinstance(errors, list) else ():
         if isinstance(error, dict) and (field := _word(error.get("field"))):
@@ -386,7 +399,7 @@ def _errors(body: object) -> Iterator[tuple[str, str]]:
 
 
 def _is_anothers(answer: Answer, fields: Mapping[str, Any]) -> bool:
-    """Return True if a created ticket's subject ends with a mark like ours, and another.
+    """Return True if a created ticket's subject ends with the reference of another handoff.
 
     HTTP/1.1 does not say which request an answer belongs to. What Freshdesk itself does to a subject is no such mark.
     """
@@ -397,7 +410,7 @@ def _is_anothers(answer: Answer, fields: Mapping[str, Any]) -> bool:
 
 
 def _word(value: object) -> str:
-    """Return value if it is a name such as `custom_fields.cf_x`, else "": it goes into the log and the ledger."""
+    """Return value if it is a name such as `custom_fields.cf_x`, else "": it is logged and stored."""
     return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
@@ -441,13 +454,13 @@ def _listed(row: object) -> Listed:
 
 
 def _last_line(html: object) -> str:
-    """Return the last line that a description shows; Freshdesk wraps what it was sent in tags of its own."""
+    """Return the last line that a description shows; Freshdesk wraps descriptions in tags of its own."""
     text = unescape(_TAG.sub("", _LINE_END.sub("\n", html))) if isinstance(html, str) else ""
     return text.rstrip().rpartition("\n")[2].strip()[:LAST_LINE_MAX]
 
 
 def _epoch(moment: object) -> float:
-    """Return epoch seconds; 0.0 for what is no plain ISO 8601 moment, or cannot be a ticket's.
+    """Return epoch seconds; 0.0 if it is no plain ISO 8601 time, or cannot be a ticket's.
 
     A moment without a zone is read as the latest that it can be, so that no look takes a new ticket for an old one.
     """
@@ -465,7 +478,7 @@ _LOCAL: Final = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9
 
 
 def is_freshdesk_url(url: str) -> bool:
-    """Return True if url is the address of a Freshdesk account, or of a stand-in on loopback, and nothing else.
+    """Return True if url is that of a Freshdesk account, or of a stand-in on loopback, and nothing else.
 
     Only `https://<name>.freshdesk.com` answers API calls; a name that merely contains it is somebody else.
 

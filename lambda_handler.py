@@ -1,4 +1,4 @@
-"""AWS Lambda's two entries: `handler` for the Function URL, `sweep` for the schedule."""
+"""The two entry points for AWS Lambda: `handler` for the Function URL, `sweep` for the schedule."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if "LAMBDA_TASK_ROOT" in os.environ:
-    gc.disable()  # until all is imported: it stays, and looking through it for garbage is a tenth of a cold start
-    # On Lambda the packages lie in vendor/, and must win over the botocore that the runtime brings along.
-    # Only there: they are built for the function's Python and CPU, not for this machine's.
+    gc.disable()  # during the imports, whose objects all stay: collecting them takes a tenth of a cold start
+    # On Lambda the packages are in vendor/, and must take precedence over the botocore of the runtime.
+    # Only there: they are built for Lambda's Python and CPU, not for this machine's.
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"] + "/vendor")
 
 import flask
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def create_ticket(**_path: str) -> ResponseReturnValue:
-    """Answer whatever came to the URL, on any path, as functions-framework does."""
+    """Answer a request on any path, as functions-framework does."""
     return main.create_ticket(flask.request)
 
 
 def no_such_page(**_path: str) -> ResponseReturnValue:
-    """Answer the two files browsers and crawlers ask for, as functions-framework does: there is none."""
+    """Answer the two files that browsers and crawlers ask for with "not found", as functions-framework does."""
     flask.abort(404, description="Not Found")
 
 
@@ -49,10 +49,10 @@ def make_app() -> flask.Flask:
 
 
 handler = make_lambda_handler(make_app())
-gc.freeze()  # nor is it looked through later
+gc.freeze()  # exclude the imported objects from later collections as well
 gc.enable()
 
 
 def sweep(_event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Run one pass of the sweep; give its counts, which Lambda keeps for whoever invokes it by hand."""
+    """Run one pass of the sweep; return its counts, which Lambda shows to a manual caller."""
     return main.sweep_once().as_dict()

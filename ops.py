@@ -45,7 +45,7 @@ def main(
                 environ=environ, screen=screen, clock=clock, stdin=stdin, open_page=open_page, at_end=at_end
             )
             status, problem = _run(args.run, args, operator)
-    except BrokenPipeError:  # the reader of a pipe has had enough; what is still to be flushed must not fail again
+    except BrokenPipeError:  # the reader of a pipe has ended; the final flush must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return OK
     if problem:
@@ -54,7 +54,7 @@ def main(
 
 
 def _run(run: Callable[..., int], *given: object) -> tuple[int, str]:
-    """Run the command; return its status and, where it could not go on, what to print."""
+    """Run the command; return its status and, if it had to stop, the message to print."""
     try:
         return run(*given), ""
     except (SettingsError, Halt, LedgerUnavailable, FreshdeskError, KeyboardInterrupt) as error:

@@ -189,7 +189,7 @@ const ticketFields = (values) => {
 // A list, or text with commas.
 const tagList = (value) =>
   (Array.isArray(value) ? value : toText(value).split(','))
-    .map((tag) => head(tag, 64))
+    .map((tag) => head(tag, 32))
     .filter(Boolean)
     .slice(0, 10)
 
@@ -337,24 +337,22 @@ const savedKey = () => {
 // ── the conversation: what was said, and the files the person sent ──
 
 const FILES = [
-  { field: 'imageUrl', word: 'imagen', kind: 'image' },
-  { field: 'audioUrl', word: 'audio', kind: 'audio' },
-  { field: 'videoUrl', word: 'video', kind: 'video' },
-  { field: 'fileUrl', word: 'archivo', kind: 'file' }
+  { field: 'imageUrl', word: 'imagen' },
+  { field: 'audioUrl', word: 'audio' },
+  { field: 'videoUrl', word: 'video' },
+  { field: 'fileUrl', word: 'archivo' }
 ]
 
 const textOf = (thing, ...names) => names.map((name) => head(read(() => thing[name]), 10000)).find(Boolean) || ''
 const labelled = (word, ...details) => '[' + [word, details.filter(Boolean).join(', ')].filter(Boolean).join(': ') + ']'
 
-const toFile = (payload, { field, kind }) => {
+const toFile = (payload, { field }) => {
   const url = head(payload[field], 4000)
   const inUrl = read(() => decodeURIComponent(url.match(/\/([^/?#]+\.[a-z0-9]{2,5})(?:[?#]|$)/i)[1]))
-  const file = { url, type: head(textOf(payload, 'mimeType', 'contentType') || kind, 100) }
-  const name = head(textOf(payload, 'filename', 'fileName', 'name', 'title') || inUrl, 200)
-  const size = Number(textOf(payload, 'size', 'fileSize'))
-  if (name) file.name = name
-  if (size > 0) file.size = size
-  return file
+  const name = head(textOf(payload, 'filename', 'fileName', 'name', 'title') || inUrl, 120)
+  const type = head(textOf(payload, 'mimeType', 'contentType'), 100)
+  const size = Math.round(Number(textOf(payload, 'size', 'fileSize'))) || 0
+  return { url, ...(name && { name }), ...(type && { type }), ...(size > 0 && { size }) }
 }
 
 // The pieces of a message: `said` is the person's or the bot's own text, `shown` stands for anything else.
@@ -462,10 +460,10 @@ const lastWords = (all, asked) => {
   return words.find((text) => !asked.includes(text)) || things.find(Boolean) || words[0] || ''
 }
 
-// The newest ten files the person sent.
+// The newest ten files the person sent; of longer addresses than 2,000 characters the function makes nothing.
 const filesOf = (all) => {
   const files = []
-  const isNew = (file) => /^https?:\/\/\S+$/i.test(file.url) && !files.some(({ url }) => url === file.url)
+  const isNew = (file) => /^https?:\/\/\S{1,1990}$/i.test(file.url) && !files.some(({ url }) => url === file.url)
   for (const { pieces } of all.filter(({ incoming }) => incoming).reverse()) {
     for (const { file } of pieces) if (file && isNew(file)) files.push(file)
   }

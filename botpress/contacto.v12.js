@@ -182,7 +182,7 @@ const ticketFields = (values) => {
 // A list, or text with commas.
 const tagList = (value) =>
   (Array.isArray(value) ? value : toText(value).split(','))
-    .map((tag) => head(tag, 64))
+    .map((tag) => head(tag, 32))
     .filter(Boolean)
     .slice(0, 10)
 

@@ -1,1 +1,1 @@
-"""The core: what ships beside the entry points."""
+"""The core package, used by all entry points."""

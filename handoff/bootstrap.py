@@ -29,23 +29,23 @@ logger = logging.getLogger("handoff.bootstrap")
 
 
 def open_ledger(address: LedgerAddress, *, create: bool = True) -> Ledger:
-    """Return the store; botocore is imported only where DynamoDB is chosen. Opens nothing yet.
+    """Return the store without opening it; botocore is imported only for DynamoDB.
 
     Args:
         address: where it is.
         create: whether a SQLite file that is not there may be made; if not, the first call raises LedgerMissing.
     """
     if address.store == "dynamodb":
-        from handoff.ledger.dynamodb import DynamoDBLedger  # noqa: PLC0415 -- costs 200 ms that SQLite does not need
+        from handoff.ledger.dynamodb import DynamoDBLedger  # noqa: PLC0415 -- takes 200 ms, which SQLite does not need
 
         return DynamoDBLedger(address.name, region=address.region, endpoint=address.endpoint)
-    from handoff.ledger.sqlite import SQLiteLedger  # noqa: PLC0415 -- as above, the other way round
+    from handoff.ledger.sqlite import SQLiteLedger  # noqa: PLC0415 -- as above
 
     return SQLiteLedger(address.name, create=create)
 
 
 def open_writer(settings: DeliverySettings, clock: Clock | None = None, *, create_ledger: bool = True) -> TicketWriter:
-    """Return the writer that settings describe, by the system clock if none is given. Opens no connection yet."""
+    """Return the writer for settings, with the system clock by default. Opens no connection yet."""
     clock = clock or SystemClock()
     urls = {"": settings.freshdesk_url, **settings.routing.accounts}
     return TicketWriter(

@@ -1,4 +1,4 @@
-"""Pure: text that is not JSON, or is broken JSON → the fields that can be read in it. Never raises; linear in time."""
+"""Pure: text that is not JSON, or is broken JSON → its readable fields. Never raises; linear in time."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _TOLERANT: Final = json.JSONDecoder(
 
 
 class Understood(NamedTuple):
-    """What could be read: `fields` by name, and in `rest` the text that belongs to none of them."""
+    """The result: `fields` by name, and in `rest` the text outside of all fields."""
 
     fields: JSONObject
     rest: str = ""
 
 
 def understand(text: str, known: Collection[str]) -> Understood:
-    """Return the fields that can be read in text: broken JSON, a form of either kind, or lines of `name: value`.
+    """Return the readable fields of text: broken JSON, a form of either kind, or lines of `name: value`.
 
     Of a name given twice the last value counts, as in JavaScript; the other is in the rest.
 
@@ -74,7 +74,7 @@ def understand(text: str, known: Collection[str]) -> Understood:
 
 
 def _multipart(text: str, _known: Collection[str]) -> Understood:
-    """Read text as multipart/form-data: its first line is the boundary. Files in it are left out."""
+    """Read text as multipart/form-data, whose first line is the boundary. Files in it are left out."""
     boundary = text.partition("\n")[0].rstrip("\r") if text.startswith("--") else ""
     fields: JSONObject = {}
     for part in text.split(boundary)[:FIELDS_MAX] if boundary else ():
@@ -85,7 +85,7 @@ def _multipart(text: str, _known: Collection[str]) -> Understood:
 
 
 def _form(text: str, known: Collection[str]) -> Understood:
-    """Read text as `a=1&b=2`; where a name or a value of it is a JSON object, read that."""
+    """Read text as `a=1&b=2`; if a name or a value is a JSON object, read that."""
     try:
         pairs = parse_qsl(text, errors="windows-1252", max_num_fields=FIELDS_MAX, keep_blank_values=True)
     except ValueError:
@@ -116,7 +116,7 @@ def _scan(text: str, known: Collection[str]) -> Understood:
 
 
 def _value(text: str, at: int, bare_end: re.Pattern[str]) -> tuple[Any, int]:
-    """Return the value that begins at `at`, and where it ends."""
+    """Return the value that begins at `at`, and its end."""
     first, value, end = text[at : at + 1], None, -1
     with suppress(ValueError, RecursionError):
         value, end = _TOLERANT.raw_decode(text, at)
@@ -141,7 +141,7 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 
 def _closing(text: str, at: int) -> int:
-    """Return where the bracket that opens at `at` is closed; the text's end where it is not."""
+    """Return the position of the closing bracket for the one at `at`, or the text's end."""
     depth = 0
     for found in _BRACKETS.finditer(text, at):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(found[0], 0)
@@ -151,7 +151,7 @@ def _closing(text: str, at: int) -> int:
 
 
 def _loose_text(text: str, start: int, at: int) -> tuple[str, int]:
-    """Return a text that is not well quoted or not ended; the quote that ends it does not stand before `at`."""
+    """Return a text with broken or missing quotes; its end is not before `at`."""
     stop = _end(_TEXT_END, text, at)
     return _ESCAPE.sub(_unescaped, text[start:stop]), stop + 1
 

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-OVERSLEEP_S: Final = 0.25  # how much longer than asked for a wait takes on a busy machine
+OVERSLEEP_S: Final = 0.25  # how much longer than requested a wait may take on a busy machine
 
 
 class Clock(Protocol):
-    """Time, as an argument."""
+    """A clock, passed as an argument."""
 
     def now(self) -> float:
         """Return epoch seconds."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that never jump; they may stand still while the machine is suspended."""
+        """Return seconds that never jump; they may stop while the machine is suspended."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -44,7 +44,7 @@ class SystemClock:
 
 
 class Deadline:
-    """The time that one call has, and how much of it Freshdesk took.
+    """The deadline of one call, and the time that Freshdesk took.
 
     It goes by both clocks, and the one that is further on counts: the monotonic clock of a suspended machine may stand
     still, and a wall clock that is set back must not lengthen a call.
@@ -68,7 +68,7 @@ class Deadline:
         return max(self._clock.monotonic() - self._began_at, self._clock.now() - self._began_at_wall)
 
     def pause(self, seconds: float, *, keep: float) -> bool:
-        """Wait if keep seconds are left afterwards; return whether they are: the machine may have been suspended."""
+        """Wait if keep seconds are left afterwards; return whether they are, as the machine may have been suspended."""
         if self.left_s - seconds < keep:
             return False
         self._clock.sleep(seconds)
@@ -76,7 +76,7 @@ class Deadline:
 
     @contextmanager
     def at_freshdesk(self) -> Iterator[None]:
-        """Count what happens inside as Freshdesk's time."""
+        """Count the time inside as Freshdesk's."""
         began_at = self._clock.monotonic()
         try:
             yield

@@ -10,7 +10,8 @@ from typing import Final
 from freshdesk_client import FreshdeskError
 from handoff import transitions
 from handoff.deadline import Deadline
-from handoff.inbound import Handoff, Identity, is_other_handoff, marker_of, reference_of
+from handoff.identity import Identity, is_other_handoff
+from handoff.inbound import Handoff, marker_of, reference_of
 from handoff.ledger import Cause, Claim, Entry, LedgerUnavailable, State
 from handoff.log import log_entry
 from handoff.responses import Outcome, Status
@@ -69,7 +70,8 @@ class Delivery:
             new = self._new_row(salvaged)
             refused = transitions.quarantined(new, now=self.writer.clock.now(), policy=self.writer.policy)
             claim = self._claim(refused, deadline)
-            if claim.mine and not salvaged.conversation and salvaged.matter:
+            is_refused = claim.mine or transitions.is_refused(claim.entry)  # a call that died here left no marker
+            if is_refused and not salvaged.conversation and salvaged.matter:
                 marker = refused.alias(refused.name)
                 key = marker_of(salvaged.matter)
                 until = refused.created_at + self.writer.policy.refused_wait_s
@@ -151,11 +153,11 @@ class Delivery:
         try:
             if not writer.ledger.had_outage(now):
                 return None
-            email, since = writer.requester(handoff), now - WITHOUT_LEDGER_S
+            requester, since = writer.requester(handoff), now - WITHOUT_LEDGER_S
             found = writer.helpdesk(new).look(
                 new.reference,
                 deadline,
-                email=email,
+                requester=requester,
                 since=since,
                 everywhere=False,
                 besides=writer.tickets_of_others(new),
@@ -246,22 +248,25 @@ class Delivery:
         writer, helpdesk = self.writer, self.writer.helpdesk(new)
         since = writer.clock.now() - WITHOUT_LEDGER_S
         try:
-            email = writer.requester(handoff)
-            found = helpdesk.look(handoff.reference, deadline, email=email, since=since, everywhere=False)
+            requester = writer.requester(handoff)
+            found = helpdesk.look(handoff.reference, deadline, requester=requester, since=since, everywhere=False)
             if found:  # whether it has other words this time, only the ledger knows
                 helpdesk.add_note(found, to_note(handoff, writer.route(handoff), SENT_AGAIN), deadline)
-                return self._report(transitions.changed(new, ticket_id=found), Status.DUPLICATE, deadline)
+                after = writer.after(new, Created(found))
+                writer.ledger.remember(after, now=writer.clock.now())  # whoever made it may have died
+                return self._report(after, Status.DUPLICATE, deadline)
         except FreshdeskError as error:
             raise NothingKept from error
+        writer.ledger.remember(new, now=writer.clock.now())  # the mark of the outage, should this process die
         result = writer.post(new, handoff, deadline, kept=False)
         after = writer.after(new, result)
-        try:
-            self._claim(after, deadline)  # it may be there again: what is kept now is not made a second time later
-        except LedgerUnavailable:
-            if isinstance(result, Created | InDoubt):
-                writer.ledger.remember(after, now=writer.clock.now())
-            if not isinstance(result, Created):  # a refused address, too: the person would not be asked again
-                raise NothingKept from None
+        claim = None
+        with suppress(LedgerUnavailable):
+            claim = self._claim(after, deadline)  # it may be there again: what is kept now is not made again later
+        if isinstance(result, Created | InDoubt) and not (claim and claim.mine):
+            writer.ledger.remember(after, now=writer.clock.now())
+        if claim is None and not isinstance(result, Created):  # a refused address, too: the person would not be asked
+            raise NothingKept
         return self._report(after, Status.of(after, just_posted=True), deadline)
 
     def _report(self, row: Entry, status: Status, deadline: Deadline, *, new_words: bool = False) -> Outcome:

@@ -1,4 +1,4 @@
-"""HTTP in, HTTP out: one request becomes one response, whatever happens."""
+"""The HTTP endpoint: every request gets one response, whatever happens."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from handoff.strict_json import BODY_MAX, BodyTooLarge, JSONObject, MalformedJSO
 
 logger = logging.getLogger("handoff.endpoint")
 
-DRAIN_MAX: Final = 8 * 1024 * 1024  # read and thrown away, so that the caller hears the 413 instead of a reset
+DRAIN_MAX: Final = 8 * 1024 * 1024  # read and discarded, so that the caller gets the 413 instead of a reset
 _CHUNK: Final = 64 * 1024
 
 
 class Endpoint:
-    """Answers requests. Holds nothing that changes; safe to share between threads."""
+    """Answers requests. It is immutable, so threads can share it."""
 
     def __init__(self, delivery: Delivery, secrets: tuple[bytes, ...], messages: Messages) -> None:
         self.delivery = delivery
@@ -31,12 +31,12 @@ class Endpoint:
         self._messages = messages
 
     def __call__(self, request: Request) -> Reply:
-        """Answer request. Never raises: what nobody foresaw is answered 503, and sent again it is the same handoff."""
+        """Answer request. Never raises: an unforeseen error is answered 503, and a repeat is the same handoff."""
         try:
             return self._answer(request)
         except NothingKept:
             logger.error("nothing kept")
-        except Exception as error:  # noqa: BLE001 -- the one place where everything must end in an answer
+        except Exception as error:  # noqa: BLE001 -- the one place where every error must become an answer
             logger.error("unforeseen", extra={"error": type(error).__name__, "place": place_of(error)})
         return problem("unavailable", self._messages)
 
@@ -67,10 +67,10 @@ class Endpoint:
         except BodyTooLarge as error:
             beginning = _beginning(error.head, encoding)
             return self._keep("payload-too-large", salvage_text(beginning, idempotency_key, charset))
-        except RequestEntityTooLarge:  # past the framework's own bound: nothing was read
+        except RequestEntityTooLarge:  # past the limit of the framework: nothing was read
             logger.error("too large to keep")
             return self._refuse("payload-too-large")
-        except (ClientDisconnected, OSError):  # the caller hung up half-way: whoever it was will send it again
+        except (ClientDisconnected, OSError):  # the caller closed the connection half-way, and will send it again
             return self._refuse("unavailable")
         try:
             body = parse_body(raw, charset)
@@ -81,7 +81,7 @@ class Endpoint:
 
     def _delivered(self, body: JSONObject, idempotency_key: str) -> Reply:
         try:
-            handoff = read_handoff(body, idempotency_key)
+            handoff = read_handoff(body, idempotency_key, self.delivery.writer.routing.messengers)
         except InvalidHandoff as error:
             return self._keep("invalid-handoff", error.salvaged, error.faults)
         outcome = self.delivery.deliver(handoff)
@@ -91,7 +91,7 @@ class Endpoint:
         return outcome_reply(outcome, self._messages, other=[name for name, _ in handoff.other])
 
     def _keep(self, code: str, salvaged: Handoff, faults: tuple[Fault, ...] = ()) -> Reply:
-        """Refuse a request, but keep what there is of it: refusing is not losing."""
+        """Refuse a request, but keep what can be read of it."""
         reference = self.delivery.keep_refused(salvaged)
         return self._problem(code, salvaged.language, faults, reference)
 
@@ -116,7 +116,7 @@ class Endpoint:
         return problem(code, self._messages, language=language, faults=faults, reference=reference)
 
     def _stranger(self, header: str) -> str:
-        """Return "" for a header with one of the secrets, else what the log calls it; the answer is the same.
+        """Return "" for a header with one of the secrets, else the reason for the log; the answer is the same.
 
         Bytes are compared in constant time, with every secret: the time must not show how much of a secret was right.
         """
@@ -156,7 +156,7 @@ def _read(request: Request, most: int) -> bytes:
 
 
 def _beginning(head: bytes, encoding: str) -> bytes:
-    """Return what can be read of a body that is too long: its beginning, unpacked if it was not yet."""
+    """Return the readable part of a body that is too long: its beginning, unpacked if necessary."""
     try:
         return unpacked(head, encoding)
     except BodyTooLarge as error:

@@ -17,6 +17,7 @@ from freshdesk_client import (
     OutcomeUnknown,
     Page,
     RateMeter,
+    Requester,
 )
 from handoff.deadline import Clock, Deadline
 from handoff.ledger import Cause
@@ -24,18 +25,18 @@ from handoff.marks import reference_of
 from handoff.pagination import TooManyPages, every_ticket
 from handoff.transitions import Created, InDoubt, Refused, Result, Unavailable
 
-POST_MIN_S: Final = 1.0  # less than this is not worth starting a POST with
-LOOK_RESERVE_S: Final = 2.5  # kept back so that a POST that times out can still be looked for
-SETTLE_RESERVE_S: Final = 0.5  # kept back from a look or a note so that the ledger can be written within the deadline
-LOOK_PAUSE_S: Final = 0.5  # a ticket shows in the list a moment after it was written
+POST_MIN_S: Final = 1.0  # with less time left, no POST is started
+LOOK_RESERVE_S: Final = 2.5  # kept back for a search, in case the POST times out
+SETTLE_RESERVE_S: Final = 0.5  # kept back by a search or a note, to write the ledger within the deadline
+LOOK_PAUSE_S: Final = 0.5  # a ticket appears in the list a moment after it was written
 CONNECT_PAUSE_S: Final = 0.5
-CLOCK_SKEW_S: Final = 900.0  # how far two clocks may differ without a word; more is read from Freshdesk's `Date`
+CLOCK_SKEW_S: Final = 900.0  # how far two clocks may differ; a larger difference is read from Freshdesk's `Date`
 LAG_STEP_S: Final = 60.0
-PAGE_TRIES: Final = 4  # a page, once more without descriptions, and twice more by a clock that proves to be behind
+PAGE_TRIES: Final = 4  # a page, once more without descriptions, and twice more because of a clock that is behind
 LOOK_PAGES: Final = 100  # some 9,900 tickets: half of what the largest plan lists in a minute
-SNAPSHOT_PAGES: Final = 20  # beyond, a few pages for each address cost less
+PAGE_TIMEOUT_S: Final = 5.0  # one page that hangs must not use up the time of all the others
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
-_UNLISTED: Final = ("spam", "deleted")  # what the plain list leaves out, though the tickets exist
+_UNLISTED: Final = ("spam", "deleted")  # not in the list of all tickets, though they exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
 _BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
@@ -76,7 +77,7 @@ class HelpDesk:
         return f"{self.url}/a/tickets/{ticket_id}"
 
     def create(self, fields: Mapping[str, Any], deadline: Deadline) -> Result:
-        """Create the ticket, trying again only where certainly nothing was written."""
+        """Create the ticket; a call is repeated only if certainly nothing was written."""
         while True:
             if not deadline.pause(self.closed_for_s, keep=POST_MIN_S + LOOK_RESERVE_S):
                 closed_for_s = self.closed_for_s
@@ -86,13 +87,13 @@ class HelpDesk:
                 with self._calling(deadline):
                     return Created(self.client.create_ticket(fields, deadline.left_s - LOOK_RESERVE_S))
             except FreshdeskBusy:
-                continue  # the next round waits, or gives up
+                continue  # the next attempt waits, or gives up
             except FreshdeskUnreachable as error:
                 if not deadline.pause(CONNECT_PAUSE_S, keep=POST_MIN_S + LOOK_RESERVE_S):
                     return Unavailable(Cause.UNAVAILABLE, f"unreachable {error.code}".strip())
             except FreshdeskRefused as error:
                 bad_request = error.status == _BAD_REQUEST
-                address = "email" if "email" in fields else "phone"  # beside an e-mail, a telephone can be left out
+                address = "email" if "email" in fields else "phone"  # with an e-mail, the phone can be left out
                 return Refused(
                     detail=str(error),
                     fields=frozenset(error.fields) if bad_request else frozenset(),
@@ -107,17 +108,17 @@ class HelpDesk:
         reference: str,
         deadline: Deadline,
         *,
-        email: str,
+        requester: Requester,
         since: float,
         everywhere: bool,
         besides: Collection[int] = (),
     ) -> int | None:
-        """Return the number of the ticket with this reference, made since then, or None.
+        """Return the number of the ticket with this reference made since then, or None.
 
         Args:
             reference: as `marks.mark` puts it into a ticket.
             deadline: of the call.
-            email: the requester's address, a short cut to a find; "" looks through everybody's tickets.
+            requester: whose tickets come first, a short cut to a find; nobody's looks through everybody's tickets.
             since: epoch seconds; a ticket made before it belongs to an older handoff with the same words.
             everywhere: read on to the end of everybody's tickets, spam and deleted ones too, before returning None.
                 This is needed before a ticket is made again: an address may have been changed or merged, and Freshdesk
@@ -129,20 +130,20 @@ class HelpDesk:
             FreshdeskError: the look could not be completed, so nothing is known.
         """
         since = min(since, self.clock.now())  # a clock that was set back since
-        rows = self._rows(deadline, ListQuery(since, email), everywhere=everywhere)
+        rows = self._rows(deadline, ListQuery(since, requester), everywhere=everywhere)
         ours = (row.ticket_id for row in rows if is_ticket_of(row, reference, since))
         return next((ticket_id for ticket_id in ours if ticket_id not in besides), None)
 
     def snapshot(self, deadline: Deadline, *, since: float) -> list[Listed] | None:
-        """Return every ticket updated since then, spam and deleted ones too; None when there are too many to list."""
+        """Return every ticket updated since then, also spam and deleted ones; None if there are too many to list."""
         try:
-            return list(self._rows(deadline, ListQuery(since), everywhere=True, most=SNAPSHOT_PAGES))
+            return list(self._rows(deadline, ListQuery(since), everywhere=True))
         except TooManyPages:
             return None
 
-    def open_ticket_of(self, email: str, deadline: Deadline, *, since: float) -> int | None:
+    def open_ticket_of(self, requester: Requester, deadline: Deadline, *, since: float) -> int | None:
         """Return the requester's newest ticket that is not closed, or None."""
-        rows = self._rows(deadline, ListQuery(since, email), everywhere=False) if email else ()
+        rows = self._rows(deadline, ListQuery(since, requester), everywhere=False) if any(requester) else ()
         return max((row.ticket_id for row in rows if row.status not in _CLOSED), default=None)
 
     def is_open(self, ticket_id: int, deadline: Deadline) -> bool:
@@ -198,38 +199,36 @@ class HelpDesk:
         raise OutcomeUnknown("Freshdesk's clock does not hold still")
 
     def _note_date(self, date: float | None) -> None:
-        """Take the lag from Freshdesk's time, if it differs by more than an answer takes."""
+        """Take the lag from Freshdesk's time, if it is larger than the duration of an answer."""
         lag_s = self.lag_s if date is None else max(self.clock.now() - date, 0.0)
         if abs(lag_s - self.lag_s) > LAG_STEP_S:
             self.lag_s = lag_s
 
-    def _rows(
-        self, deadline: Deadline, query: ListQuery, *, everywhere: bool, most: int = LOOK_PAGES
-    ) -> Iterator[Listed]:
+    def _rows(self, deadline: Deadline, query: ListQuery, *, everywhere: bool) -> Iterator[Listed]:
         """Yield what a look reads: the tickets of an address, then, everywhere, all others as well."""
-        if query.email:
+        if any(query.requester):
             try:
-                yield from self._list(deadline, query, most)
+                yield from self._list(deadline, query)
             except (FreshdeskRefused, TooManyPages):
                 if not everywhere:
                     raise
         elif not everywhere:
-            yield from self._list(deadline, query, most)
+            yield from self._list(deadline, query)
         if everywhere:
-            yield from self._list(deadline, ListQuery(query.since, described=True), most)
+            yield from self._list(deadline, ListQuery(query.since, described=True))
             for only in _UNLISTED:
                 try:
-                    yield from self._list(deadline, ListQuery(query.since, only=only, described=True), LOOK_PAGES)
-                except FreshdeskRefused:  # whether every plan takes this filter is not documented
+                    yield from self._list(deadline, ListQuery(query.since, only=only, described=True))
+                except FreshdeskRefused:  # not every plan may have this filter
                     continue
 
-    def _list(self, deadline: Deadline, query: ListQuery, most: int) -> Iterator[Listed]:
+    def _list(self, deadline: Deadline, query: ListQuery) -> Iterator[Listed]:
         yield from every_ticket(
-            lambda page, size: self._page(deadline, query._replace(page=page, size=size)), most=most
+            lambda page, size: self._page(deadline, query._replace(page=page, size=size)), most=LOOK_PAGES
         )
 
     def _page(self, deadline: Deadline, query: ListQuery) -> Page:
-        """Return one page; reading is safe to repeat, and one miss would waste all the pages before it."""
+        """Return one page; a read is safe to repeat, and one failure would waste all pages before it."""
         try:
             return self._page_once(deadline, query)
         except (FreshdeskUnreachable, FreshdeskBusy, OutcomeUnknown):
@@ -242,7 +241,7 @@ class HelpDesk:
         if left_s <= 0:
             raise OutcomeUnknown("no time left to look")
         with self._calling(deadline):
-            return self.list_page(left_s, query)
+            return self.list_page(min(left_s, PAGE_TIMEOUT_S), query)
 
     @contextmanager
     def _calling(self, deadline: Deadline) -> Iterator[None]:

@@ -1,22 +1,22 @@
-"""Pure: the JSON Botpress sends, checked against the schema and made into a `Handoff`."""
+"""Pure: the JSON that Botpress sends, checked against the schema and turned into a `Handoff`."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from handoff.broken_json import understand
+from handoff.identity import Identity, digest, hash_of, letters, mailbox_of, person_of, user_hash
+from handoff.parts import Attachment, Value, read_parts
 from handoff.sanitize import Keep, clean, cut, is_email, is_placeholder, mask_cards, plain_email, plain_phone
 from handoff.strict_json import JSONObject, decode
 
@@ -25,28 +25,29 @@ OTHER_FIELDS_SHOWN: Final = 100
 OTHER_TEXT_KEPT: Final = 20_000
 OTHER_NAME_KEPT: Final = 80
 RAW_TEXT_KEPT: Final = 60_000
-KEPT_BYTES_MAX: Final = 200_000  # of a handoff as JSON; a DynamoDB item may have 400 kB with all that is beside it
+KEPT_BYTES_MAX: Final = 200_000  # of a handoff as JSON; a DynamoDB item may have 400 kB, including the other fields
 REST_NAME: Final = "sin leer (?)"
 KEY_LIFETIME_S: Final = 30 * 86_400.0
 BODY_KEY_LIFETIME_S: Final = 86_400.0
-# Cards are typed into free text. Ids and telephones are left alone: one in ten long numbers passes the Luhn check.
+# People type card numbers into free text. Ids and phones are not masked: one in ten long numbers passes the Luhn check.
 _FREE_TEXT: Final = frozenset({"conversation_summary", "conversation_transcript", "reason", "user_name"})
 _GIVES_WAY: Final = ("conversation_transcript", "conversation_summary")
-_NO_TEXT_SHARE: Final = 20  # one character in so many that no text has, and the bytes are none
+_NO_TEXT_SHARE: Final = 20  # with more than one in so many characters that no text has, the bytes are not text
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
 _PHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()./+-]{3,61}[0-9()./+-]")
+_NEW_NAMES: Final = frozenset({"attachments", "fields", "tags"})  # 1.0.0 hashed words without them
 _NO_WORDS: Final = frozenset({"conversation_id", "message_id", "user_id", "bot_id", "key", "lifetime_s"})
 
 
 class Fault(NamedTuple):
-    """One thing wrong with a handoff: the field, and `required`, `type`, `invalid` or `too-long`."""
+    """One fault of a handoff: the field, and `required`, `type`, `invalid` or `too-long`."""
 
     field: str
     code: str
 
 
 class InvalidHandoff(Exception):
-    """The schema refuses the handoff; `faults` say where, `salvaged` holds what there is of it."""
+    """The schema refuses the handoff; `faults` names the fields, `salvaged` holds the readable parts."""
 
     def __init__(self, faults: tuple[Fault, ...], salvaged: Handoff) -> None:
         super().__init__(", ".join(f"{fault.field}: {fault.code}" for fault in faults))
@@ -55,49 +56,6 @@ class InvalidHandoff(Exception):
 
 
 _REFERENCE: Final = re.compile(r"BF-[A-Z2-7]{8}")
-
-
-class Identity(NamedTuple):
-    """Who a handoff is from, and where: hashes, "" for what was not given. The ledger's row outlives the data."""
-
-    bot: str = ""
-    conversation: str = ""
-    user: str = ""
-    email: str = ""
-    phone: str = ""
-
-    def to_text(self) -> str:
-        """Return it as one text for the ledger."""
-        return ".".join(self)
-
-    @staticmethod
-    def from_text(text: str) -> Identity:
-        """Read what `to_text` wrote; "" is an identity of which nothing is known."""
-        return Identity(*text.split(".")) if text else Identity()
-
-    def without_addresses(self) -> Identity:
-        """Return it without the person's addresses."""
-        return self._replace(email="", phone="")
-
-
-def is_other_handoff(first: Identity, second: Identity) -> bool:
-    """Return True if two handoffs under one key are not the same one. What was not given never differs.
-
-    They are two where both give a bot, a conversation or a user and these differ. The address decides only where
-    neither has a conversation or a user: a corrected address comes under the same key. There, one address that is
-    the same makes them one.
-    """
-    if any(_differ(first[at], second[at]) for at in range(3)):
-        return True
-    if first.conversation or second.conversation or first.user or second.user:
-        return False
-    addresses = [(first.email, second.email), (first.phone, second.phone)]
-    same = any(one and one == other for one, other in addresses)
-    return not same and any(_differ(one, other) for one, other in addresses)
-
-
-def _differ(one: str, other: str) -> bool:
-    return bool(one and other and one != other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +78,9 @@ class Handoff:
     user_id: str = ""
     bot_id: str = ""
     conversation_url: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    fields: tuple[tuple[str, Value], ...] = ()
+    tags: tuple[str, ...] = ()
     other: tuple[tuple[str, str], ...] = field(default=())
     lifetime_s: float = KEY_LIFETIME_S
 
@@ -130,70 +91,72 @@ class Handoff:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything the handoff says; ids do not count. Two wordings of one handoff differ in it."""
+        """A hash of the content without the ids. It differs if a repeated handoff has new words."""
         words = {name: getattr(self, name) for name in _NAMES if name not in _NO_WORDS}
-        return _digest("words", json.dumps(words, sort_keys=True))[:16]
+        words |= {"attachments": [one.digest for one in self.attachments]}
+        words = {name: value for name, value in words.items() if value or name not in _NEW_NAMES}
+        return digest("words", json.dumps(words, sort_keys=True))[:16]
 
     @property
     def person(self) -> str:
-        """A hash that stands for the person's address where the address itself must not be kept."""
+        """A hash of the person's address, for use where the address itself must not be kept."""
         return person_of(self.user_email or self.user_phone)
 
     @property
     def mailbox(self) -> str:
-        """A hash that stands for the mailbox behind the address, for the hourly bound: `+tag` does not count."""
-        return mailbox_of(self.user_email or self.user_phone)
+        """A hash for the hourly bound: of the mailbox behind the address (`+tag` does not count), else of the user."""
+        return mailbox_of(self.user_email or self.user_phone) or self.identity.user
 
     @property
     def conversation(self) -> str:
-        """A hash that stands for the conversation, or for the Botpress user where there is no conversation id."""
+        """A hash of the conversation, or of the Botpress user if there is no conversation id."""
         known = self.conversation_id or self.user_id
-        return _digest("conversation", known)[:26] if known else ""
+        return digest("conversation", known)[:26] if known else ""
 
     @property
     def identity(self) -> Identity:
-        """Who it is from, and where, for `is_other_handoff`."""
+        """The parts that `is_other_handoff` compares."""
         return Identity(
-            bot=_hash_of("bot", _letters(self.bot)),
-            conversation=_hash_of("conversation", self.conversation_id),
-            user=_hash_of("user", self.user_id),
+            bot=hash_of("bot", letters(self.bot)),
+            conversation=hash_of("conversation", self.conversation_id),
+            user=user_hash(self.user_id),
             email=person_of(self.user_email),
             phone=person_of(self.user_phone),
         )
 
     @property
     def matter(self) -> str:
-        """A hash of summary, reason and category; "" where there is no summary.
+        """A hash of summary, reason and category; "" without a summary.
 
         A good handoff settles a refused one with the same matter, see design of the request's key.
         """
         said = [self.conversation_summary, self.reason, self.category]
-        return _hash_of("matter", json.dumps(said)) if self.conversation_summary else ""
+        return hash_of("matter", json.dumps(said)) if self.conversation_summary else ""
 
     @property
     def named(self) -> str:
         """A hash of the conversation and the person's name; "" where one is missing."""
-        name = _letters(self.user_name)
-        return _hash_of("named", json.dumps([self.conversation, name])) if self.conversation and name else ""
+        name = letters(self.user_name)
+        return hash_of("named", json.dumps([self.conversation, name])) if self.conversation and name else ""
 
     @property
     def words(self) -> str:
-        """A hash that two handoffs share if they say the same: matter, bot, person and conversation.
+        """A hash that two handoffs share if they have the same matter, bot, person and conversation.
 
         "" where there is no summary, or neither a person nor a conversation: then nobody can say whose words they are.
         """
         if not self.matter or not (self.person or self.conversation):
             return ""
-        whose = [_letters(self.bot), self.person, self.conversation, self.user_id]
-        return _hash_of("same", json.dumps([self.matter, *whose]))
+        whose = [letters(self.bot), self.person, self.conversation, self.user_id]
+        return hash_of("same", json.dumps([self.matter, *whose]))
 
     def key_for_other(self) -> str:
-        """Return the key of this handoff where its own key is taken by another one (`is_other_handoff`).
+        """Return the key of this handoff if another one has taken its own key (`is_other_handoff`).
 
         The address is part of it only where there is neither a conversation nor a user: corrected, it is the same key.
         """
         address = "" if self.conversation_id or self.user_id else self.person
-        return _digest("other", self.key, json.dumps([_letters(self.bot), self.conversation_id, self.user_id, address]))
+        return digest("other", self.key, json.dumps([letters(self.bot), self.conversation_id, self.user_id, address]))
 
     def without_address(self, which: str) -> Handoff:
         """Return the handoff with its `email` or `phone` moved to the other data, where the agent can read it."""
@@ -203,16 +166,19 @@ class Handoff:
         return replace(self, other=(*self.other, moved), **emptied)
 
     def to_json(self) -> str:
-        """Return the handoff as JSON for the ledger: only what was given."""
+        """Return the handoff as JSON for the ledger, without absent fields."""
         given = {name: value for name in _NAMES if (value := getattr(self, name))}
-        return json.dumps(given, ensure_ascii=False)  # escapes would make it six times as long: DynamoDB has a bound
+        return json.dumps(given, ensure_ascii=False)  # escapes would make it six times as long
 
     @staticmethod
     def from_json(text: str) -> Handoff:
-        """Read what `to_json` wrote; fields of a newer version are passed over."""
+        """Read what `to_json` wrote; fields of a newer version are ignored."""
         values = {name: value for name, value in json.loads(text).items() if name in _NAMES}
         other = tuple((str(name), str(value)) for name, value in values.pop("other", ()))
-        return Handoff(other=other, **values)
+        attachments = tuple(Attachment(*one) for one in values.pop("attachments", ()))
+        named = tuple((str(name), value) for name, value in values.pop("fields", ()))
+        tags = tuple(values.pop("tags", ()))
+        return Handoff(other=other, attachments=attachments, fields=named, tags=tags, **values)
 
 
 _NAMES: Final = tuple(f.name for f in fields(Handoff))
@@ -242,8 +208,13 @@ def _properties() -> dict[str, _Property]:
     }
 
 
-def read_handoff(body: JSONObject, idempotency_key: str = "") -> Handoff:
+def read_handoff(body: JSONObject, idempotency_key: str = "", messengers: Collection[str] = ()) -> Handoff:
     """Check body against the schema and make it a Handoff.
+
+    Args:
+        body: the request.
+        idempotency_key: the header's value.
+        messengers: channels, in lower-case letters and digits, on which a person can be reached by `user_id` alone.
 
     Raises:
         InvalidHandoff: with every fault, and with what could be saved of the handoff.
@@ -251,16 +222,18 @@ def read_handoff(body: JSONObject, idempotency_key: str = "") -> Handoff:
     sent = _cleaned(body)
     key, lifetime_s = _key(sent, idempotency_key)
     given = _given(sent)
-    if _is_address(given.get("user_email")) and "user_phone" in given and not _is_phone(given["user_phone"]):
+    known = isinstance(given.get("user_id"), str) and letters(str(given.get("channel", ""))) in messengers
+    reachable = _is_address(given.get("user_email")) or (known and "user_email" not in given)
+    if reachable and "user_phone" in given and not _is_phone(given["user_phone"]):
         given = _moved_aside(given, {"user_phone"})
-    faults = _faults(given)
+    faults = _faults(given, needs_address=not known)
     if faults:
         raise InvalidHandoff(faults, _salvage(given, key))
     return _handoff(given, key=key, lifetime_s=lifetime_s)
 
 
 def salvage_text(raw: bytes, idempotency_key: str = "", charset: str = "") -> Handoff:
-    """Make what there is of an unreadable body a handoff for quarantine. Never raises.
+    """Turn the readable parts of an unreadable body into a refused handoff. Never raises.
 
     The fields that can be read in it stand where they belong; what is left over is among the other data. Where no
     field can be read, the text is the summary.
@@ -280,7 +253,7 @@ def salvage_text(raw: bytes, idempotency_key: str = "", charset: str = "") -> Ha
 
 def marker_of(matter: str) -> str:
     """Return the key under which a refused handoff without a conversation is found again by its matter."""
-    return _digest("refused", matter)
+    return digest("refused", matter)
 
 
 def reference_of(key: str) -> str:
@@ -297,59 +270,8 @@ def is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 
-def person_of(address: str) -> str:
-    """Return the hash that stands for an e-mail address in any spelling, or for a telephone's digits; "" for none.
-
-    Case does not count, nor how an accent is composed, nor whether the domain is written in Unicode or in ASCII.
-    """
-    return _hash_of("person", _canonical(address))
-
-
-def persons_of(address: str) -> tuple[str, ...]:
-    """Return every hash under which rows of this address may be found, `person_of` first.
-
-    Version 1.0.0 hashed the spelling that the person used.
-    """
-    local, _, domain = address.rpartition("@")
-    if not local:
-        return (person_of(address),) if address else ()
-    spellings = [f"{local}@{name}" for name in (domain, _domain(domain, "encode"), _domain(domain, "decode"))]
-    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
-    old = [unicodedata.normalize(form, one) for one in spellings for form in forms]
-    return tuple(dict.fromkeys([person_of(address), *(_hash_of("person", one.casefold()) for one in (address, *old))]))
-
-
-def mailbox_of(address: str) -> str:
-    """Return the hash that stands for the mailbox of an address: `ana+1@…` and `ana@…` are one; "" for no address."""
-    local, at, domain = _canonical(address).rpartition("@")
-    return _hash_of("mailbox", f"{local.partition('+')[0] or local}{at}{domain}")
-
-
-def _canonical(address: str) -> str:
-    if "@" not in address:
-        return "".join(filter(str.isdigit, str(plain_phone(address)))) or address.casefold()
-    local, _, domain = plain_email(unicodedata.normalize("NFC", address)).casefold().rpartition("@")
-    return f"{local}@{_domain(domain, 'encode')}"
-
-
-def _domain(domain: str, way: Literal["encode", "decode"]) -> str:
-    """Return domain in ASCII ("encode") or in Unicode; as it is where that cannot be done."""
-    if domain.isascii() and (way == "encode" or "xn--" not in domain):
-        return domain
-    import idna  # noqa: PLC0415 -- few domains need it
-
-    try:
-        return idna.encode(domain, uts46=True).decode() if way == "encode" else idna.decode(domain)
-    except idna.IDNAError:
-        return domain
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))
-
-
 def _cleaned(body: JSONObject) -> JSONObject:
-    """Return what body says: every text clean, without card numbers where people type, and no empty field."""
+    """Return the fields of body: clean text, masked card numbers in free text, and no empty fields."""
     sent: JSONObject = {}
     for name, value in body.items():
         tidy = plain_phone(value) if name == "user_phone" else value
@@ -362,7 +284,7 @@ def _cleaned(body: JSONObject) -> JSONObject:
 
 
 def _given(sent: JSONObject) -> JSONObject:
-    """Return sent without the optional fields that only hold what a template leaves where nothing was filled in."""
+    """Return sent without optional fields that contain only an unfilled template."""
     required = schema()["required"]
     return {
         name: value
@@ -380,13 +302,15 @@ def _is_phone(value: Any) -> bool:
 
 
 def _moved_aside(given: JSONObject, names: Collection[str]) -> JSONObject:
-    """Return given with these fields under names that the ticket shows among the other data."""
+    """Return given with these fields renamed, so that the ticket shows them among the other data."""
     return {f"{name} (?)" if name in names else name: value for name, value in given.items()}
 
 
-def _faults(given: JSONObject) -> tuple[Fault, ...]:
+def _faults(given: JSONObject, *, needs_address: bool) -> tuple[Fault, ...]:
     errors = _validator().iter_errors(given)
     found = dict.fromkeys(fault for error in errors for fault in _read_error(error))
+    if needs_address and not {"user_email", "user_phone"} & given.keys():
+        found[Fault("user_email", "required")] = None
     if "user_email" in given and not _is_address(
         given["user_email"]
     ):  # the schema's format is a hint; this is the check
@@ -405,22 +329,24 @@ def _read_error(error: ValidationError) -> list[Fault]:
         return [Fault(name, "required") for name in names if name not in given]
     if error.validator == "maxProperties":
         return [Fault("*", "too-many")]
-    # what is left is the rule that one address must be there; a faulty one is named by its own field
-    return [] if {"user_email", "user_phone"} & given.keys() else [Fault("user_email", "required")]
+    return []  # the rule that one address must be there: `_faults` knows when it holds
 
 
 _CODES: Final = {"type": "type", "maxLength": "too-long"}
 
 
 def _handoff(given: JSONObject, *, key: str, lifetime_s: float, cuts: dict[str, int] | None = None) -> Handoff:
-    """Return the handoff, each text cut to its bound, and the longest once more where all together are too long."""
+    """Return the handoff with each text cut to its limit, and the longest cut again if the total is too long."""
     limits = {name: rule.cut_at for name, rule in _properties().items() if rule.cut_at} | (cuts or {})
     named: dict[str, Any] = {
         name: cut(given[name], limits[name], rule.keep) if name in limits else given[name]
         for name, rule in _properties().items()
-        if name in given
+        if name in given and name not in _NEW_NAMES
     }
-    handoff = Handoff(key=key, lifetime_s=lifetime_s, other=_other(given), **named)
+    parts = read_parts(given)
+    named |= {"attachments": parts.attachments, "fields": parts.fields, "tags": parts.tags}
+    other = _other({**{name: one for name, one in given.items() if name not in _properties()}, **dict(parts.unusable)})
+    handoff = Handoff(key=key, lifetime_s=lifetime_s, other=other, **named)
     for name in _GIVES_WAY:
         excess = _json_bytes(handoff.to_json()) - KEPT_BYTES_MAX
         if excess <= 0:
@@ -432,7 +358,7 @@ def _handoff(given: JSONObject, *, key: str, lifetime_s: float, cuts: dict[str, 
 
 
 def _fitted(text: str, limit: int, keep: Keep, room: int) -> str:
-    """Return text cut to the largest limit at which it takes no more than room bytes as JSON; "" where none does."""
+    """Return text cut to the largest limit at which its JSON has at most room bytes; "" if there is none."""
     low, high = 0, min(limit, len(text))
     while low < high:
         middle = (low + high + 1) // 2
@@ -446,8 +372,8 @@ def _json_bytes(text: str) -> int:
 
 
 def _other(given: JSONObject) -> tuple[tuple[str, str], ...]:
-    """Return the fields the schema does not name, as texts, within bounds that are visible where they bite."""
-    unknown = [(name, value) for name, value in given.items() if name not in _properties()]
+    """Return what has no place of its own as texts, within bounds that are visible where they bite."""
+    unknown = list(given.items())
     shown: list[tuple[str, str]] = []
     room = OTHER_TEXT_KEPT
     for name, value in unknown[:OTHER_FIELDS_SHOWN]:
@@ -465,29 +391,19 @@ def _as_text(value: Any) -> str:
 
 def _salvage(given: JSONObject, key: str) -> Handoff:
     """Return what there is of a refused handoff: what cannot stand in its field moves to the other data."""
-    unfit = {name for name in given if name in _properties() and not isinstance(given[name], str)}
+    texts = _properties().keys() - _NEW_NAMES
+    unfit = {name for name in given if name in texts and not isinstance(given[name], str)}
     unfit |= {"user_phone"} if not _is_phone(given.get("user_phone")) else set()
     unfit |= {"user_email"} if not _is_address(given.get("user_email")) else set()
     return _handoff(_moved_aside(given, unfit), key=key, lifetime_s=KEY_LIFETIME_S)
 
 
 def _key(sent: JSONObject, idempotency_key: str) -> tuple[str, float]:
-    """Return the handoff's key and how long it holds, in seconds (RFC draft Idempotency-Key allows quotes)."""
+    """Return the handoff's key and its lifetime in seconds (RFC draft Idempotency-Key allows quotes)."""
     header = idempotency_key.strip().strip('"')
     if header and not is_placeholder(header):
-        return _digest("key", header), KEY_LIFETIME_S
+        return digest("key", header), KEY_LIFETIME_S
     ids = [sent.get(name) for name in ("conversation_id", "message_id")]
     if all(isinstance(value, str) and not is_placeholder(value) for value in ids):
-        return _digest("message", json.dumps(ids)), KEY_LIFETIME_S
-    return _digest("body", json.dumps(sent, sort_keys=True)), BODY_KEY_LIFETIME_S
-
-
-def _hash_of(kind: str, text: str) -> str:
-    """Return 26 characters that stand for text, "" for none."""
-    return _digest(kind, text)[:26] if text else ""
-
-
-def _digest(*parts: str) -> str:
-    """Return 52 characters of base32 (A-Z, 2-7) that stand for parts."""
-    hashed = hashlib.sha256("\0".join(parts).encode()).digest()
-    return base64.b32encode(hashed).decode().rstrip("=")
+        return digest("message", json.dumps(ids)), KEY_LIFETIME_S
+    return digest("body", json.dumps(sent, sort_keys=True)), BODY_KEY_LIFETIME_S

@@ -1,4 +1,4 @@
-"""One JSON object a line."""
+"""The log: one JSON object in each line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from handoff.ledger import Entry
 
 logger: Final = logging.getLogger("handoff.delivery")
 
-# What every record has; the rest came in by extra=.
+# The attributes of every record; any other came by extra=.
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
 _ROOT: Final = f"{Path(__file__).parent.parent}/"
@@ -39,7 +39,7 @@ class JSONLines(logging.Formatter):
 
 
 def log_as_json(*, platform_formats: bool) -> None:
-    """Send the `handoff` loggers' records to standard error as JSON lines; urllib3 falls silent.
+    """Send the records of the `handoff` loggers to standard error as JSON lines; urllib3 logs nothing.
 
     Args:
         platform_formats: AWS Lambda with `logFormat: JSON` does it itself; then the records only go up to its handler.
@@ -57,7 +57,7 @@ def log_as_json(*, platform_formats: bool) -> None:
 
 
 def log_entry(entry: Entry, outcome: str, deadline: Deadline) -> None:
-    """Write what became of a handoff: nothing the person wrote, nothing that names them."""
+    """Log the result of a handoff, without any text or address of the person."""
     level = logging.WARNING if entry.dropped else logging.INFO
     logger.log(
         level,
@@ -79,7 +79,7 @@ def log_entry(entry: Entry, outcome: str, deadline: Deadline) -> None:
 
 
 def place_of(error: BaseException) -> str:
-    """Return where in this project an error came up: file, line and function of the innermost frame of ours.
+    """Return the place of an error in this project: file, line and function of the innermost frame of ours.
 
     "" where no frame is ours. It never holds a value, so it may stand in the log, where a traceback may not.
     """

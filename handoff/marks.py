@@ -15,16 +15,16 @@ from freshdesk_client import Listed
 _REFERENCE: Final = r"BF-[A-Z0-9]{8}"
 _TYPED: Final = re.compile(rf"\[\s*({_REFERENCE})\s*\]", re.IGNORECASE)
 _DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
-# Rules append words in brackets or a number ("[Ticket #7]", "(VIP)", "#7"); plain words after a mark are a person's.
+# Rules append words in brackets or a number ("[Ticket #7]", "(VIP)", "#7"); a person wrote plain words after a mark.
 _APPENDED: Final = r"(?:\[(?!BF-)[^\[\]]{1,40}\]|\([^()\[\]]{1,40}\)|#[0-9]{1,12}|[.\"'»”>)])"
 _SUBJECT_END: Final = re.compile(rf"\[({_REFERENCE})\]{_APPENDED}{{0,3}}\Z")
 _LAST_LINE: Final = re.compile(rf"(?:REFERENCIA:)?\[({_REFERENCE})\]")
-_ESCAPES: Final = 3  # how often a text may have been escaped anew on its way
-_END_MAX: Final = 600  # of a subject: its escapes may make it longer than it was sent
+_ESCAPES: Final = 3  # how often a text may have been escaped again
+_END_MAX: Final = 600  # of a subject: escapes may make it longer than it was
 
 
 def mark(reference: str) -> str:
-    """Return the reference as it stands in a ticket.
+    """Return the reference as a ticket shows it.
 
     >>> mark("BF-7K3QX2AB")
     '[BF-7K3QX2AB]'
@@ -33,7 +33,7 @@ def mark(reference: str) -> str:
 
 
 def without_marks(text: str) -> str:
-    """Return text with round brackets around every reference that somebody typed as a mark.
+    """Return text with round brackets around every reference that a person typed like a mark.
 
     >>> without_marks("por [BF-7K3QX2AB], otra vez")
     'por (BF-7K3QX2AB), otra vez'
@@ -47,7 +47,7 @@ def with_mark(html: str, reference: str) -> str:
 
 
 def reference_of(row: Listed) -> str:
-    """Return the reference that a ticket carries at one of its two places, or "".
+    """Return the reference in one of its two places in a ticket, or "".
 
     The subject's end comes first: in a ticket of ours no person's text stands there as a mark, because of
     `without_marks`. Case, escapes, spaces, dashes and what rules append to a subject do not matter.

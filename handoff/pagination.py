@@ -10,15 +10,15 @@ from freshdesk_client import PER_PAGE, Listed, OutcomeUnknown, Page
 
 LAST_PAGE: Final = 300  # https://developers.freshdesk.com/api/#list_all_tickets
 
-Read = Callable[[int, int], Page]  # a page's number and its size → the page
+Read = Callable[[int, int], Page]  # a page's number and size → the page
 
 
 class TooManyPages(OutcomeUnknown):
-    """The list goes on beyond the pages that are read."""
+    """The list continues after the pages that are read."""
 
 
 def every_ticket(read: Read, *, most: int) -> Iterator[Listed]:
-    """Yield every ticket of a list, each once, up to the list's end, in whatever order the list has.
+    """Yield every ticket of a list, each once, up to the end of the list, in any order.
 
     When a ticket is deleted, those behind it move up, perhaps onto a page that was read before. So each page overlaps
     the one before it, and where it no longer does, reading goes back.
@@ -49,7 +49,7 @@ def every_ticket(read: Read, *, most: int) -> Iterator[Listed]:
 
 
 def page_with(at: int) -> tuple[int, int]:
-    """Return the number and the size of the page that holds row `at`, from 0, and as many of those after it as can be.
+    """Return number and size of the page that holds row `at`, from 0, and as many rows after it as possible.
 
     >>> page_with(0), page_with(99), page_with(197)
     ((1, 100), (2, 99), (3, 98))
@@ -59,7 +59,7 @@ def page_with(at: int) -> tuple[int, int]:
 
 
 def _next_at(number: int, size: int, rows: list[Listed]) -> int | None:
-    """Return the row to go on with; None where no page that Freshdesk gives overlaps this one and goes beyond it.
+    """Return the row to continue with; None if no possible page overlaps this one and goes beyond it.
 
     It is the first of those that have the last one's moment, because the next page may have these in another order.
     """

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
 
-from freshdesk_client import FreshdeskError
+from freshdesk_client import FreshdeskError, Requester
 from handoff import transitions
 from handoff.deadline import Deadline
 from handoff.delivery import NEW_WORDS
@@ -66,10 +66,10 @@ class LookByAddress:
     def __call__(self, entry: Entry, deadline: Deadline) -> Found:
         """Look for entry's ticket; see `Look`."""
         writer = self.writer
-        email = writer.requester(Handoff.from_json(entry.handoff)) if entry.handoff else ""
+        requester = writer.requester(Handoff.from_json(entry.handoff)) if entry.handoff else Requester()
         looked_at, others = writer.clock.now(), writer.tickets_of_others(entry)
         found = writer.helpdesk(entry).look(
-            entry.reference, deadline, email=email, since=entry.look_from, everywhere=True, besides=others
+            entry.reference, deadline, requester=requester, since=entry.look_from, everywhere=True, besides=others
         )
         return Found(found, looked_at)
 
@@ -174,7 +174,8 @@ class Recovery:
             return writer.add_note(taken, handoff, made[0], REFUSED_BEFORE, deadline) if taken else None
         if later:
             return self._write(entry, transitions.changed(entry, due_at=now + WAIT_FOR_ANOTHER_S))
-        if handoff.user_email or handoff.user_phone or writer.routing.fallback_requester:
+        somebody = handoff.user_email or handoff.user_phone or handoff.user_id
+        if somebody or writer.routing.fallback_requester:
             has_slot = writer.take_slot(entry)
             return self._create(entry, deadline) if has_slot else self._join_open_ticket(entry, deadline)
         logger.error("refused and no fallback_requester", extra={"reference": entry.reference})
@@ -189,8 +190,8 @@ class Recovery:
         handoff = Handoff.from_json(entry.handoff)
         try:
             since = now - OPEN_TICKET_WITHIN_S
-            email = writer.requester(handoff)  # what is filed under the fallback requester joins its open ticket
-            ticket_id = writer.helpdesk(entry).open_ticket_of(email, deadline, since=since)
+            requester = writer.requester(handoff)  # what is filed under the fallback requester joins its open ticket
+            ticket_id = writer.helpdesk(entry).open_ticket_of(requester, deadline, since=since)
             holder = replace(taken, ticket_id=ticket_id) if ticket_id else self._of_the_same_hour(taken, deadline)
         except FreshdeskError as error:
             until = now + transitions.backoff_s(taken.attempts, writer.jitter())

@@ -1,4 +1,4 @@
-"""Pure: what became of a handoff → the HTTP answer, with a sentence the bot can say as it is."""
+"""Pure: the outcome of a handoff → the HTTP answer, with a sentence that the bot can show as it is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosni
 
 
 class Status(StrEnum):
-    """How a handoff stands, for the caller."""
+    """The status of a handoff, for the caller."""
 
     CREATED = "created"
     DUPLICATE = "duplicate"
@@ -40,7 +40,7 @@ class Status(StrEnum):
 
     @staticmethod
     def of(entry: Entry, *, just_posted: bool = False, repeat: bool = False) -> Status:
-        """Return the status of a row.
+        """Return the status for a row.
 
         Args:
             entry: the row.
@@ -56,7 +56,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a handoff, without any of the person's data."""
+    """The result of a handoff, without any personal data."""
 
     status: Status
     reference: str
@@ -74,7 +74,7 @@ _OUTCOME_STATUS: Final = {Status.CREATED: 201, Status.DUPLICATE: 200, Status.QUE
 
 
 class Reply(NamedTuple):
-    """An HTTP answer: body text, status, headers. In the order Flask takes."""
+    """An HTTP answer: body text, status, headers, in the order that Flask expects."""
 
     body: str
     status: int
@@ -82,11 +82,11 @@ class Reply(NamedTuple):
 
 
 class MessagesError(Exception):
-    """The file of sentences is broken; the message says where."""
+    """The file of sentences is invalid; the message says where."""
 
 
 class Messages:
-    """The sentences for the person, by language. A language or a sentence that is missing falls back to Spanish."""
+    """The sentences for the person, by language. A missing language or sentence falls back to Spanish."""
 
     def __init__(self, text: str) -> None:
         """Read the sentences from TOML.
@@ -103,7 +103,7 @@ class Messages:
         self._tables: dict[str, dict[str, str]] = tables
 
     def say(self, name: str, language: str, **values: object) -> str:
-        """Return the sentence, its placeholders filled."""
+        """Return the sentence with its placeholders filled in."""
         table = self._tables.get(language[:2].lower(), self._tables[DEFAULT_LANGUAGE])
         sentence = table.get(name) or self._tables[DEFAULT_LANGUAGE][name]
         for placeholder, value in values.items():
@@ -112,7 +112,7 @@ class Messages:
 
 
 def _faults_in(tables: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the sentences: found now, it costs nobody an answer later."""
+    """Yield the faults of the sentences at start, so that no answer fails later."""
     for language, sentences in {DEFAULT_LANGUAGE: {}, **tables}.items():
         if not isinstance(sentences, dict) or not _LANGUAGE.fullmatch(language):
             yield f"{language} must be a table named by two letters, such as [es]"
@@ -250,7 +250,7 @@ def problem(
     faults: Iterable[Fault] = (),
     reference: str = "",
 ) -> Reply:
-    """Return an error answer (RFC 9457). It never holds what the caller sent, nor anything internal."""
+    """Return an error answer (RFC 9457). It contains nothing that the caller sent, and nothing internal."""
     kind = PROBLEMS[code]
     errors = [{"field": fault.field, "code": fault.code, "message": _fix(fault)} for fault in faults]
     asks = next((_ASKS[fault] for fault in faults if fault in _ASKS), kind.says)

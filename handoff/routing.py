@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tomllib
-import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -16,24 +16,29 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from freshdesk_client import is_freshdesk_url
-from handoff.sanitize import is_email
+from handoff.identity import letters
+from handoff.sanitize import is_email, plain
+from handoff.ticket_fields import TicketField, read_fields
 
 SCHEMA_FILE: Final = Path(__file__).parent.parent / "schemas" / "routing.schema.json"
 MAIN_ACCOUNT: Final = ""
 PRIORITIES: Final = MappingProxyType({"low": 1, "medium": 2, "high": 3, "urgent": 4})
 DEFAULT_SOURCE: Final = 2
+# Where routing.toml lists none: channels on which a person can be answered in the conversation.
+MESSENGERS: Final = (
+    "whatsapp", "telegram", "messenger", "instagram", "line", "viber", "twilio", "vonage", "slack", "teams",
+)  # fmt: skip
 
 # Numbers and choices belong to one Freshdesk account: a bot in another one must not inherit them.
 Found = tuple[tuple[str, ...], str]  # the path of a key, and what is wrong there
+_PLACEHOLDER: Final = re.compile(r"\{\{?\s*([\w.-]+)\s*\}?\}")
 _ACCOUNT_FIELDS: Final = frozenset(
-    {"group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "custom_fields"},
+    {"group_id", "group", "type", "product_id", "source", "responder_id", "email_config_id", "custom_fields", "fields"},
 )
-# Letters and digits. Mc: vowels that some scripts write beside a letter; accents are Mn.
-_SPELLED: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mc", "Nd", "Nl", "No"})
 
 
 class RoutingFault(NamedTuple):
-    """One thing wrong in the routing file: the line (None where no single one is to blame), the key, what to do."""
+    """One fault of the routing file: the line (None if there is no single one), the key, what to do."""
 
     line: int | None
     key: str
@@ -45,7 +50,7 @@ class RoutingFault(NamedTuple):
 
 
 class RoutingError(Exception):
-    """The routing file is broken; `faults` name every fault by line and key."""
+    """The routing file is invalid; `faults` name every fault by line and key."""
 
     def __init__(self, faults: tuple[RoutingFault, ...]) -> None:
         super().__init__("\n".join(map(str, faults)))
@@ -60,7 +65,7 @@ def _is_number(_: object, value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-# To jsonschema 1.07e12 is an integer; Freshdesk would be sent 1070000000000.0. JSON has no inf and no nan.
+# jsonschema accepts 1.07e12 as an integer, but Freshdesk would get 1070000000000.0. JSON has no inf and no nan.
 _extend: Any = validators.extend  # jsonschema gives it no types
 _Validator: Any = _extend(
     Draft202012Validator,
@@ -70,12 +75,12 @@ _Validator: Any = _extend(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where a handoff goes: Freshdesk's fields, and the names people use for them."""
+    """The destination of a handoff: Freshdesk's fields, and the names people use for them."""
 
     bot: str
     bot_name: str
     account: str
-    category: str  # the slug in routing.toml, "" for one it does not know
+    category: str  # the slug in routing.toml, "" for an unknown one
     label: str
     priority: str
     group_id: int | None = None
@@ -88,17 +93,20 @@ class Route:
     custom_fields: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     subject: str | None = None
+    fields: Mapping[str, TicketField] = field(default_factory=dict)  # plain name in the request → field
+    unknown_bot: str = ""  # the name the request gives, where routing.toml has no such bot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
     """All routes, computed when the file is read, so that a lookup cannot fail."""
 
-    routes: Mapping[str, Mapping[str, Route]]  # slug of the bot → plain category → route; "" has the bot's own
+    routes: Mapping[str, Mapping[str, Route]]  # slug of the bot → plain category → route; "" is the bot's default route
     bots: Mapping[str, str]  # plain name → slug
     default_bot: str
     fallback_requester: str
     accounts: Mapping[str, str]  # name → URL of each account except the main one
+    messengers: frozenset[str] = frozenset()  # channels in lower-case letters and digits
 
     def bot(self, name: str) -> str:
         """Return the slug of the bot with this name, or the default bot's."""
@@ -107,23 +115,14 @@ class Routing:
     def route(self, bot: str, category: str) -> Route:
         """Return the route of a category as the bot names it; an unknown one gets the bot's default. Never raises."""
         routes = self.routes[self.bot(bot)]
-        return routes.get(plain(category)) or routes[""]
+        route = routes.get(plain(category)) or routes[""]
+        return route if not bot or plain(bot) in self.bots else replace(route, unknown_bot=bot)
 
     def each(self) -> Iterator[Route]:
-        """Yield every bot's routes once: its categories, then what an unknown category gets."""
+        """Yield the routes of every bot once: its categories, then its default route."""
         for routes in self.routes.values():
             yield from {route.category: route for route in routes.values() if route.category}.values()
             yield routes[""]
-
-
-def plain(name: str) -> str:
-    """Return the letters and digits of name without case and accents, so that two spellings compare equal.
-
-    >>> plain("🛑 Cuenta y  Verificación!") == plain("cuenta_y-verificacion")
-    True
-    """
-    letters = unicodedata.normalize("NFKD", name)
-    return "".join(letter for letter in letters if unicodedata.category(letter) in _SPELLED).casefold()
 
 
 def load_routing(content: bytes | str) -> Routing:
@@ -154,7 +153,7 @@ def load_routing(content: bytes | str) -> Routing:
 
 
 def schema_errors(table: Mapping[str, Any]) -> list[ValidationError]:
-    """Return what `schemas/routing.schema.json` finds wrong with a table."""
+    """Return the faults that `schemas/routing.schema.json` finds in a table."""
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     return [*_Validator(schema).iter_errors(table)]
 
@@ -162,6 +161,7 @@ def schema_errors(table: Mapping[str, Any]) -> list[ValidationError]:
 def _sense_faults(table: Mapping[str, Any]) -> Iterator[Found]:
     """Yield the faults that no schema can find: references to missing names, duplicate names, invalid URLs."""
     bots, accounts = table["bots"], table.get("desks", {})
+    yield from _fields_faults(table)
     if table["default_bot"] not in bots:
         yield ("default_bot",), f"no hay ningún [bots.{table['default_bot']}]: escribí uno de {', '.join(bots)}"
     for slug, bot in bots.items():
@@ -178,6 +178,33 @@ def _sense_faults(table: Mapping[str, Any]) -> Iterator[Found]:
                 ("desks", name, "url"),
                 f'tiene que ser una dirección de Freshdesk: url = "https://{name}.freshdesk.com"',
             )
+
+
+def _fields_faults(table: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield what is wrong with values for Freshdesk's own fields, wherever routing.toml has them."""
+    for path, level in _levels(table):
+        own_fields = ".".join((*path, "fields")).removeprefix("default.")
+        for name, value in level.get("custom_fields", {}).items():
+            if isinstance(value, str) and (found := _PLACEHOLDER.fullmatch(value.strip())):
+                instead = f'borrá la línea y escribí, bajo [{own_fields}], {found[1]} = "{name}"'
+                yield (*path, "custom_fields", name), f"«{value}» no se completa solo: {instead}"
+        for name, described in level.get("fields", {}).items():
+            (one,) = read_fields({name: described}).values()
+            if one.type == "dropdown" and not one.choices:
+                yield (*path, "fields", name), 'faltan las opciones del campo: agregá choices = ["…", "…"]'
+            elif one.default is not None and one.fit(one.default) is None:
+                yield (*path, "fields", name), f"«{one.default}» no sirve para un campo de tipo {one.type}: corregilo"
+
+
+def _levels(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Yield each part of the file that says something about routes, with its path."""
+    yield (), {"fields": table.get("fields", {})}
+    yield ("default",), table["default"]
+    yield from ((("categories", name), category) for name, category in table.get("categories", {}).items())
+    for slug, bot in table["bots"].items():
+        yield ("bots", slug), bot
+        for name, category in bot.get("categories", {}).items():
+            yield ("bots", slug, "categories", name), category
 
 
 def _bots_called_alike(bots: Mapping[str, Any]) -> Iterator[Found]:
@@ -206,6 +233,7 @@ def _routing(table: Mapping[str, Any]) -> Routing:
         default_bot=table["default_bot"],
         fallback_requester=table.get("fallback_requester", ""),
         accounts={name: account["url"] for name, account in table.get("desks", {}).items()},
+        messengers=frozenset(map(letters, table.get("messengers", MESSENGERS))),
     )
 
 
@@ -214,7 +242,8 @@ def _routes_of(table: Mapping[str, Any], slug: str) -> dict[str, Route]:
     bot, shared = table["bots"][slug], table.get("categories", {})
     own = bot.get("categories", {})
     foreign = bot.get("desk", MAIN_ACCOUNT) != MAIN_ACCOUNT
-    common = _portable(table["default"]) if foreign else table["default"]
+    common = {**table["default"], "fields": table.get("fields", {})}
+    common = _portable(common) if foreign else common
     routes = {"": _route(slug, bot, "", common, bot)}
     for name in (*shared, *own):
         theirs, ours = shared.get(name, {}), own.get(name, {})
@@ -243,6 +272,7 @@ def _route(slug: str, bot: Mapping[str, Any], category: str, *levels: Mapping[st
         label=next((level["label"] for level in reversed(levels) if "label" in level), category),
         tags=tuple(dict.fromkeys(tag for level in levels for tag in level.get("tags", ()))),
         custom_fields={name: v for level in levels for name, v in level.get("custom_fields", {}).items()},
+        fields={name: one for level in levels for name, one in read_fields(level.get("fields", {})).items()},
         **merged,
     )
 

@@ -1,4 +1,4 @@
-"""What a person typed, made safe to keep: no control characters, no card numbers, no endless text."""
+"""Text of a person, made safe to keep: no control characters, no card numbers, limited length."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final, Literal
 Keep = Literal["head", "tail"]
 
 # C0 and C1 controls but tab and newline; bidi embeddings, overrides and isolates; byte-order mark; noncharacters.
-# Zero-width joiners stay: without them an emoji family falls apart.
+# Zero-width joiners stay, because an emoji family needs them.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 _LINE_ENDS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _INVISIBLE: Final = (
@@ -22,14 +22,16 @@ _INVISIBLE: Final = (
 VISIBLE: Final = re.compile(f"[^{_INVISIBLE}]")
 _NO_PART_OF_AN_ADDRESS: Final = re.compile(f"(?![ \t\n])[{_INVISIBLE}]")
 
-# What a template leaves where a variable was not set: JavaScript's, Python's and the template's own words.
+# What an unfilled template leaves: the empty values of JavaScript, Python and the template itself.
 _PLACEHOLDER: Final = re.compile(r"undefined|null|None|NaN|\[object Object\]|\{\{[^{}]{0,200}\}\}|\$\{[^{}]{0,200}\}")
 _BETWEEN_PLACEHOLDERS: Final = " \t\n,.;:/|_-\"'"
 
+# Letters and digits. Mc: vowels that some scripts write beside a letter; accents are Mn.
+_SPELLED: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mc", "Nd", "Nl", "No"})
 _DASHES: Final = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
 _NO_PART_OF_A_PHONE: Final = re.compile("[\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 
-# Addresses that email-validator certainly takes: nearly all. No length can pass its bounds here.
+# Addresses that email-validator certainly accepts: nearly all. None can exceed its limits here.
 _ORDINARY_EMAIL: Final = re.compile(
     r"[a-z0-9]{1,20}(?:[._+-][a-z0-9]{1,20}){0,2}@[a-z0-9]{1,30}(?:[.-][a-z0-9]{1,30}){0,2}\.(?:ar|br|cl|com|es|net|org|uy)",
     re.IGNORECASE | re.ASCII,
@@ -55,14 +57,14 @@ def clean(text: str) -> str:
     >>> clean("\u200b \n")
     ''
     """
-    if text.isascii() and text.isprintable():  # nearly every field: nothing below could change it but the trim
+    if text.isascii() and text.isprintable():  # nearly every field: only the trim could change it
         return text.strip()
     cleaned = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text)).strip()
     return cleaned if VISIBLE.search(cleaned) else ""
 
 
 def cut(text: str, limit: int, keep: Keep = "head") -> str:
-    """Return at most limit characters of text from the end that counts, with a visible mark where it was cut.
+    """Return at most limit characters of text from the important end, with a visible mark at the cut.
 
     >>> cut("abcdef", 4)
     'abcd… [+2]'
@@ -76,7 +78,7 @@ def cut(text: str, limit: int, keep: Keep = "head") -> str:
 
 
 def is_email(address: str) -> bool:
-    r"""Return True if address has the form of an e-mail address; whether it exists is not asked.
+    r"""Return True if address has the form of an e-mail address; whether it exists is not checked.
 
     >>> is_email("ana@example.com"), is_email("ana@example"), is_email("ana@example.com\nbcc: x@example.com")
     (True, False, False)
@@ -92,13 +94,23 @@ def is_email(address: str) -> bool:
     return True
 
 
+def plain(name: str) -> str:
+    """Return the letters and digits of name without case and accents, so that two spellings compare equal.
+
+    >>> plain("🛑 Cuenta y  Verificación!") == plain("cuenta_y-verificacion")
+    True
+    """
+    letters = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in letters if unicodedata.category(letter) in _SPELLED).casefold()
+
+
 def one_line(text: str) -> str:
     """Return text with every run of white space as one space."""
     return " ".join(text.split())
 
 
 def plain_email(text: str) -> str:
-    r"""Return text without the invisible characters that come along when an address is pasted.
+    r"""Return text without the invisible characters of a pasted address.
 
     >>> plain_email("ana\u200b@example.com\u00a0"), plain_email("ana paz@example.com")
     ('ana@example.com', 'ana paz@example.com')
@@ -123,7 +135,7 @@ def plain_phone(value: object) -> object:
 
 
 def is_placeholder(text: str) -> bool:
-    """Return True if text is only what a template leaves where nothing was filled in.
+    """Return True if text is only an unfilled template.
 
     >>> is_placeholder("undefined"), is_placeholder("{{event.id}}:null"), is_placeholder("conv_1:null")
     (True, True, False)
@@ -155,7 +167,7 @@ def mask_cards(text: str) -> str:
 
 
 def _runs(text: str) -> Iterator[list[tuple[int, int]]]:
-    """Yield where the groups of digits are, in lists that have only what may stand inside a card between them."""
+    """Yield the positions of digit groups, in lists with only separators of a card number between them."""
     run: list[tuple[int, int]] = []
     for found in _DIGITS.finditer(text):
         start, end = found.span()
@@ -172,7 +184,7 @@ def _runs(text: str) -> Iterator[list[tuple[int, int]]]:
 
 @lru_cache(maxsize=1024)
 def _between(gap: str) -> int:
-    """Return what stands between two digits: _WITHIN a group, or between two groups of one number, or _APART."""
+    """Return the kind of gap between two digits: _WITHIN a group, between two groups of one number, or _APART."""
     shown = _NO_WIDTH.sub("", gap)
     if not shown:
         return _WITHIN
@@ -186,7 +198,7 @@ def _cards(texts: list[str]) -> Iterator[tuple[int, int]]:
     if len(digits) < _CARD_DIGITS.start:
         return
     ends = [*accumulate(map(len, groups))]
-    # Sums of all digits up to each place, for the Luhn check: with every second digit doubled, begun at either.
+    # Sums of all digits up to each place, for the Luhn check, with every second digit doubled, from either start.
     doubled = [_DOUBLED[digit] for digit in digits]
     sums = (
         [0, *accumulate(chain.from_iterable(zip_longest(digits[::2], doubled[1::2], fillvalue=0)))],
@@ -204,7 +216,7 @@ def _cards(texts: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def _card_end(first: int, begin: int, ends: list[int], sums: tuple[list[int], list[int]]) -> int | None:
-    """Return the index of the group that ends a card number begun at group first, or None.
+    """Return the index of the last group of a card number that begins at group first, or None.
 
     All groups have three digits or more, or they are pairs or single digits, of which only the last may be smaller.
     """

@@ -14,25 +14,25 @@ from freshdesk_client import is_freshdesk_url, is_loopback
 from handoff.routing import Routing, RoutingError, load_routing
 
 SECRET_MIN: Final = 32
-DEADLINES_S: Final = (4.0, 50.0)  # below, a POST and a look do not fit; above, Botpress has given up
+DEADLINES_S: Final = (4.0, 50.0)  # with less, a POST and a search do not fit; with more, Botpress has given up
 WAITS_S: Final = (1.0, 86_400.0)
 PROJECT: Final = Path(__file__).parent.parent
 DEFAULT_LEDGER: Final = "sqlite:///handoffs.db"
 DEFAULT_ROUTING: Final = PROJECT / "config" / "routing.toml"
 T = TypeVar("T")
 _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-# botocore raises its own errors for anything else, and only when the first request is served.
+# botocore raises its own errors for any other value, and only at the first request.
 _REGION: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 
 
 class SettingsError(Exception):
-    """The environment is not complete or not right; the message has one line for each fault, with its correction."""
+    """The environment is incomplete or invalid; the message has one line for each fault, with its correction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerAddress:
-    """Where the ledger is: a SQLite file, or a DynamoDB table."""
+    """The location of the ledger: a SQLite file, or a DynamoDB table."""
 
     store: str  # "sqlite" or "dynamodb"
     name: str  # the file's absolute path, or the table's name
@@ -42,7 +42,7 @@ class LedgerAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySettings:
-    """What delivering needs to know: the sweep and the operator's commands do without the webhook secret."""
+    """The settings of delivery; the sweep and the operator's commands do not need the webhook secret."""
 
     freshdesk_url: str
     api_keys: Mapping[str, str] = field(repr=False)  # account → key; "" is the main account
@@ -64,7 +64,7 @@ class DeliverySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(DeliverySettings):
-    """What the function needs to know. Secrets do not show in its repr."""
+    """The settings of the function. Its repr shows no secret."""
 
     secrets: tuple[bytes, ...] = field(repr=False)
 
@@ -80,7 +80,7 @@ class Settings(DeliverySettings):
 
 
 def read_ledger(environ: Mapping[str, str]) -> LedgerAddress:
-    """Return where the ledger is, for those who need nothing else.
+    """Return the location of the ledger, for callers that need nothing else.
 
     Raises:
         SettingsError: LEDGER_URL is not an address.
@@ -90,7 +90,7 @@ def read_ledger(environ: Mapping[str, str]) -> LedgerAddress:
 
 
 def read_routing(environ: Mapping[str, str]) -> Routing:
-    """Return the routing, for those who need nothing else.
+    """Return the routing, for callers that need nothing else.
 
     Raises:
         SettingsError: with every fault of the file.
@@ -100,7 +100,7 @@ def read_routing(environ: Mapping[str, str]) -> Routing:
 
 
 def routing_file(environ: Mapping[str, str]) -> Path:
-    """Return where the routing file is; it may not be there.
+    """Return the path of the routing file, which may not exist.
 
     A relative path that leads nowhere is looked for in config/: until 1.0.0 the file was in the project's folder.
     """
@@ -110,14 +110,14 @@ def routing_file(environ: Mapping[str, str]) -> Path:
 
 
 class _Reader:
-    """Reads one environment, and notes what is wrong with it."""
+    """Reads one environment, and collects its faults."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.faults: list[str] = []
 
     def sound(self, found: T | None) -> T:
-        """Return what was found, if nothing is wrong with any of it."""
+        """Return the result, if there are no faults."""
         if self.faults or found is None:
             raise SettingsError("\n".join(f"- {fault}" for fault in self.faults))
         return found
@@ -207,7 +207,7 @@ class _Reader:
 
 
 def _ledger_address(url: str) -> LedgerAddress | None:
-    """Return the address that url names, or None where it names none.
+    """Return the location that url names, or None if it is invalid.
 
     A relative path is relative to the project: a command started in another folder must not make a ledger there.
 

@@ -1,4 +1,4 @@
-"""Pure: bytes → one JSON object. Lenient about how the text is packed and encoded, strict about the JSON in it."""
+"""Pure: bytes → one JSON object. Lenient about compression and encoding, strict about the JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JSONObject = dict[str, Any]
 
 BODY_MAX: Final = 256 * 1024  # bytes, both as sent and unpacked
 INTEGER_DIGITS_MAX: Final = 400
-DEPTH_MAX: Final = 100  # later steps walk the value with less stack left than the reader had
+DEPTH_MAX: Final = 100  # later steps have less stack left than the parser had
 _CHUNK: Final = 1024
 _GZIP: Final = b"\x1f\x8b"
 _ZLIB: Final = b"\x78"
@@ -25,7 +25,7 @@ _ONE_BYTE: Final = re.compile(r"iso8859-\d{1,2}|cp125\d|cp437|cp85\d|koi8-[ru]|m
 
 
 class MalformedJSON(Exception):
-    """The body is not one JSON object. The error's text is for the log: it holds nothing the caller sent."""
+    """The body is not one JSON object. The error's text is for the log: it contains nothing that the caller sent."""
 
 
 class BodyTooLarge(Exception):
@@ -46,7 +46,7 @@ codecs.register_error("windows-1252", _as_windows_1252)
 
 
 def unpacked(raw: bytes, encoding: str = "") -> bytes:
-    """Return raw, unpacked where it is gzip (by its first bytes) or where `Content-Encoding` says deflate.
+    """Return raw, unpacked if it is gzip (by its first bytes) or if `Content-Encoding` is deflate.
 
     What is damaged is unpacked up to the damage; what is not packed at all comes back as it is.
 
@@ -56,7 +56,7 @@ def unpacked(raw: bytes, encoding: str = "") -> bytes:
     if raw.startswith(_GZIP):
         window = 16 + zlib.MAX_WBITS
     elif encoding == "deflate" and not raw.startswith(b"{"):
-        window = zlib.MAX_WBITS if raw.startswith(_ZLIB) else -zlib.MAX_WBITS  # many leave the zlib header out
+        window = zlib.MAX_WBITS if raw.startswith(_ZLIB) else -zlib.MAX_WBITS  # many senders omit the zlib header
     else:
         return raw
     unpacker = zlib.decompressobj(window)
@@ -82,7 +82,7 @@ def decode(raw: bytes, charset: str = "") -> str:
     """
     encoding: str = json.detect_encoding(raw)
     head = raw[:_HEAD]
-    if encoding in _WIDE and head.count(0) * _ZEROS_SHARE < len(head):  # Python looks at the first four bytes only
+    if encoding in _WIDE and head.count(0) * _ZEROS_SHARE < len(head):  # Python checks the first four bytes only
         encoding = "utf-8"
     if encoding == "utf-8":
         encoding = _one_byte(charset) or encoding
@@ -95,12 +95,12 @@ def _one_byte(charset: str) -> str:
         name = codecs.lookup(charset).name if _CHARSET.fullmatch(charset) else ""
     except LookupError:
         return ""
-    # https://encoding.spec.whatwg.org/#names-and-labels: who says ISO-8859-1 means Windows-1252
+    # https://encoding.spec.whatwg.org/#names-and-labels: the label ISO-8859-1 means Windows-1252
     return "cp1252" if name == "iso8859-1" else name if _ONE_BYTE.fullmatch(name) else ""
 
 
 def parse_body(raw: bytes, charset: str = "") -> JSONObject:
-    """Read raw as one JSON object: no duplicate names, no NaN, nothing too deep or too long. See `decode` for charset.
+    """Read raw as one JSON object: no duplicate names, no NaN, limited depth and length. See `decode` for charset.
 
     An object that was made a JSON string once more is read as the object.
 
@@ -126,7 +126,7 @@ def parse_body(raw: bytes, charset: str = "") -> JSONObject:
 
 
 def refuse_depth(value: Any) -> None:
-    """Raise ValueError where value is nested deeper than DEPTH_MAX."""
+    """Raise ValueError if value is nested deeper than DEPTH_MAX."""
     level = [value]
     for _ in range(DEPTH_MAX):
         level = [inner for one in level for inner in _inside(one)]
@@ -153,7 +153,7 @@ def _refuse_constant(_: str) -> NoReturn:
 
 
 def finite(digits: str) -> float:
-    """Return the number, or raise ValueError where it is too large for one."""
+    """Return the number, or raise ValueError if it is too large."""
     number = float(digits)
     if number in {float("inf"), float("-inf")}:
         raise ValueError("number too large")
@@ -161,7 +161,7 @@ def finite(digits: str) -> float:
 
 
 def bounded(digits: str) -> int:
-    """Return the integer, or raise ValueError where it has more than INTEGER_DIGITS_MAX digits."""
+    """Return the integer, or raise ValueError if it has more than INTEGER_DIGITS_MAX digits."""
     if len(digits) > INTEGER_DIGITS_MAX:
         raise ValueError("number too long")
     return int(digits)

@@ -16,6 +16,7 @@ from handoff.deadline import Deadline
 from handoff.helpdesk import is_ticket_of
 from handoff.ledger import Cause, Entry, LedgerUnavailable, State
 from handoff.log import place_of
+from handoff.marks import reference_of
 from handoff.recovery import Found, LookByAddress, Recovery
 from handoff.transitions import BACKOFF_MAX_S, RATE_LIMIT_SPREAD_S
 from handoff.writer import TicketWriter
@@ -26,6 +27,7 @@ BUDGET_S: Final = 55.0  # of the minute until the next pass; none begins a row t
 BATCH: Final = 100
 READ_MAX: Final = 1000  # so many are counted
 SCARCE_PAUSE_S: Final = 10.0  # between two rows where the rate limit is nearly used up: live requests need the rest
+SNAPSHOT_S: Final = 30.0
 SNAPSHOT_WORTH: Final = 3  # from this many rows in doubt on, one list for all costs less than a look each
 LEDGER_FAILURES: Final = 3  # in a row: the ledger is down, not one lost answer
 ACCOUNT_FAILURES: Final = 3  # in a row: the account is down, and the rest of its rows wait for the next pass
@@ -71,21 +73,24 @@ class LookInSnapshot:
     by_address: LookByAddress
     worth: bool
     since: float
-    _snapshots: dict[str, tuple[float, list[Listed] | None]] = field(default_factory=dict)
+    _snapshots: dict[str, tuple[float, dict[str, list[Listed]] | None]] = field(default_factory=dict)
 
-    def prepare(self, entry: Entry) -> None:
-        """Read the list of entry's account unless it is there: a long list must not use up the row's own deadline."""
+    def prepare(self, entry: Entry, deadline: Deadline) -> None:
+        """Read the list of entry's account unless it is there: a long list must not use up the row's own deadline.
+
+        It has SNAPSHOT_S of the pass: what it costs once, each row in doubt would cost by itself.
+        """
         writer = self.by_address.writer
         helpdesk = writer.helpdesk(entry)
         is_doubtful = entry.state in {State.CREATING, State.IN_DOUBT} and not entry.is_note
         if not (self.worth and is_doubtful) or entry.look_from < self.since or helpdesk.url in self._snapshots:
             return
-        looked_at = writer.clock.now()
+        looked_at, left_s = writer.clock.now(), deadline.left_s - writer.policy.deadline_s
         try:
-            rows = helpdesk.snapshot(writer.deadline(), since=self.since)
+            rows = helpdesk.snapshot(Deadline(writer.clock, min(left_s, SNAPSHOT_S)), since=self.since)
         except FreshdeskError:  # many pages, and one could not be read: an address needs only a few
             rows = None
-        self._snapshots[helpdesk.url] = (looked_at, rows)
+        self._snapshots[helpdesk.url] = (looked_at, None if rows is None else _by_reference(rows))
 
     def __call__(self, entry: Entry, deadline: Deadline) -> Found:
         """Look for entry's ticket; see `recovery.Look`."""
@@ -94,8 +99,17 @@ class LookInSnapshot:
         if rows is None or entry.look_from < self.since:
             return self.by_address(entry, deadline)
         others = self.by_address.writer.tickets_of_others(entry)
-        ours = (row.ticket_id for row in rows if is_ticket_of(row, entry.reference, entry.look_from))
+        named = rows.get(entry.reference, ())
+        ours = (row.ticket_id for row in named if is_ticket_of(row, entry.reference, entry.look_from))
         return Found(next((ticket_id for ticket_id in ours if ticket_id not in others), None), looked_at)
+
+
+def _by_reference(rows: list[Listed]) -> dict[str, list[Listed]]:
+    """Return the tickets by the reference they carry: reading it out of a list once for each row takes too long."""
+    found: dict[str, list[Listed]] = {}
+    for row in rows:
+        found.setdefault(reference_of(row), []).append(row)
+    return found
 
 
 def sweep(writer: TicketWriter, *, budget_s: float, should_stop: Callable[[], bool] = lambda: False) -> SweepReport:
@@ -127,7 +141,7 @@ def sweep(writer: TicketWriter, *, budget_s: float, should_stop: Callable[[], bo
                 break  # else rows behind these may be another account's
             continue
         try:
-            look.prepare(entry)
+            look.prepare(entry, deadline)
             after = recovery.advance(entry, look)
         except Exception as error:  # noqa: BLE001 -- one row that breaks the code must not hold up all the others
             report.failed_rows += 1

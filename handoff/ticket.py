@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import fields
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -15,17 +15,19 @@ from markupsafe import Markup, escape
 
 from handoff.inbound import Handoff
 from handoff.marks import mark, with_mark, without_marks
+from handoff.parts import UNUSABLE, Attachment, Value
 from handoff.routing import PRIORITIES, Route
-from handoff.sanitize import cut, one_line
+from handoff.sanitize import cut, one_line, plain
 
 TEMPLATES: Final = Path(__file__).parent.parent / "config"
 STATUS_OPEN: Final = 2
-# Freshdesk's own limits are not documented; these are the lengths every account is known to take.
+# Freshdesk's own limits are not documented; every account is known to accept these lengths.
 SUBJECT_MAX: Final = 255
 TAG_MAX: Final = 32
 NO_ROUTE_TAG: Final = "sin-categoria"
+UNKNOWN_BOT_TAG: Final = "bot-desconocido"
 NO_NAME: Final = "Sin nombre"
-REFUSED_REMARK: Final = "El bot mandó este pedido con datos que no sirven o que faltan. Esto es lo que hay."
+REFUSED_REMARK: Final = "El bot mandó este pedido con errores"
 
 NEEDED: Final = frozenset({"email", "subject", "description", "status"})
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
@@ -43,6 +45,13 @@ _FIELD_NAMES: Final = {
     "phone": "teléfono",
     "name": "nombre",
 }
+_LABELS: Final = {
+    "user_email": "el correo",
+    "user_phone": "el teléfono",
+    "conversation_summary": "el resumen",
+    "category": "la categoría",
+    "sin leer": "una parte",
+}
 _ID_LABELS: Final = (
     ("Id. de conversación", "conversation_id"),
     ("Id. de mensaje", "message_id"),
@@ -52,7 +61,7 @@ _ID_LABELS: Final = (
 
 
 class Rung(IntEnum):
-    """How plain a ticket is; each rung leaves out more than the one before, for content that Freshdesk refuses."""
+    """Forms of a ticket; each one leaves out more than the one before, for content that Freshdesk refuses."""
 
     FULL = 0
     BARE = 1  # no optional fields
@@ -61,7 +70,26 @@ class Rung(IntEnum):
     FALLBACK_REQUESTER = 4
 
 
-_BARE: Final = frozenset({"email", "phone", "name", "subject", "description", "status"})
+class Offer(NamedTuple):
+    """How a ticket is offered: its `Rung`, and which fields are left out or filled because Freshdesk refused them."""
+
+    rung: int = Rung.FULL
+    dropped: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()  # the help desk's own fields that hold `TicketField.filler`
+
+    def plainer(self, route: Route, fields: dict[str, Any], refused: Iterable[str]) -> Offer:
+        """Return the next offer, after Freshdesk has refused a ticket with these fields because of some of them."""
+        known = {f"custom_fields.{one.field}" for one in route.fields.values() if one.filler is not None}
+        if more := (frozenset(refused) & known) - self.filled:
+            return self._replace(filled=self.filled | more)
+        if more := droppable(fields, refused) - self.dropped:
+            return self._replace(dropped=self.dropped | more)
+        nothing_new = self.rung == Rung.BARE and "phone" not in fields  # the next rung would leave out nothing more
+        return self._replace(rung=self.rung + (2 if nothing_new else 1))
+
+
+FULL_OFFER: Final = Offer()
+_BARE: Final = frozenset({"email", "phone", "unique_external_id", "name", "subject", "description", "status"})
 SHORT_MAX: Final = 500
 SHORT_REMARK: Final = "El pedido completo está en una nota privada de este ticket."
 
@@ -76,7 +104,14 @@ _environment: Final = Environment(
     undefined=StrictUndefined,
     auto_reload=False,
 )
+
+
+def _shown(value: Value) -> str:
+    return str(value) if not isinstance(value, bool) else "sí" if value else "no"
+
+
 _environment.filters["lines"] = _lines
+_environment.filters["shown"] = _shown
 _ticket: Final = _environment.get_template("ticket.html")
 _note: Final = _environment.get_template("note.html")
 
@@ -84,9 +119,8 @@ _note: Final = _environment.get_template("note.html")
 def to_ticket(
     handoff: Handoff,
     route: Route,
+    offer: Offer = FULL_OFFER,
     *,
-    dropped: Collection[str] = (),
-    rung: int = Rung.FULL,
     refused: bool = False,
     fallback_requester: str = "",
 ) -> dict[str, Any]:
@@ -95,29 +129,29 @@ def to_ticket(
     Args:
         handoff: what the person asks.
         route: where it goes.
-        dropped: fields Freshdesk refused; they are left out and named in the description.
-        rung: how plain the ticket is, a `Rung`.
+        offer: what it leaves out or fills in because Freshdesk refused it; the description names it.
         refused: whether the request had faults; the ticket says so.
         fallback_requester: the e-mail address to file it under when it holds no address of the person.
     """
-    requester = _requester(handoff, fallback_requester, rung)
+    rung, dropped, filled = offer
+    requester = _requester(handoff, route, fallback_requester, rung)
     fields = {
         **requester,
         "subject": subject(handoff, route),
         "status": STATUS_OPEN,
         "priority": PRIORITIES[route.priority],
         "source": route.source,
-        "tags": _tags(route),
+        "tags": _tags(handoff, route),
         "group_id": route.group_id,
         "product_id": route.product_id,
         "type": route.type,
         "responder_id": route.responder_id,
         "email_config_id": route.email_config_id,
-        "custom_fields": {k: v for k, v in route.custom_fields.items() if f"custom_fields.{k}" not in dropped},
+        "custom_fields": _custom_fields(handoff, route, offer),
     }
     given = {name: value for name, value in fields.items() if value not in (None, {})}
-    left_out = {*dropped, *(given.keys() - _BARE if rung else ())}
-    remarks = [*_remark_on(left_out), *([REFUSED_REMARK] if refused else [])]
+    left_out = {*dropped, *(given.keys() - _BARE if rung else ())} - ({"custom_fields"} if rung and filled else set())
+    remarks = [*_remarks(handoff, route, refused=refused), *_remark_on(left_out)]
     short = rung >= Rung.SHORT
     text = _short(handoff) if short else _ticket.render(_context(handoff, route, remarks))
     given["description"] = with_mark(text, handoff.reference)
@@ -125,38 +159,39 @@ def to_ticket(
 
 
 def _short(handoff: Handoff) -> str:
-    """Return a description without markup of its own: who asks, and the beginning of the summary."""
+    """Return a description without markup: the person, and the beginning of the summary."""
     who = ", ".join(filter(None, (handoff.user_name, handoff.user_email, handoff.user_phone)))
     summary = cut(one_line(handoff.conversation_summary), SHORT_MAX)
     return str(_lines("\n".join(filter(None, (summary, one_line(who), SHORT_REMARK)))))
 
 
 def to_note(handoff: Handoff, route: Route, why: str) -> str:
-    """Return the HTML of a private note with everything handoff says, under the sentence why."""
+    """Return the HTML of a private note with the whole handoff, under the sentence why."""
     return _note.render({**_context(handoff, route, []), "why": why})
 
 
 def try_templates() -> None:
-    """Fill in both templates once, with everything a handoff can have.
+    """Fill in both templates once with every field, so that a broken one is found at start.
 
     Raises:
         jinja2.TemplateError: a template asks for something that is not there.
     """
     texts = {one.name: "https://example.com" for one in fields(Handoff) if one.type == "str"}
+    parts = {"attachments": (Attachment("https://example.com/a"),), "fields": (("", True),)}
     route = Route(bot="", bot_name="", account="", category="", label="", priority="low")
-    handoff = Handoff(**texts, other=(("", ""),))  # type: ignore[arg-type]  # the texts are texts
+    handoff = Handoff(**texts, **parts, other=(("", ""),))  # type: ignore[arg-type]  # the texts are texts
     to_ticket(handoff, route, refused=True)
     to_note(handoff, route, "")
 
 
 def droppable(fields: dict[str, Any], refused: Iterable[str]) -> frozenset[str]:
-    """Return which of the refused fields the ticket can do without; the one address it has is not among them.
+    """Return the refused fields that the ticket does not need; its only address is needed.
 
     >>> sorted(droppable({"email": "a@b.co", "group_id": 7, "phone": "1"}, ["group_id", "email", "phone", "other"]))
     ['group_id', 'phone']
     """
     custom = {f"custom_fields.{name}" for name in fields.get("custom_fields", {})}
-    needed = NEEDED if "email" in fields else NEEDED | {"phone", "name"}
+    needed = NEEDED if "email" in fields else NEEDED | {"phone", "name", "unique_external_id"}
     return frozenset(refused) & ((fields.keys() | custom) - needed)
 
 
@@ -172,21 +207,51 @@ def subject(handoff: Handoff, route: Route) -> str:
     return (line if len(line) <= room else line[: room - 1] + "…") + ending
 
 
-def _requester(handoff: Handoff, fallback_requester: str, rung: int) -> dict[str, str | None]:
-    unusable = rung >= Rung.FALLBACK_REQUESTER or not (handoff.user_email or handoff.user_phone)
-    if fallback_requester and unusable:
+def _requester(handoff: Handoff, route: Route, fallback_requester: str, rung: int) -> dict[str, str | None]:
+    nobody = not (handoff.user_email or handoff.user_phone or handoff.user_id)
+    if fallback_requester and (nobody or rung >= Rung.FALLBACK_REQUESTER):
         return {"email": fallback_requester}
     name = _no_formula(one_line(handoff.user_name)) or None
     if handoff.user_email:
         phone = handoff.user_phone if rung < Rung.WITHOUT_PHONE else ""
         return {"name": name, "email": handoff.user_email, "phone": phone or None}
     # https://developers.freshdesk.com/api/#create_ticket: with a phone and no e-mail the name is mandatory
-    return {"name": name or NO_NAME, "phone": handoff.user_phone}
+    if handoff.user_phone or not handoff.user_id:
+        return {"name": name or NO_NAME, "phone": handoff.user_phone}
+    return {"name": name or NO_NAME, "unique_external_id": external_id(handoff, route)}
 
 
-def _tags(route: Route) -> list[str]:
+def external_id(handoff: Handoff, route: Route) -> str:
+    """Return the id under which a person without an address is a contact of their own: `<bot>:<user_id>`."""
+    return f"{route.bot}:{handoff.user_id}"
+
+
+def _tags(handoff: Handoff, route: Route) -> list[str]:
     own = ["botpress", f"bot:{route.bot}", *([] if route.category else [NO_ROUTE_TAG])]
-    return list(dict.fromkeys(tag[:TAG_MAX] for tag in (*own, *route.tags)))
+    own += [UNKNOWN_BOT_TAG] if route.unknown_bot else []
+    return list(dict.fromkeys(tag[:TAG_MAX] for tag in (*own, *route.tags, *handoff.tags)))
+
+
+def _custom_fields(handoff: Handoff, route: Route, offer: Offer) -> dict[str, Any]:
+    """Return values for Freshdesk's own fields: the conversation's where one fits, else the route's, else a default."""
+    values = dict(route.custom_fields)
+    given = {plain(name): value for name, value in handoff.fields}
+    for name, one in route.fields.items():
+        fit = one.fit(given[name]) if name in given else None
+        value = one.default if fit is None else fit
+        if f"custom_fields.{one.field}" in offer.filled:
+            value = one.filler
+        if value is not None:
+            values[one.field] = value
+    sent = {f"custom_fields.{name}": name for name in values}.items()
+    kept = (name for path, name in sent if path not in offer.dropped and (not offer.rung or path in offer.filled))
+    return {name: values[name] for name in kept}
+
+
+def unfit_fields(handoff: Handoff, route: Route) -> list[str]:
+    """Return the names of the conversation's values that do not fit the help desk's field that they are for."""
+    pairs = ((name, value, route.fields.get(plain(name))) for name, value in handoff.fields)
+    return [name for name, value, one in pairs if one is not None and one.fit(value) is None]
 
 
 def _context(handoff: Handoff, route: Route, remarks: list[str]) -> dict[str, Any]:
@@ -196,8 +261,42 @@ def _context(handoff: Handoff, route: Route, remarks: list[str]) -> dict[str, An
         "remarks": remarks,
         "label": route.label or one_line(handoff.category) or "—",
         "link": _link(handoff.conversation_url),
+        "files": [_file(one) for one in handoff.attachments],
+        "unfit": unfit_fields(handoff, route),
         "ids": [(label, value) for label, name in _ID_LABELS if (value := getattr(handoff, name))],
     }
+
+
+def _file(attachment: Attachment) -> dict[str, str]:
+    size = f"{attachment.size / 1_000:.0f} kB" if attachment.size else ""
+    about = ", ".join(filter(None, (attachment.type, size)))
+    return {"name": attachment.shown_as, "url": attachment.url, "link": _link(attachment.url), "about": about}
+
+
+def _remarks(handoff: Handoff, route: Route, *, refused: bool) -> Iterator[str]:
+    """Yield what is wrong with a handoff, and what the agent can do about it."""
+    if refused:
+        yield _refused_remark(handoff)
+    if handoff.user_phone and not handoff.user_email:
+        yield f"Una respuesta por correo no le llega a esta persona: llamala o escribile al {handoff.user_phone}."
+    elif not handoff.user_email:
+        where = (
+            "el enlace está abajo" if _link(handoff.conversation_url) else "buscala en Botpress con los datos de abajo"
+        )
+        yield f"Una respuesta por correo no le llega a esta persona: contestale en la conversación ({where})."
+    if route.unknown_bot:
+        yield f"El bot «{route.unknown_bot}» no está en routing.toml: el pedido se tomó como de {route.bot_name}."
+
+
+def _refused_remark(handoff: Handoff) -> str:
+    bad = [name.removesuffix(UNUSABLE) for name, _ in handoff.other if name.endswith(UNUSABLE)]
+    missing = [name for name in ("conversation_summary", "category") if not getattr(handoff, name)]
+    if not handoff.user_email and "user_email" not in bad and not handoff.user_phone:
+        missing.append("user_email")
+    said = [f"no sirve {_LABELS.get(name, name)} (está en «Otros datos»)" for name in bad]
+    said += [f"falta {_LABELS.get(name, name)}" for name in missing]
+    what = "; ".join(said) or "no se pudo leer entero; abajo está lo que llegó"
+    return f"{REFUSED_REMARK}: {what}."
 
 
 def _remark_on(dropped: Collection[str]) -> list[str]:
@@ -208,12 +307,12 @@ def _remark_on(dropped: Collection[str]) -> list[str]:
 
 
 def _link(url: str) -> str:
-    """Return url where it is a plain web address an agent may follow, else ""."""
+    """Return url if it is a plain web URL that an agent may follow, else ""."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    plain = not _UNSAFE_IN_LINK.search(url) and "@" not in parts.netloc  # what stands before @ looks like the host
+    plain = not _UNSAFE_IN_LINK.search(url) and "@" not in parts.netloc  # the text before @ can look like the host
     sound = plain and parts.scheme in {"http", "https"} and parts.hostname
     return url if sound else ""
 

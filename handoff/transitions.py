@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from handoff.inbound import Handoff, Identity
+from handoff.identity import Identity
+from handoff.inbound import Handoff
 from handoff.ledger import ROW_LIFETIME_S, Cause, Entry, State
 from handoff.routing import Route
 from handoff.ticket import Rung

@@ -1,4 +1,4 @@
-"""The only network code towards Freshdesk: one `requests` adapter, kept for one host and held to a deadline."""
+"""The only network code for Freshdesk: a `requests` adapter for one host, with a deadline for each call."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Reque
 
 CONNECT_TIMEOUT_S: Final = 3.0
 ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
-# A frozen Lambda, or a proxy in between, drops idle connections without a word: a POST on such a one is in doubt.
+# A frozen Lambda, or a proxy, drops idle connections silently: a POST on one would be in doubt.
 IDLE_MAX_S: Final = 20.0
 POOL_SIZE: Final = 64
-LOOKUPS_MAX: Final = 16  # host names being looked up at once, also those that nobody waits for any more
+LOOKUPS_MAX: Final = 16  # host names being looked up at once, including lookups that were abandoned
 _JSON_BODY: Final = {"Content-Type": "application/json"}
 _BLOCK: Final = 65_536
 _LINE_MAX: Final = 65_536
@@ -53,7 +53,7 @@ class RequestsTransport:
         look_up: LookUp = socket.getaddrinfo,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._base = url.rstrip("/")  # a doubled slash in the path is answered 400
+        self._base = url.rstrip("/")  # a double slash in the path is answered 400
         token = base64.b64encode(f"{api_key}:X".encode()).decode()
         self._headers = {
             "Authorization": f"Basic {token}",
@@ -75,7 +75,7 @@ class RequestsTransport:
             raise FreshdeskUnreachable("ca-bundle")
         self._call.begin(timeout_s)
         try:
-            # The adapter, not a session: so no redirect is followed and no cookie kept.
+            # The adapter is used without a session, so that no redirect is followed and no cookie kept.
             response = self._adapter.send(
                 self._prepared(request),
                 stream=True,
@@ -93,17 +93,17 @@ class RequestsTransport:
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
     def _prepared(self, request: Request) -> requests.PreparedRequest:
-        """Return what requests' own preparation would make of it; there is nothing here to quote or encode."""
+        """Return the prepared request; nothing here needs to be quoted or encoded by requests."""
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.body = request.method, self._base + request.path, request.body
         own = {} if request.body is None else {"Content-Length": str(len(request.body)), **_JSON_BODY}
-        # A plain dict will do: nothing asks for a name in another case, and urllib3 copies them once more.
+        # A plain dict is enough: no code asks for a name in another case, and urllib3 copies the headers again.
         prepared.headers = cast("Any", self._headers | own)
         return prepared
 
 
 class _Call(threading.local):
-    """The call that this thread makes. `unsent`: why it certainly has not been sent, or "" where it may have been."""
+    """The call of this thread. `unsent`: why it was certainly not sent, or "" if it may have been."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -114,18 +114,18 @@ class _Call(threading.local):
 
     @property
     def is_over(self) -> bool:
-        """Return True if its time is over by either clock: the monotonic one may stand still during a suspend."""
+        """Return True if the time is over by either clock: the monotonic one may stop during a suspend."""
         return time.monotonic() >= self.ends_at or self._now() >= self._ends_at_wall
 
 
 class _Adapter(HTTPAdapter):
-    """The adapter of one host, whose connections keep to a time, with the environment's proxies and certificates."""
+    """The adapter of one host, with a deadline for its connections, and the environment's proxies and certificates."""
 
     def __init__(self, url: str, **of_connections: Any) -> None:
         super().__init__(pool_connections=1, pool_maxsize=POOL_SIZE)
         with requests.Session() as session:
             settings: Mapping[str, Any] = session.merge_environment_settings(url, {}, None, None, None)
-        self._proxies = settings["proxies"] if url.startswith("https:") else {}  # plain http never leaves this machine
+        self._proxies = settings["proxies"] if url.startswith("https:") else {}  # plain http is for this machine only
         self.certificates = DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"]
         request = requests.Request("GET", url).prepare()
         found = super().get_connection_with_tls_context(request, self.certificates, self._proxies)
@@ -139,13 +139,13 @@ class _Adapter(HTTPAdapter):
 
 
 class _TimedFile(io.RawIOBase):
-    """What a socket gives until a moment. A socket's own time-out begins anew with every byte it gets."""
+    """The data of a socket up to a deadline. A socket's own time-out starts again with every byte."""
 
     def __init__(self, sock: socket.socket, ends_at: float) -> None:
         self._sock = sock
         self._ends_at = ends_at
         self._raw = sock.makefile("rb", buffering=0)
-        self.is_over = False  # from now on only what has been read already
+        self.is_over = False  # from now on only data that was already read
 
     def readable(self) -> bool:
         return True
@@ -161,7 +161,7 @@ class _TimedFile(io.RawIOBase):
 
     @property
     def unread(self) -> int:
-        """How many bytes TLS has unpacked that nobody has asked for."""
+        """How many bytes TLS has decrypted that were not read yet."""
         return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class _TimedFile(io.RawIOBase):
 
 
 class _TimedSocket:
-    """Stands for a socket where `http.client` asks one for a file."""
+    """Replaces a socket where `http.client` asks it for a file."""
 
     def __init__(self, sock: socket.socket, ends_at: float) -> None:
         self.file = _TimedFile(sock, ends_at)
@@ -180,7 +180,7 @@ class _TimedSocket:
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer that is read whole, by the letter of RFC 9112, before anybody sees it.
+    """An answer that is read completely, strictly by RFC 9112, before it is returned.
 
     So a connection goes back to the pool only after a complete exchange: what is incomplete, ambiguous or followed by
     more bytes raises, and urllib3 then closes the connection.
@@ -209,7 +209,7 @@ class _Response(http.client.HTTPResponse):
             raise http.client.HTTPException("bytes after the answer")
         self.fp.close()
         self.fp, self.length, self.chunked = cast("Any", io.BytesIO(body)), len(body), False
-        del self.headers["Transfer-Encoding"]  # what urllib3 goes by
+        del self.headers["Transfer-Encoding"]  # urllib3 uses this header
 
     def _whole_body(self) -> bytes:
         lengths = {length.strip() for length in self.headers.get_all("Content-Length", ())}
@@ -233,7 +233,7 @@ class _Response(http.client.HTTPResponse):
     def _read(self, size: int) -> bytes:
         if size > ANSWER_MAX_BYTES:
             raise OutcomeUnknown("the answer is too large")
-        return self.fp.read(size)  # urllib3 counts it once more
+        return self.fp.read(size)  # urllib3 counts the bytes again
 
     def _chunks(self) -> bytes:
         body = bytearray()
@@ -256,26 +256,26 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """A connection to this machine. The pool asks it whether it is connected before it is used again."""
+    """A connection to this machine. Before it is used again, the pool asks whether it is still connected."""
 
     def __init__(self, *args: Any, call: _Call, idle_max_s: float, look_up: LookUp, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._call = call
         self._idle_max_s = idle_max_s
         self._look_up = look_up
-        self._ends_at = 0.0  # of what it is doing now: connecting, or the call
+        self._ends_at = 0.0  # of the current step: connecting, or the call
         self.used_at = 0.0
 
-    def response_class(self, *args: Any, **kwargs: Any) -> _Response:  # type: ignore[override]  # where a class is asked for
+    def response_class(self, *args: Any, **kwargs: Any) -> _Response:  # type: ignore[override]  # where a class is expected
         return _Response(*args, ends_at=self._ends_at, **kwargs)
 
     @property
     def is_connected(self) -> bool:
-        # not monotonic, which may stand still while a Lambda is frozen
+        # not monotonic, which may stop while a Lambda is frozen
         return abs(time.time() - self.used_at) <= self._idle_max_s and super().is_connected
 
     def connect(self) -> None:
-        """Connect, through the proxy and TLS if need be. Until this is done nothing of the request has been sent."""
+        """Connect, through proxy and TLS if necessary. Until this ends, nothing of the request has been sent."""
         self._ends_at = min(self._call.ends_at, time.monotonic() + CONNECT_TIMEOUT_S)
         self._call.unsent = "connect"
         try:
@@ -303,7 +303,7 @@ class _Connection(HTTPConnection):
         return answer
 
     def _new_conn(self) -> socket.socket:
-        """Return a socket that is connected to one of the host's addresses; each has its share of the time left."""
+        """Return a socket connected to one of the host's addresses; each gets its share of the time left."""
         found = _addresses(self._look_up, self.host.strip("[]"), self.port, self._left_s())
         failed: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
         for tried, address in enumerate(found):
@@ -324,7 +324,7 @@ class _Connection(HTTPConnection):
         return left_s
 
     def _code_of(self, error: Exception) -> str:
-        """Return the cause of a connection that did not come about; see `FreshdeskUnreachable`."""
+        """Return the cause of a failed connection; see `FreshdeskUnreachable`."""
         kinds: tuple[tuple[type[Exception], str], ...] = (
             (ssl.CertificateError, "certificate"),
             (HTTPError, "ca-bundle"),  # urllib3's only one here: the list of authorities cannot be loaded
@@ -347,7 +347,7 @@ _lookups: Final = threading.BoundedSemaphore(LOOKUPS_MAX)
 
 
 def _addresses(look_up: LookUp, host: str, port: int, timeout_s: float) -> list[tuple[str, int]]:
-    """Return a host's addresses. A lookup knows no time-out: it gets a thread, which is left behind when it hangs."""
+    """Return a host's addresses. A lookup has no time-out, so it runs in a thread, which is abandoned if it hangs."""
     ends_at = time.monotonic() + timeout_s
     too_late = socket.gaierror(socket.EAI_AGAIN, "no address in time")
     if not _lookups.acquire(timeout=timeout_s):
@@ -364,7 +364,7 @@ def _addresses(look_up: LookUp, host: str, port: int, timeout_s: float) -> list[
 
     try:
         threading.Thread(target=ask, daemon=True).start()
-    except RuntimeError as error:  # the system gives no thread
+    except RuntimeError as error:  # the system has no thread left
         _lookups.release()
         raise too_late from error
     try:
@@ -374,7 +374,7 @@ def _addresses(look_up: LookUp, host: str, port: int, timeout_s: float) -> list[
 
 
 def _unpacked(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body, unpacked where it came packed; one that unpacks without end is cut off."""
+    """Yield the body, unpacked if it was compressed; one that unpacks without end is cut off."""
     size = 0
     for block in response.raw.stream(_BLOCK, decode_content=True):
         size += len(block)

@@ -1,4 +1,4 @@
-"""Which version this is, and from which commit.
+"""The version of this code, and its commit.
 
 `python -m handoff.version` prints both as JSON; packaging keeps them in build.json, because a package has no .git.
 """
@@ -45,7 +45,7 @@ def _git(root: Path, *words: str) -> str:
 
 
 def build_info(root: Path = ROOT) -> str:
-    """Return what build.json holds: the same bytes for the same commit."""
+    """Return the contents of build.json: the same bytes for the same commit."""
     return json.dumps({"version": VERSION, "commit": git_commit(root)})
 
 

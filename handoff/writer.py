@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast
 
-from freshdesk_client import FreshdeskError, FreshdeskRefused
+from freshdesk_client import FreshdeskError, FreshdeskRefused, Requester
 from handoff import transitions
 from handoff.deadline import Clock, Deadline
 from handoff.helpdesk import LOOK_PAUSE_S, HelpDesk
 from handoff.inbound import Handoff
 from handoff.ledger import Cause, Entry, Ledger, LedgerUnavailable, State
 from handoff.routing import MAIN_ACCOUNT, Route, Routing
-from handoff.ticket import Rung, droppable, to_note, to_ticket
+from handoff.ticket import Offer, Rung, external_id, to_note, to_ticket
 from handoff.transitions import Created, InDoubt, Policy, Refused, Result, Unavailable
 
 logger = logging.getLogger("handoff.writer")
@@ -55,34 +55,29 @@ class TicketWriter:
             deadline: of the call.
             kept: whether the ledger holds the row; without it there is no lease.
         """
-        route, rung, dropped = self.route(handoff), row.rung, frozenset[str]()
+        route, offer = self.route(handoff), Offer(row.rung)
         plainest = Rung.FALLBACK_REQUESTER if kept else Rung.WITHOUT_PHONE  # what a short text leaves out must be kept
         result: Result = Unavailable(Cause.UNAVAILABLE, "no-time")
         for _ in range(POSTS_MAX):
-            if kept and (why := self._must_wait(row, rung, deadline)):
+            if kept and (why := self._must_wait(row, offer.rung, deadline)):
                 return Unavailable(Cause.UNAVAILABLE, why)
             fallback = self.routing.fallback_requester
-            fields = to_ticket(
-                handoff, route, dropped=dropped, rung=rung, refused=row.refused, fallback_requester=fallback
-            )
+            fields = to_ticket(handoff, route, offer, refused=row.refused, fallback_requester=fallback)
             result = self.helpdesk(row).create(fields, deadline)
             match result:
                 case Created(ticket_id):
-                    left_out = to_ticket(handoff, route).keys() - fields.keys() if rung else ()
-                    return Created(ticket_id, dropped.union(left_out), rung)
+                    left_out = to_ticket(handoff, route).keys() - fields.keys() if offer.rung else ()
+                    return Created(ticket_id, offer.dropped.union(left_out), offer.rung)
                 case InDoubt():
                     return self._look_once(handoff, row, result, deadline, kept=kept)
                 case Unavailable() | Refused(of_content=False):
                     return result
                 case Refused(address=address) if address and fields[address] == getattr(handoff, f"user_{address}"):
                     return result
-            result = result._replace(address="", rung=rung)
-            if more := droppable(fields, result.fields) - dropped:
-                dropped |= more
-            elif rung >= plainest:
+            result = result._replace(address="", rung=offer.rung)
+            offer = offer.plainer(route, fields, result.fields)
+            if offer.rung > plainest:
                 return result
-            else:
-                rung += 2 if rung == Rung.BARE and "phone" not in fields else 1  # nothing to leave out is no new offer
         return result
 
     def add_note(self, row: Entry, handoff: Handoff, holder: Entry, why: str, deadline: Deadline) -> Entry:
@@ -121,9 +116,13 @@ class TicketWriter:
         """Return the route of a handoff."""
         return self.routing.route(handoff.bot, handoff.category)
 
-    def requester(self, handoff: Handoff) -> str:
-        """Return the address its ticket is filed under; "" where there is only a telephone."""
-        return handoff.user_email or ("" if handoff.user_phone else self.routing.fallback_requester)
+    def requester(self, handoff: Handoff) -> Requester:
+        """Return whose tickets Freshdesk can list; nobody's where there is only a telephone."""
+        if handoff.user_email or handoff.user_phone:
+            return Requester(email=handoff.user_email)
+        if handoff.user_id:
+            return Requester(external_id=external_id(handoff, self.route(handoff)))
+        return Requester(email=self.routing.fallback_requester)
 
     def take_slot(self, row: Entry) -> bool:
         """Take a slot of the hour of the row's person, if there is one left. Raises LedgerUnavailable."""
@@ -154,11 +153,11 @@ class TicketWriter:
         """Look for the ticket that a lost answer may have left behind; a ticket shows in the list after a moment."""
         if not deadline.pause(LOOK_PAUSE_S, keep=LOOK_PAUSE_S):
             return doubt
-        email, since = self.requester(handoff), row.look_from
+        requester, since = self.requester(handoff), row.look_from
         try:
             others = self.tickets_of_others(row) if kept else ()
             found = self.helpdesk(row).look(
-                row.reference, deadline, email=email, since=since, everywhere=False, besides=others
+                row.reference, deadline, requester=requester, since=since, everywhere=False, besides=others
             )
         except (FreshdeskError, LedgerUnavailable):
             return doubt

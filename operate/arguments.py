@@ -1,4 +1,4 @@
-"""The commands and their options, with help worth reading."""
+"""The commands and their options, with their help."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Asks git only where the version is wanted, unlike argparse's own action."""
+    """Asks git only if the version is requested, unlike argparse's own action."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Print the version and end the process."""
@@ -84,7 +84,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-_Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name
+_Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse has no public name for the type
 
 
 def _command(

@@ -29,7 +29,7 @@ def audit(args: Namespace, operator: Operator) -> int:
     writer = operator.writer()
     now = operator.clock.now()
     drift = compared(writer, operator.screen, standing(writer.ledger, now), now - args.days * DAY_S)
-    # A row may have come while the tickets were being read.
+    # A row may have been made while the tickets were read.
     drift.unknown = [one for one in drift.unknown if not writer.ledger.find(one["reference"], now=now)]
     operator.screen.json(drift.as_dict())
     _show(operator.screen, drift)
@@ -41,7 +41,7 @@ def audit(args: Namespace, operator: Operator) -> int:
 
 
 def compared(writer: TicketWriter, screen: Screen, every: list[Entry], since: float) -> Drift:
-    """Return how the rows made since an epoch second, and older ones that wait, differ from the tickets since then."""
+    """Return the differences between the rows made since an epoch second (and older ones that wait) and the tickets."""
     rows = [one for one in every if one.waiting or one.created_at >= since]
     helpdesks = {helpdesk.url: helpdesk for helpdesk in writer.helpdesks.values()}
     listed = {url: Tickets() for url in helpdesks}
@@ -61,7 +61,7 @@ def compared(writer: TicketWriter, screen: Screen, every: list[Entry], since: fl
 def _gone(
     placed: Iterable[tuple[str, Entry]], helpdesks: dict[str, HelpDesk], listed: dict[str, Tickets], say: Say
 ) -> Iterator[tuple[str, int]]:
-    """Yield the tickets that rows name and that do not exist. One that no list holds is asked for by its number."""
+    """Yield the tickets that rows name but that do not exist. One that is in no list is read by its number."""
     for url, entry in placed:
         number = entry.ticket_id
         if number is not None and number not in listed[url].by_number and not _exists(helpdesks[url], number, say):

@@ -1,4 +1,4 @@
-"""`check`: asks the configured Freshdesk, and the ledger, whether the function can work with these settings."""
+"""`check`: finds out whether the function can work with these settings, Freshdesk and the ledger."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def check(args: Namespace, operator: Operator) -> int:
 
 
 def _of_account(name: str, helpdesk: HelpDesk, routing: Routing, text: str, say: Say) -> Iterator[Finding]:
-    """Check the key, then the form; a read that fails is a finding, and the other is made all the same."""
+    """Check the key, then the form; if one read fails, it is a finding, and the other is made all the same."""
     suffix = f"_{name.upper()}" if name else ""
     answers: dict[str, Any] = {}
-    failures: dict[Finding, None] = {}  # each once: a wrong key fails both
+    failures: dict[Finding, None] = {}  # each once, because a wrong key fails both
     for path in ("agents/me", "ticket_fields"):
         try:
             answers[path] = patiently(helpdesk, partial(helpdesk.client.get, path, TIMEOUT_S), say)
@@ -83,7 +83,7 @@ def _of_account(name: str, helpdesk: HelpDesk, routing: Routing, text: str, say:
 
 
 def _key(me: Any, suffix: str) -> Finding:
-    """Check that the key sees every ticket: one that does not would not find those of other groups again."""
+    """Check that the key sees every ticket; otherwise tickets of other groups would not be found again."""
     scope = me.get("ticket_scope") if isinstance(me, dict) else None
     if scope == GLOBAL_SCOPE:
         return Finding("ok", f"FRESHDESK_API_KEY{suffix}", "valid, and sees every ticket")
@@ -92,7 +92,7 @@ def _key(me: Any, suffix: str) -> Finding:
 
 
 def unread(error: FreshdeskError, name: str, suffix: str, text: str) -> Finding:
-    """Return a read that failed as the setting to correct, with Freshdesk's own code for it.
+    """Return a failed read as the setting to correct, with Freshdesk's own code.
 
     Args:
         error: why it failed.
@@ -123,7 +123,7 @@ def _of_file(routing: Routing, text: str) -> Iterator[Finding]:
 
 
 def _of_ledger(ledger: Ledger, address: LedgerAddress, now: float) -> Iterator[Finding]:
-    """Read by the table's key and by each index. A SQLite file that does not exist is not made."""
+    """Read by the table's key and by each index. A missing SQLite file is not made."""
     if missing := missing_file(address):
         has_folder = Path(address.name).parent.is_dir()
         yield Finding("warning" if has_folder else "fault", "LEDGER_URL", missing if has_folder else _NO_FOLDER)

@@ -1,4 +1,4 @@
-"""`discard`: removes a handoff without a ticket, as a person decided."""
+"""`discard`: removes a handoff without a ticket on a person's decision."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def discard(args: Namespace, operator: Operator) -> int:
 
 
 def _refusal(entry: Entry, now: float) -> str:
-    """Return why a row is kept whatever a person decides, or ""."""
+    """Return why a row must be kept, or ""."""
     if entry.ticket_id is not None or entry.state is State.CREATED:
         return HAS_TICKET
     is_held = entry.state is State.CREATING and entry.due_at is not None and entry.due_at > now

@@ -7,7 +7,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from handoff.inbound import Handoff, Identity, persons_of
+from handoff.identity import Identity, persons_of
+from handoff.inbound import Handoff
 from handoff.ledger import Entry, Ledger
 from handoff.settings import read_ledger
 from operate.listing import standing, summary
@@ -15,7 +16,7 @@ from operate.operator import NEEDS_ACTION, OK, Halt, Operator
 from operate.removing import blanked, may_have_ticket, remove
 from operate.spans import moment
 
-ADDRESS_MIN: Final = 5  # shorter than any address or telephone: it would be found in other people's words
+ADDRESS_MIN: Final = 5  # shorter than any address or phone: it would be found in other people's words
 TRIES: Final = 5
 THEIRS: Final = "theirs"
 MENTIONS: Final = "mentions the address"
@@ -39,7 +40,7 @@ _BACKUPS: Final = {
 
 
 class Match(NamedTuple):
-    """A row that has to do with the person, and why."""
+    """A row that concerns the person, and why."""
 
     entry: Entry
     why: str
@@ -51,7 +52,8 @@ def forget(args: Namespace, operator: Operator) -> int:
     if len(address) < ADDRESS_MIN:
         raise Halt("EMAIL: this is no address; give the one the person wrote to the bot")
     ledger, now = operator.ledger(), operator.clock.now()
-    found = sorted(matches(standing(ledger, now), address), key=lambda one: not one.entry.is_note)  # by their handoff's
+    # Notes first: they are found through their handoff's row.
+    found = sorted(matches(standing(ledger, now), address), key=lambda one: not one.entry.is_note)
     pending = sum(one.entry.waiting for one in found)
     if pending and not args.yes:
         _show(operator, [(one, "would be " + _fate(one.entry)) for one in found], now)
@@ -74,19 +76,19 @@ def _hashes_of(entry: Entry) -> set[str]:
 
 
 def matches(entries: list[Entry], address: str) -> Iterator[Match]:
-    """Yield the rows of the person with this address, the notes to them, and rows whose words name the address."""
+    """Yield the rows of the person with this address, their notes, and rows whose words name the address."""
     persons = set(persons_of(address))
     theirs = {(one.reference, one.entry) for one in entries if persons & _hashes_of(one)}
     for entry in entries:
         if (entry.reference, entry.entry.partition("#")[0]) in theirs:
             yield Match(entry, THEIRS)
         elif entry.handoff and names(Handoff.from_json(entry.handoff), address):
-            is_theirs = Handoff.from_json(entry.handoff).person in persons  # a note's row does not hold the hash
+            is_theirs = Handoff.from_json(entry.handoff).person in persons  # the row of a note does not hold the hash
             yield Match(entry, THEIRS if is_theirs else MENTIONS)
 
 
 def names(handoff: Handoff, address: str) -> bool:
-    """Return True if any text of the handoff holds the address, and not as a part of a longer one.
+    """Return True if any text of the handoff contains the address, and not as a part of a longer one.
 
     >>> names(Handoff(key="k", reason="soy ana@example.com."), "Ana@example.com")
     True
@@ -109,7 +111,7 @@ def _fate(entry: Entry) -> str:
 
 
 def erase(ledger: Ledger, entry: Entry, address: str, now: float) -> str:
-    """Erase a row, or blank it where there may be a ticket that a repeat must find; return which.
+    """Erase a row, or blank it if a repeat must still find its ticket; return which.
 
     A row that another call changes meanwhile is looked at again first.
     """

@@ -1,4 +1,4 @@
-"""`list` and `show`: how the ledger's rows stand. What a person wrote is never shown; only whether it is still held."""
+"""`list` and `show`: the state of the ledger's rows. A person's words are never shown, only whether they are held."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from handoff.ledger import Entry, Ledger, State
-from handoff.routing import plain
+from handoff.sanitize import plain
 from operate.operator import NEEDS_ACTION, OK, Halt, Operator
 from operate.spans import moment, span
 
@@ -36,7 +36,7 @@ BLANK: Final = "`forget` erased its person: no new ticket can be made of it. The
 
 
 def read_reference(text: str) -> str:
-    """Return the reference that text names, in the ledger's spelling.
+    """Return the reference in text, as the ledger spells it.
 
     Raises:
         Halt: it is none.
@@ -51,7 +51,7 @@ def read_reference(text: str) -> str:
 
 
 def rows_under(ledger: Ledger, reference: str, now: float) -> list[Entry]:
-    """Return the rows under a reference, the handoff's first.
+    """Return the rows of a reference, the handoff's first.
 
     Raises:
         Halt: there are none.
@@ -59,7 +59,7 @@ def rows_under(ledger: Ledger, reference: str, now: float) -> list[Entry]:
     named = read_reference(reference)
     found = ledger.find(named, now=now)
     if not found:
-        # Some words are spelt with a reference's letters; whoever wrote one does not know what a reference is.
+        # Some words have only letters of a reference; whoever typed one may not know what a reference is.
         remark = "" if reference.strip().upper() == named else f" ({reference!r} was read so: one {_LOOKS})"
         raise Halt(
             f"{named}{remark}: the ledger has no such handoff; with a ticket a row lives 30 days, one day where the "
@@ -70,7 +70,7 @@ def rows_under(ledger: Ledger, reference: str, now: float) -> list[Entry]:
 
 
 def standing(ledger: Ledger, now: float) -> list[Entry]:
-    """Return every row that is not over, the oldest first; without a ticket a row is never over."""
+    """Return every row that has not expired, the oldest first; a row without a ticket never expires."""
     found = (one for one in ledger.each() if not one.is_over(now))
     return sorted(found, key=lambda entry: entry.created_at)
 
@@ -117,12 +117,12 @@ def _cells(entry: Entry, now: float) -> tuple[object, ...]:
 
 
 def _due_at(entry: Entry) -> float | None:
-    """Return when something is done for a row; a parked one is only logged again at its due_at."""
+    """Return when a row is tried next; a parked one is only logged again at its due_at."""
     return None if entry.is_parked else entry.due_at
 
 
 def summary(entry: Entry, now: float) -> dict[str, Any]:
-    """Return a row as plain values, nothing of the person among them; times in seconds."""
+    """Return a row as plain values without personal data; times are in seconds."""
     return {
         "reference": entry.reference,
         "note": entry.is_note,
@@ -161,7 +161,7 @@ def what_next(entry: Entry) -> str:
 
 
 def in_full(entry: Entry, now: float) -> dict[str, Any]:
-    """Return all that may be shown of a row: of the person's data only whether it is there."""
+    """Return everything that may be shown of a row; of personal data only whether it is held."""
     return summary(entry, now) | {
         "account": entry.account,
         "group": entry.group,

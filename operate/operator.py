@@ -1,4 +1,4 @@
-"""What every command gets: the environment, the screen, the clock, and what is built from the settings."""
+"""What every command gets: the environment, the screen, the clock, and the parts built from the settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handoff.writer import TicketWriter
 from operate.screen import Screen
 
 OK: Final = 0
-NEEDS_ACTION: Final = 1  # the command ran, and found something that a person must act on
+NEEDS_ACTION: Final = 1  # the command ran, and found something for a person to do
 WRONG_CALL: Final = 2  # argparse's own status for a wrong option; here also for wrong settings
 NO_ANSWER: Final = 3  # the ledger or Freshdesk did not answer
 INTERRUPTED: Final = 130
@@ -42,7 +42,7 @@ class Operator:
     at_end: ExitStack
 
     def ledger(self) -> Ledger:
-        """Open the ledger that LEDGER_URL names; nothing else needs to be set.
+        """Open the ledger at LEDGER_URL; no other setting is needed.
 
         Raises:
             SettingsError: LEDGER_URL is not an address.
@@ -55,7 +55,7 @@ class Operator:
         return ledger
 
     def writer(self, *, new_ledger: bool = False) -> TicketWriter:
-        """Build the writer that the environment describes, the webhook secret aside.
+        """Build the writer for the environment, without the webhook secret.
 
         Args:
             new_ledger: whether the ledger's file may be absent. Only for a caller that waits until it is there.
@@ -77,7 +77,7 @@ def _must_exist(address: LedgerAddress) -> None:
 
 
 def missing_file(address: LedgerAddress) -> str:
-    """Return what to do about a SQLite file that does not exist, or "" where it does or the store is another."""
+    """Return what to do about a missing SQLite file, or "" if it exists or the store is another."""
     if address.store != "sqlite" or Path(address.name).is_file():
         return ""
     return f"there is no file {address.name}; the function makes it: start that first, or set its own LEDGER_URL here"

@@ -26,7 +26,7 @@ class _Text(HTMLParser):
 
 
 def plain_text(html: str) -> str:
-    r"""Return the text of html: a line for each break and table row, cells under each other's column.
+    r"""Return the text of html: one line for each break and table row, with cells in columns.
 
     >>> plain_text("<p>uno<br>dos &lt;3</p><table><tr><td><b>Bot</b></td><td>Betsur</td></tr></table>")
     'uno\ndos <3\n\nBot: Betsur'

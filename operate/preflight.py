@@ -13,9 +13,9 @@ from handoff.routing import MAIN_ACCOUNT, PRIORITIES, Route
 from handoff.routing_errors import line_of
 
 Level = Literal["ok", "warning", "fault"]
-Choice = tuple[int | str, str]  # what a ticket's field holds, and what people call it
+Choice = tuple[int | str, str]  # the value of a ticket field, and its name for people
 
-# routing.toml's word → the name of the field in /ticket_fields
+# routing.toml's name → the name in /ticket_fields
 FORM_NAMES: Final = MappingProxyType(
     {
         "group_id": "group",
@@ -26,7 +26,7 @@ FORM_NAMES: Final = MappingProxyType(
         "responder_id": "agent",
     },
 )
-# Every ticket has these, whatever the route.
+# Every ticket has these, whatever its route.
 _ALWAYS: Final = frozenset({"requester", "subject", "description", "status", "priority", "source"})
 _ACCOUNT_WIDE: Final = frozenset({"group_id", "type", "product_id", "source", "responder_id", "custom_fields"})
 _CUSTOM_KINDS: Final = MappingProxyType(
@@ -39,7 +39,7 @@ _CUSTOM_KINDS: Final = MappingProxyType(
 
 
 class Finding(NamedTuple):
-    """One thing that was checked: how it is, where, and the line of routing.toml to correct."""
+    """The result of one check: its level, the place, and the line of routing.toml to correct."""
 
     level: Level
     what: str
@@ -49,7 +49,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormField:
-    """One field of the account's ticket form. `choices` is None where any value goes, or none can be seen."""
+    """One field of the account's ticket form. `choices` is None if any value is allowed, or if none can be read."""
 
     name: str
     label: str
@@ -60,7 +60,7 @@ class FormField:
 
 
 def read_form(answer: Any) -> dict[str, FormField]:
-    """Return the fields of GET /ticket_fields by name; what is no field is passed over.
+    """Return the fields of GET /ticket_fields by name; invalid ones are ignored.
 
     https://developers.freshdesk.com/api/#list_all_ticket_fields
     """
@@ -80,7 +80,7 @@ def _field(row: Mapping[str, Any]) -> FormField:
 
 
 def read_choices(choices: Any) -> tuple[Choice, ...] | None:
-    """Return the choices of a field; one answer holds them in three shapes, and nested fields in a fourth.
+    """Return the choices of a field; an answer has them in three shapes, and nested fields in a fourth.
 
     >>> read_choices(["Consulta"]), read_choices({"Pagos": 101}), read_choices({"2": ["Open", "In work"]})
     ((('Consulta', 'Consulta'),), ((101, 'Pagos'),), ((2, 'Open'),))
@@ -110,10 +110,10 @@ class Preflight:
         self._table = tomllib.loads(text)
         self._routes = tuple(routes)
         self._form = form
-        self._found: defaultdict[Finding, list[str]] = defaultdict(list)  # what is wrong → the routes it affects
+        self._found: defaultdict[Finding, list[str]] = defaultdict(list)  # a fault → the routes it affects
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what is wrong, each once and with the routes it affects; then what is right, in one line a field."""
+        """Yield the faults, each once with the routes it affects, then the correct fields, one line each."""
         for route in self._routes:
             for finding in (*self._standard(route), *self._custom(route), *self._required(route)):
                 self._found[finding].append(f"{route.bot}/{route.category or '(any other)'}")
@@ -162,7 +162,7 @@ class Preflight:
             if not field.required or field.name in _ALWAYS | set_by | route.custom_fields.keys():
                 continue
             problem = f"Freshdesk requires {field.label!r} of agents, and no line sets it"
-            # Some accounts say so of the company and take tickets without: only what a route could set is a fault.
+            # Some accounts require the company but accept tickets without: only what a route could set is a fault.
             settable = field.custom or field.name in FORM_NAMES.values()
             yield Finding("fault" if settable else "warning", field.name, problem, self._line(route, "", whole=True))
 
@@ -174,7 +174,7 @@ class Preflight:
                 yield Finding("ok", name, f"{len(values)} in use, all known to Freshdesk")
 
     def _line(self, route: Route, *keys: str, whole: bool = False) -> int | None:
-        """Return the line that gives the route this value: the level that wins, as `routing` lays them."""
+        """Return the line that gives the route this value, by the precedence of `routing`."""
         own = ("bots", route.bot, "categories", route.category)
         shared, bot, default = ("categories", route.category), ("bots", route.bot), ("default",)
         levels: tuple[tuple[str, ...], ...] = (own, shared, bot, default)

@@ -1,4 +1,4 @@
-"""`preview`: the ticket a handoff would become, without sending it. It prints what the caller gave it."""
+"""`preview`: the ticket that a handoff would become, without sending it. It prints what the caller gave it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from handoff.inbound import (
     schema,
 )
 from handoff.responses import MESSAGES_FILE, Messages, problem
-from handoff.routing import Route, Routing, plain
-from handoff.sanitize import clean, mask_cards
+from handoff.routing import Route, Routing
+from handoff.sanitize import clean, mask_cards, plain
 from handoff.settings import read_routing
 from handoff.strict_json import BODY_MAX, MalformedJSON, parse_body
 from handoff.ticket import NO_ROUTE_TAG, SUBJECT_MAX, to_ticket
@@ -39,7 +39,7 @@ td {{ padding: .15rem 1rem .15rem 0; vertical-align: top }} article {{ border-to
 
 
 class Preview(NamedTuple):
-    """A handoff that was read, and what it would become."""
+    """A handoff that was read, and its ticket."""
 
     handoff: Handoff
     route: Route
@@ -77,7 +77,7 @@ def _read(file: str, operator: Operator) -> bytes:
 def _refused(
     operator: Operator, code: str, faults: tuple[Fault, ...] = (), reference: str = "", found: str = ""
 ) -> int:
-    """Show what the bot would be answered."""
+    """Show the answer that the bot would get."""
     messages = Messages(MESSAGES_FILE.read_text(encoding="utf-8"))
     answer = json.loads(problem(code, messages, faults=faults, reference=reference).body)
     operator.screen.json(answer | ({"found": found} if found else {}))
@@ -176,7 +176,7 @@ def _rows(found: Preview) -> dict[str, object]:
 
 
 def _write_page(found: Preview) -> Path:
-    """Write the ticket as a page that only its owner can read, and that runs and fetches nothing."""
+    """Write the ticket as a page that only its owner can read, and that runs no code and loads nothing."""
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in _rows(found).items()
     )

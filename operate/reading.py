@@ -1,4 +1,4 @@
-"""Reads from Freshdesk that can wait: they obey the rate limit, leave a part of it free, and are safe to repeat."""
+"""Reads from Freshdesk that can wait: they leave part of the rate limit to others, and are safe to repeat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from operate.operator import NEEDS_ACTION, Halt
 T = TypeVar("T")
 
 TIMEOUT_S: Final = 30.0
-PAUSES_S: Final = (1.0, 4.0)  # after a read that got no answer
+PAUSES_S: Final = (1.0, 4.0)  # after a read without an answer
 BUSY_MAX: Final = 30  # 429s in a row: half an hour at a window of one minute
 BOXES: Final = ("", "spam", "deleted")
 
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 def patiently(helpdesk: HelpDesk, call: Callable[[], T], say: Say) -> T:
-    """Return what call reads, after as many waits as it takes.
+    """Return the result of call, with as many waits as necessary.
 
     Raises:
         FreshdeskError: it was refused, or no answer came.
@@ -57,11 +57,11 @@ def _leave_headroom(helpdesk: HelpDesk, say: Say) -> None:
     if limit is not None and limit.remaining <= HEAD_ROOM * limit.total:
         say("leaving the rest of this minute's rate limit to live requests")
         helpdesk.clock.sleep(RATE_WINDOW_S)
-        helpdesk.client.meter.limit = None  # it was the last minute's
+        helpdesk.client.meter.limit = None  # it was that of the last minute
 
 
 def each_ticket(helpdesk: HelpDesk, since: float, say: Say) -> Iterator[tuple[str, Listed]]:
-    """Yield every ticket updated since an epoch second and the box it lies in: "", "spam" or "deleted".
+    """Yield every ticket updated since an epoch second and its list: "", "spam" or "deleted".
 
     Raises:
         FreshdeskError: the list cannot be read.

@@ -17,7 +17,7 @@ DELETED: Final = "deleted"
 
 
 class Ticket(NamedTuple):
-    """A ticket as listed, and the box it lies in: "", "spam" or "deleted"."""
+    """A ticket, and the list that it is in: "", "spam" or "deleted"."""
 
     row: Listed
     box: str
@@ -31,13 +31,13 @@ class Tickets:
     by_reference: defaultdict[str, dict[int, Ticket]] = field(default_factory=lambda: defaultdict(dict))
 
     def add(self, box: str, row: Listed) -> None:
-        """Put a ticket there; one that is listed twice, while the list moves, is there once."""
+        """Add a ticket; one that is listed twice, because the list moved, counts once."""
         self.by_number[row.ticket_id] = Ticket(row, box)
         if reference := reference_of(row):
             self.by_reference[reference][row.ticket_id] = Ticket(row, box)
 
     def of(self, entry: Entry) -> dict[int, Ticket]:
-        """Return the tickets that carry the row's reference, as `helpdesk.is_ticket_of` decides."""
+        """Return the tickets with the row's reference, as `helpdesk.is_ticket_of` decides."""
         found = self.by_reference.get(entry.reference, {})
         return {
             number: one for number, one in found.items() if is_ticket_of(one.row, entry.reference, entry.created_at)
@@ -46,7 +46,7 @@ class Tickets:
 
 @dataclass(slots=True)
 class Drift:
-    """What the audit found. Each item is plain values."""
+    """The findings of the audit, as plain values."""
 
     handoffs: int = 0
     with_one: int = 0
@@ -65,7 +65,7 @@ class Drift:
 
     @property
     def tickets_per_handoff(self) -> float | None:
-        """Tickets of the handoffs that are done, for each of them; None where there are none."""
+        """Tickets for each finished handoff; None if there are no such handoffs."""
         return round(self.tickets / self.handoffs, 4) if self.handoffs else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Drift:
 def reconcile(
     rows: Iterable[tuple[str, Entry]], listed: Mapping[str, Tickets], gone: frozenset[tuple[str, int]]
 ) -> Drift:
-    """Return how rows and tickets differ.
+    """Return the differences between rows and tickets.
 
     Args:
         rows: (account's URL, row) of every row that is not over.
@@ -109,7 +109,7 @@ def reconcile(
 
 
 def _numbers_by_reference(rows: Iterable[tuple[str, Entry]]) -> defaultdict[tuple[str, str], set[int | None]]:
-    """Return the tickets that rows of one reference name: two keys may share their first eight characters."""
+    """Return the tickets named by rows of one reference: two keys may share their first eight characters."""
     found: defaultdict[tuple[str, str], set[int | None]] = defaultdict(set)
     for helpdesk, entry in rows:
         if not entry.is_note:
@@ -118,7 +118,7 @@ def _numbers_by_reference(rows: Iterable[tuple[str, Entry]]) -> defaultdict[tupl
 
 
 def _count(drift: Drift, entry: Entry, tickets: Mapping[int, Ticket], *, exists: bool) -> None:
-    """Count one handoff. A ticket an agent deleted is none to be merged any more, but the handoff had it."""
+    """Count one handoff. A deleted ticket is not to be merged any more, but counts as the handoff's."""
     numbers = set(tickets) | ({entry.ticket_id} if entry.ticket_id and exists else set())
     standing = {number for number in numbers if number not in tickets or tickets[number].box != DELETED}
     if len(standing) > 1:
@@ -143,7 +143,7 @@ def _named(entry: Entry, **more: Any) -> dict[str, Any]:
 
 
 def unclaimed(listed: Tickets, known: frozenset[str], now: float) -> list[dict[str, Any]]:
-    """Return the tickets whose reference no row has, though every row of their age must still be there.
+    """Return the tickets whose reference no row has, though every row of that age must still exist.
 
     A row without ids of conversation and message is over after a day: an older ticket says nothing.
     """
@@ -156,5 +156,5 @@ def unclaimed(listed: Tickets, known: frozenset[str], now: float) -> list[dict[s
 
 
 def _is_young(created_at: float, now: float) -> bool:
-    """Return True if a ticket is, or may be, younger than a day: a date that cannot be read is 0.0."""
+    """Return True if a ticket is, or may be, younger than a day: an unreadable date is 0.0."""
     return created_at == 0.0 or now - created_at < BODY_KEY_LIFETIME_S

@@ -1,4 +1,4 @@
-"""What `forget` and `discard` share: taking rows, or what they hold of a person, out of the ledger."""
+"""Shared by `forget` and `discard`: remove rows, or the personal data in them, from the ledger."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from handoff import transitions
 from handoff.ledger import Entry, Ledger, State
 
 LEASE_S: Final = 60.0
-# The words, and every hash that stands for a person or for what they said. The
-# fingerprint stays: without it a repeat of the same request would be taken for new words, and add a note with them.
+# The words, and every hash of a person or of their words. The fingerprint stays: without it a repeat of the same
+# request would count as new words, and add a note with them.
 _PERSONAL: Final = frozenset({"handoff", "person", "identity", "mailbox", "conversation", "matter", "named", "words"})
 _BLANK: Final = dict.fromkeys(_PERSONAL, "")
 
@@ -22,12 +22,12 @@ def may_have_ticket(entry: Entry) -> bool:
 
 
 def blanked(entry: Entry, **changes: object) -> Entry:
-    """Return the row's next version without the person: its key, its reference, its doubt or its ticket stay."""
+    """Return the row's next version without personal data; key, reference, doubt and ticket stay."""
     return transitions.changed(entry, **_BLANK, **changes)
 
 
 def remove(ledger: Ledger, entry: Entry, now: float) -> bool:
-    """Delete the row if it is still as it was read; return whether it was.
+    """Delete the row if it has not changed since it was read; return whether it was deleted.
 
     A store deletes whatever stands under the key. So the row is first held like one that is being sent, which no
     other call touches.

@@ -1,4 +1,4 @@
-"""`retry`: makes rows due at once, whether they wait or were given up."""
+"""`retry`: makes rows due at once, both waiting ones and those that were given up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def retry_rows(args: Namespace, operator: Operator) -> int:
     """Run `retry`."""
     if bool(args.reference) == args.all:
         raise Halt("retry: name a REFERENCE, or --all")
-    writer = operator.writer() if args.now else None  # its settings are checked before anything is changed
+    writer = operator.writer() if args.now else None  # settings are checked before anything is changed
     ledger = writer.ledger if writer else operator.ledger()
     now = operator.clock.now()
     wanted = _wanted(args, ledger, now)
@@ -39,7 +39,7 @@ def retry_rows(args: Namespace, operator: Operator) -> int:
 
 
 def reopen(ledger: Ledger, entry: Entry, *, now: float, policy: transitions.Policy) -> str:
-    """Make a row due at once, and return what became of that. One in a call's hands is left to it."""
+    """Make a row due at once, and return the result. A row that a call holds is left alone."""
     if entry.state is State.CREATED:
         return HAS_TICKET
     if entry.state is State.CREATING and entry.due_at is not None and entry.due_at > now:
@@ -53,7 +53,7 @@ def _wanted(args: Namespace, ledger: Ledger, now: float) -> list[Entry]:
     found = standing(ledger, now)
     if args.state:
         return [one for one in found if one.state in args.state]
-    # What the person may still send without its faults is left: a ticket made now would be one of two.
+    # A row that the person may still correct is left alone: a ticket made now would be one of two.
     return [one for one in found if one.waiting and (one.state is not State.REJECTED or one.is_parked)]
 
 
@@ -78,7 +78,7 @@ def _show(args: Namespace, operator: Operator, results: list[tuple[Entry, str]],
 
 
 def _swept(args: Namespace, operator: Operator, reopened: list[Entry], writer: TicketWriter) -> int:
-    """Run a pass, and print how the rows stand then: 1 where one of them still has no ticket."""
+    """Run a pass, and print the state of the rows; return 1 if one of them still has no ticket."""
     one_pass(writer, operator.screen, args.budget)
     found = [row for one in reopened for row in writer.ledger.find(one.reference, now=operator.clock.now())]
     touched = {(one.reference, one.entry) for one in reopened}
@@ -89,7 +89,7 @@ def _swept(args: Namespace, operator: Operator, reopened: list[Entry], writer: T
 
 
 def _second_tickets(operator: Operator, reference: str, writer: TicketWriter) -> int:
-    """Look for a ticket beside the handoff's own, which may have shown late in Freshdesk's list; name both."""
+    """Search for a second ticket of the handoff, which may have appeared late in Freshdesk's list; name both."""
     found = rows_under(writer.ledger, reference, operator.clock.now())
     rows = [one for one in found if one.ticket_id is not None and not one.is_note]
     if not rows:

@@ -1,4 +1,4 @@
-"""`routes`: the linter of routing.toml, and the table of where everything goes."""
+"""`routes`: checks routing.toml, and prints a table of all routes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handoff.ticket import to_ticket
 from operate.operator import NEEDS_ACTION, OK, Halt, Operator
 
 _COLUMNS = ("bot", "category", "in the subject", "group", "priority", "type", "tags", "account")
-_SAMPLE = Handoff(key="A" * 52, user_email="ana@example.com")  # what a ticket's tags are does not depend on it
+_SAMPLE = Handoff(key="A" * 52, user_email="ana@example.com")  # the tags of a ticket do not depend on it
 ANY_OTHER = "(any other)"
 
 
@@ -38,7 +38,7 @@ def show_routes(args: Namespace, operator: Operator) -> int:
 
 
 def read_file(path: Path, name: str) -> bytes:
-    """Return the content of a file that an option or a setting names. Raises Halt."""
+    """Return the content of the file in an option or a setting. Raises Halt."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -54,7 +54,7 @@ def _broken(operator: Operator, path: Path, error: RoutingError) -> int:
 
 
 def as_dict(route: Route) -> dict[str, Any]:
-    """Return a route as plain values; category None is what an unknown one gets."""
+    """Return a route as plain values; category None is the bot's default route."""
     return {
         "bot": route.bot,
         "category": route.category or None,
@@ -78,7 +78,7 @@ def _cells(route: Route) -> tuple[object, ...]:
 
 
 def remarks_on(routing: Routing) -> Iterator[str]:
-    """Yield what is allowed, but seldom meant."""
+    """Yield values that are allowed, but probably a mistake."""
     if not routing.fallback_requester:
         yield "fallback_requester is not set: what is refused and not corrected waits for you in list --state rejected"
     used = {route.account for route in routing.each()}

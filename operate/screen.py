@@ -1,4 +1,4 @@
-"""What a command shows: tables for people, JSON for programs, a bar on standard error where it takes long."""
+"""The output of a command: tables for people, JSON for programs, a progress bar on standard error."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from handoff.sanitize import clean
 
 # C0 and C1 controls but tab and line feed, line and paragraph separators, marks and overrides of the writing direction.
 _STEERING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-WIDTH_IN_A_FILE: Final = 160  # nothing is cut, long cells fold
+WIDTH_IN_A_FILE: Final = 160  # nothing is cut, long cells are wrapped
 
 
 class Bar(Protocol):
-    """How far something is."""
+    """The progress of a task."""
 
     def step(self, count: int = 1) -> None:
-        """Go on by count."""
+        """Advance by count."""
         ...
 
     def say(self, what: str) -> None:
-        """Show what is being done now."""
+        """Show the current step."""
         ...
 
 
@@ -48,7 +48,7 @@ class Screen:
         return self._err.is_terminal
 
     def say(self, line: str = "") -> None:
-        """Print a line for people; nothing where JSON was asked for."""
+        """Print a line for people; nothing if JSON was requested."""
         if not self.as_json:
             self._out_file.write(_harmless(f"{line}\n"))
             self._out_file.flush()
@@ -59,19 +59,19 @@ class Screen:
         self._err_file.flush()
 
     def json(self, data: Any) -> None:
-        """Print data as JSON where that was asked for."""
+        """Print data as JSON if that was requested."""
         if self.as_json:
             self._out_file.write(_harmless(json.dumps(data, ensure_ascii=False, indent=2)) + "\n")
             self._out_file.flush()
 
     def line(self, data: Any) -> None:
-        """Print data as one line of JSON where that was asked for: for a stream of them."""
+        """Print data as one line of JSON if that was requested: for a stream of them."""
         if self.as_json:
             self._out_file.write(_harmless(json.dumps(data, ensure_ascii=False)) + "\n")
             self._out_file.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-        """Print a table for people; nothing where JSON was asked for. None is shown as nothing."""
+        """Print a table for people; nothing if JSON was requested. None is shown as nothing."""
         if self.as_json:
             return
         if title:
@@ -85,7 +85,7 @@ class Screen:
 
     @contextmanager
     def bar(self, what: str, total: int | None) -> Iterator[Bar]:
-        """Show a bar on standard error while inside, if a person watches; total None: it is not known."""
+        """Show a progress bar on standard error inside, if a person watches; total None: unknown."""
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
         with Progress(
             *columns, TimeElapsedColumn(), console=self._err, transient=True, disable=not self.watched
@@ -111,7 +111,7 @@ def _console(file: TextIO) -> Console:
 
 
 def _harmless(text: str) -> str:
-    r"""Return text with what could steer a terminal or reorder a line escaped as in JSON; JSON stays valid.
+    r"""Return text with characters that control a terminal or reorder a line escaped as in JSON; JSON stays valid.
 
     >>> _harmless("pago\u202e \x9b31m")
     'pago\\u202e \\u009b31m'
@@ -120,5 +120,5 @@ def _harmless(text: str) -> str:
 
 
 def _cell(value: object) -> Text:
-    """Return a cell: text as it is, never read as markup, without anything that could steer a terminal."""
+    """Return a cell: the text without markup and without characters that control a terminal."""
     return Text("" if value is None else _harmless(clean(str(value))))

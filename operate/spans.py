@@ -14,7 +14,7 @@ _SHOWN: Final = (("d", "h", 86_400, 3600), ("h", "min", 3600, 60), ("min", "s", 
 
 
 def read_span(text: str) -> float:
-    """Return the seconds that text names.
+    """Return the seconds in text.
 
     Raises:
         argparse.ArgumentTypeError: it names none.
@@ -29,7 +29,7 @@ def read_span(text: str) -> float:
 
 
 def span(seconds: float) -> str:
-    """Return seconds in the two units that matter.
+    """Return seconds in their two largest units.
 
     >>> span(7.4), span(125), span(7500), span(100_000)
     ('7 s', '2 min 5 s', '2 h 5 min', '1 d 3 h')

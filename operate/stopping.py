@@ -1,4 +1,4 @@
-"""Stops programs by a signal that run until then."""
+"""Stops programs cleanly by a signal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Stop:
         self._is_set = True
 
     def wait(self, seconds: float = float("inf")) -> bool:
-        """Wait so many seconds, or less when asked to stop; return True if asked to stop."""
+        """Wait so many seconds, or less if asked to stop; return True if asked to stop."""
         until = time.monotonic() + seconds
         while not self._is_set and (left_s := until - time.monotonic()) > 0:
             time.sleep(min(left_s, _LOOK_S))
@@ -41,7 +41,7 @@ class Stop:
 
 @contextmanager
 def stopping(signals: Sequence[signal.Signals] = STOPS, *, insist: bool = False) -> Iterator[Stop]:
-    """Give a Stop that the first of these signals sets, as soon as the context is entered.
+    """Yield a Stop that the first of these signals sets, from the start of the context.
 
     Args:
         signals: what to listen to.

@@ -1,4 +1,4 @@
-"""`sweep`: one pass over what is due, or one every so many seconds until a signal asks to stop."""
+"""`sweep`: one pass over the rows that are due, or one every so many seconds until a signal asks to stop."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _STOPPED: Final = {
 
 LEDGER_PAUSE_S: Final = 5.0
 
-Wait = Callable[[float], bool]  # waits so many seconds, or less when asked to stop; returns whether to stop
+Wait = Callable[[float], bool]  # waits so many seconds, or less if asked to stop; returns whether to stop
 
 
 def sweep_rows(args: Namespace, operator: Operator) -> int:
-    """Run `sweep`. A ledger's file that does not exist is never made; a loop waits until the function has made it."""
+    """Run `sweep`. A missing ledger file is never made; a loop waits until the function has made it."""
     writer = operator.writer(new_ledger=args.every is not None)
     if args.budget <= writer.policy.deadline_s:
         raise Halt(f"--budget must be more than DEADLINE_S ({writer.policy.deadline_s:g} s), what one row may take")
@@ -52,7 +52,7 @@ def sweep_rows(args: Namespace, operator: Operator) -> int:
             return NO_ANSWER
         return NEEDS_ACTION if report.states[State.FAILED] or report.failed_rows else OK
     log_as_json(platform_formats=False)
-    with stopping(insist=True) as stop:  # the second signal loses nothing: a row left held is taken up after its lease
+    with stopping(insist=True) as stop:  # a second signal loses nothing: a row that is held is tried after its lease
         times = Times(args.every, args.budget, stop.wait, stop.is_set)
         if missing := missing_file(read_ledger(operator.environ)):
             logger.warning("waiting for the ledger", extra={"error": missing})
@@ -63,7 +63,7 @@ def sweep_rows(args: Namespace, operator: Operator) -> int:
 
 
 def one_pass(writer: TicketWriter, screen: Screen, budget_s: float) -> SweepReport:
-    """Run a pass that a person waits for, or a scheduler's log: with a bar, or with JSON lines on standard error."""
+    """Run one pass, with a progress bar for a person, or with JSON lines on standard error for a log."""
     if not screen.watched:
         log_as_json(platform_formats=False)
     with _bar(writer, screen) if screen.watched else nullcontext():
@@ -74,7 +74,7 @@ def one_pass(writer: TicketWriter, screen: Screen, budget_s: float) -> SweepRepo
 
 
 class Times(NamedTuple):
-    """When to sweep, in seconds, and how to learn that it is time to stop."""
+    """When to sweep, in seconds, and how to find out that it is time to stop."""
 
     every_s: float
     budget_s: float
@@ -83,7 +83,7 @@ class Times(NamedTuple):
 
 
 def repeat(writer: TicketWriter, screen: Screen, times: Times) -> None:
-    """Run passes until asked to stop, whatever a pass ends with. A ledger that is down is waited for."""
+    """Run passes until asked to stop, whatever their results. A ledger that is down is waited for."""
     pause_s = 0.0
     while not times.wait(pause_s):
         pause_s = times.every_s
@@ -92,7 +92,7 @@ def repeat(writer: TicketWriter, screen: Screen, times: Times) -> None:
         except LedgerUnavailable as error:
             logger.error("ledger down while sweeping", extra={"error": str(error)})
             continue
-        except Exception as error:  # noqa: BLE001 -- a loop that ends with one pass delivers nothing from then on
+        except Exception as error:  # noqa: BLE001 -- if one pass ended the loop, nothing would be delivered from then on
             logger.error("pass failed", extra={"error": type(error).__name__})
             continue
         if report.states.total() or report.taken_by_others or report.failed_rows:
@@ -115,7 +115,7 @@ def in_words(report: SweepReport) -> str:
 
 @contextmanager
 def _bar(writer: TicketWriter, screen: Screen) -> Iterator[None]:
-    """Show how many rows are done. The log has a line for each; only errors are printed."""
+    """Show how many rows are done. Errors are printed; the log has a line for each row."""
     due = len(writer.ledger.due(writer.clock.now(), READ_MAX))
     log = logging.getLogger("handoff")
     with screen.bar("Sweeping", due or None) as bar:
@@ -133,7 +133,7 @@ def _bar(writer: TicketWriter, screen: Screen) -> Iterator[None]:
 
 
 class StepPerRow(logging.Handler):
-    """Moves a bar by one for each row's line in the log, and prints the errors."""
+    """Advances a bar by one for each row's log line, and prints the errors."""
 
     def __init__(self, bar: Bar, screen: Screen) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class StepPerRow(logging.Handler):
         self.setFormatter(JSONLines())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take one record of the log."""
+        """Handle one log record."""
         if record.getMessage() == "handoff":
             self._bar.step()
         if record.levelno >= logging.ERROR:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-import botocore.session
-
+from dev.emulators.dynamodb import client_of
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
 from handoff.deadline import Clock, SystemClock
 from handoff.delivery import Delivery
@@ -29,7 +26,6 @@ from tests.closing import sqlite_ledger
 T = TypeVar("T")
 
 NOW: Final = 1_790_000_000.0
-REGION: Final = "sa-east-1"
 ROUTING: Final = load_routing((Path(__file__).parent.parent / "config" / "routing.toml").read_text(encoding="utf-8"))
 
 
@@ -295,40 +291,8 @@ def with_parts(delivery: Delivery, **parts: Any) -> Delivery:
     return Delivery(replace(delivery.writer, **parts))
 
 
-def dynamodb_table(endpoint: str) -> str:
-    """Create the ledger's table on an emulator, and return its name. The environment must hold AWS credentials."""
-    name = f"handoffs-{uuid.uuid4().hex[:12]}"
-    client = _client(endpoint)
-    types = {"reference": "S", "entry": "S", "due_lane": "S", "due_at": "N", "conversation": "S", "created_at": "N"}
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": field, "AttributeType": kind} for field, kind in types.items()],
-        KeySchema=_key("reference", "entry"),
-        GlobalSecondaryIndexes=[
-            {"IndexName": "due", "KeySchema": _key("due_lane", "due_at"), "Projection": {"ProjectionType": "ALL"}},
-            {
-                "IndexName": "conversation",
-                "KeySchema": _key("conversation", "created_at"),
-                "Projection": {"ProjectionType": "ALL"},
-            },
-        ],
-    )
-    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
-    return name
-
-
 def empty(endpoint: str, table: str) -> None:
-    """Remove everything from a table of `dynamodb_table`."""
-    client = _client(endpoint)
+    """Remove everything from a table of `dynamodb.make_table`."""
+    client = client_of(endpoint)
     for item in client.scan(TableName=table)["Items"]:
         client.delete_item(TableName=table, Key={name: item[name] for name in ("reference", "entry")})
-
-
-@cache
-def _client(endpoint: str) -> Any:
-    return botocore.session.get_session().create_client("dynamodb", region_name=REGION, endpoint_url=endpoint)
-
-
-def _key(partition: str, sort: str) -> list[dict[str, str]]:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]

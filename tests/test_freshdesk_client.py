@@ -23,6 +23,7 @@ from freshdesk_client import (
     OutcomeUnknown,
     RateLimit,
     Request,
+    Requester,
     build_create,
     build_get,
     build_list,
@@ -57,7 +58,9 @@ def test_a_ticket_is_sent_as_plain_json() -> None:
 
 def test_a_list_has_all_its_parameters() -> None:
     """Order, page size and time are given, so that no default of the account changes a search."""
-    request = build_list(ListQuery(1_755_647_675.9, "a+b@example.com", only="spam", described=True, page=2, size=99))
+    request = build_list(
+        ListQuery(1_755_647_675.9, Requester("a+b@example.com"), only="spam", described=True, page=2, size=99)
+    )
     parts = urlsplit(request.path)
     assert (request.method, parts.path, request.body) == ("GET", "/api/v2/tickets", None)
     assert parse_qs(parts.query) == {

@@ -13,6 +13,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -139,12 +140,13 @@ class _Api(http.server.ThreadingHTTPServer):
 class LambdaRuntime:
     """One copy of the function, started as Lambda starts it; a context manager.
 
+    It runs in `folder`, where the zip is unpacked if there is one; else `env` says in PYTHONPATH where the code is.
     `env` is the function's own environment as deployed; nothing of this process's environment is passed on.
     """
 
     def __init__(
         self,
-        zip_path: Path,
+        zip_path: Path | None,
         handler: str,
         *,
         python: Path,
@@ -154,10 +156,12 @@ class LambdaRuntime:
     ) -> None:
         self.handler, self.python, self.folder, self.timeout = handler, python, folder, timeout
         self._events: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        self._results: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self._results: queue.Queue[tuple[str, str, Any]] = queue.Queue()
         self._env = dict(env)
-        with zipfile.ZipFile(zip_path) as package:
-            package.extractall(folder)
+        folder.mkdir(exist_ok=True)
+        if zip_path is not None:
+            with zipfile.ZipFile(zip_path) as package:
+                package.extractall(folder)
 
     def __enter__(self) -> Self:
         """Start the API and the client."""
@@ -176,6 +180,7 @@ class LambdaRuntime:
         """Stop both."""
         self._process.kill()
         self._process.wait()
+        self._events.put(("", b""))  # ends the thread in which the client waited for an event
         self._api.shutdown()
         self._api.server_close()
         self._log.close()
@@ -198,19 +203,26 @@ class LambdaRuntime:
             **self._env,
         }
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the function's process a signal; do nothing if it has ended."""
+        self._process.send_signal(number)
+
     def call(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """Send an HTTP request to the Function URL."""
         return answer_of(self.invoke(url_event(method, target, headers, body)))
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
         """Return the handler's result for one event; raise FunctionFailedError for a failed one."""
-        self._events.put((str(uuid.uuid4()), json.dumps(event).encode()))
+        request_id = str(uuid.uuid4())
+        self._events.put((request_id, json.dumps(event).encode()))
         ends = time.monotonic() + self.timeout
         while time.monotonic() < ends and self._process.poll() is None:
             try:
-                kind, result = self._results.get(timeout=0.2)
+                answered, kind, result = self._results.get(timeout=0.2)
             except queue.Empty:
                 continue
+            if answered not in {request_id, "init"}:
+                continue  # the late answer to a call that was given up
             if kind == "response":
                 return result
             raise FunctionFailedError(f"{kind}: {result}")
@@ -244,7 +256,8 @@ class LambdaRuntime:
             def do_POST(self) -> None:
                 """Take an answer or an error: /2018-06-01/runtime/(invocation/ID|init)/(response|error)."""
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                results.put((self.path.rsplit("/", 1)[-1], body))
+                *_, answered, kind = self.path.split("/")
+                results.put((answered, kind, body))
                 self.send_response(202)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

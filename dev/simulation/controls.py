@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
 
-from dev.simulation.around import Around
+from dev.simulation.wrapped_ledger import WrappedLedger
 from freshdesk_client import Listed
 from handoff.deadline import Deadline
 from handoff.delivery import Delivery
@@ -15,6 +15,14 @@ from handoff.helpdesk import HelpDesk
 from handoff.inbound import Handoff
 from handoff.ledger import Cause, Claim, Entry, Ledger
 from handoff.transitions import InDoubt, Policy, Refused, Result, Unavailable
+from handoff.writer import TicketWriter
+from operate.removing import blanked, may_have_ticket
+
+
+def _forget(ledger: Ledger, row: Entry) -> None:
+    """Take the person out of a row that may have a ticket, as `ops.py forget` does."""
+    if may_have_ticket(row):
+        ledger.replace(row, blanked(row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +32,14 @@ class Rig:
     policy: Policy = field(default_factory=Policy)
     helpdesk: type[HelpDesk] = HelpDesk
     delivery: type[Delivery] = Delivery
+    writer: type[TicketWriter] = TicketWriter
     ledger: Callable[[Ledger], Ledger] = lambda ledger: ledger
+    forget: Callable[[Ledger, Entry], None] = _forget
     sweeps: bool = True
     naive: bool = False
 
 
-class DeskWithoutDoubt(HelpDesk):
+class HelpDeskWithoutDoubt(HelpDesk):
     """Takes a lost answer for a ticket that was not made."""
 
     __slots__ = ()
@@ -40,7 +50,7 @@ class DeskWithoutDoubt(HelpDesk):
         return Unavailable(Cause.UNAVAILABLE, result.detail) if isinstance(result, InDoubt) else result
 
 
-class DeskWithoutLook(HelpDesk):
+class HelpDeskWithoutLook(HelpDesk):
     """Never finds anything."""
 
     __slots__ = ()
@@ -54,7 +64,7 @@ class DeskWithoutLook(HelpDesk):
         return []
 
 
-class DeskWithoutDropping(HelpDesk):
+class HelpDeskWithoutPlainerTickets(HelpDesk):
     """Takes every refusal for one that concerns everybody, so that no plainer ticket is offered."""
 
     __slots__ = ()
@@ -75,7 +85,7 @@ class DeliveryWithoutQuarantine(Delivery):
         return salvaged.reference
 
 
-class LedgerWithoutClaim(Around):
+class LedgerWithoutClaim(WrappedLedger):
     """Gives every caller the handoff."""
 
     def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
@@ -84,7 +94,7 @@ class LedgerWithoutClaim(Around):
         return Claim(self.inner.claim(entry, now=now, tickets_an_hour=tickets_an_hour).entry, mine=True)
 
 
-class LedgerWithoutVersions(Around):
+class LedgerWithoutVersions(WrappedLedger):
     """Lets whoever comes last win."""
 
     def replace(self, old: Entry, new: Entry) -> bool:
@@ -97,11 +107,11 @@ NAIVE: Final = Rig(sweeps=False, naive=True)
 CONTROLS: Final[Mapping[str, Rig]] = {
     "claim": Rig(ledger=LedgerWithoutClaim),
     "versions": Rig(ledger=LedgerWithoutVersions),
-    "doubt": Rig(helpdesk=DeskWithoutDoubt),
-    "look": Rig(helpdesk=DeskWithoutLook),
+    "doubt": Rig(helpdesk=HelpDeskWithoutDoubt),
+    "look": Rig(helpdesk=HelpDeskWithoutLook),
     "wait": Rig(policy=Policy(in_doubt_wait_s=0.0)),
     "lease": Rig(policy=Policy(lease_s=0.01, in_doubt_wait_s=0.0)),
     "sweep": Rig(sweeps=False),
-    "dropping": Rig(helpdesk=DeskWithoutDropping, policy=Policy(plainer_after_s=inf)),
+    "dropping": Rig(helpdesk=HelpDeskWithoutPlainerTickets, policy=Policy(plainer_after_s=inf)),
     "quarantine": Rig(delivery=DeliveryWithoutQuarantine),
 }

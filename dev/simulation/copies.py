@@ -21,8 +21,8 @@ import requests
 from dev.local_freshdesk import LocalFreshdesk
 from dev.simulation.controls import LedgerWithoutClaim
 from dev.simulation.endpoints import ROUTING, open_endpoint, post, silence
+from dev.simulation.installation import KEY, open_installation, send
 from dev.simulation.stories import body_of, json_of
-from dev.simulation.town import KEY, open_town, send
 from freshdesk_client import FreshdeskClient
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
@@ -43,7 +43,7 @@ Call = Callable[[int, bytes], tuple[int, dict[str, Any]] | None]  # the copy's n
 
 @dataclass(slots=True)
 class Tally:
-    """What came of many rounds. `split` counts rounds whose callers were told different things."""
+    """What came of many rounds. `split` counts rounds whose callers heard different things."""
 
     rounds: int = 0
     copies: int = 0
@@ -52,7 +52,7 @@ class Tally:
 
     @property
     def kept(self) -> bool:
-        """Tell whether every round made one ticket and told all its callers the same."""
+        """Return True if every round made one ticket and gave all its callers the same answer."""
         return self.tickets == self.rounds and not self.split
 
 
@@ -68,11 +68,14 @@ def over_threads(*, rounds: int, folder: Path, seed: int = 1, without_claim: boo
 
 def over_processes(*, rounds: int, folder: Path, seed: int = 1, without_ledger: bool = False) -> Tally:
     """Run rounds over real HTTP against processes that share nothing but the ledger's file."""
-    with open_town(folder, functions=PROCESSES, sweeps=0, forgetful=without_ledger) as town, requests.Session() as http:
+    with (
+        open_installation(folder, functions=PROCESSES, sweeps=0, forgetful=without_ledger) as running,
+        requests.Session() as http,
+    ):
         http.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=MOST))
-        ports = [endpoint.port for endpoint in town.functions]
+        ports = [endpoint.port for endpoint in running.functions]
         tally = run_rounds(lambda copy, body: send(http, ports[copy % PROCESSES], body), rounds=rounds, seed=seed)
-        tally.tickets = town.tickets().total()
+        tally.tickets = running.tickets().total()
     return tally
 
 
@@ -97,11 +100,11 @@ def _at_once(call: Call, together: Barrier, body: bytes, copy: int) -> tuple[int
 
 
 def _agree(heard: Sequence[tuple[int, dict[str, Any]] | None]) -> bool:
-    """Tell whether all callers heard of one reference, and those who heard of a ticket of one and the same."""
+    """Return True if all callers heard of one reference, and those who heard of a ticket of one and the same."""
     answers = [answer for answer in heard if answer is not None and answer[0] in _HEARD]
     references = {body["reference"] for _, body in answers}
-    told = {body["ticket_id"] for _, body in answers if "ticket_id" in body}
-    return len(answers) == len(heard) and len(references) == 1 and len(told) == 1
+    numbers = {body["ticket_id"] for _, body in answers if "ticket_id" in body}
+    return len(answers) == len(heard) and len(references) == 1 and len(numbers) == 1
 
 
 def _delivery(url: str, ledger: Ledger) -> Delivery:
@@ -123,12 +126,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run both; 0 when every round made one ticket."""
     parser = argparse.ArgumentParser(prog="python -m dev.simulation.copies", description=__doc__)
     parser.add_argument("--rounds", type=int, default=200, help="in each of the two ways (default 200)")
-    said = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     kept = True
     for name, run in (("threads", over_threads), ("processes", over_processes)):
         began_at = time.monotonic()
         with TemporaryDirectory() as folder:
-            found = run(rounds=said.rounds, folder=Path(folder))
+            found = run(rounds=options.rounds, folder=Path(folder))
         counts = f"{found.rounds} rounds, {found.copies:,} copies, {found.tickets} tickets, {found.split} split"
         print(f"over {name}: {counts} ({time.monotonic() - began_at:.0f} s)")
         kept = kept and found.kept

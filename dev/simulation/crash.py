@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import requests
 
+from dev.simulation.installation import Installation, open_installation, send_until_heard
 from dev.simulation.stories import body_of, json_of
-from dev.simulation.town import Town, open_town, send_until_heard
 
 SENDERS: Final = 8
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -52,42 +52,44 @@ class Survived:
 
     @property
     def kept(self) -> bool:
-        """Tell whether the promise was kept."""
+        """Return True if the promise was kept."""
         return self.settled and not (self.lost or self.extra or self.unheard or self.false)
 
 
 def run(*, handoffs: int, kills: int, seed: int, folder: Path, forgetful: bool = False) -> Survived:
     """Send all handoffs while processes die; wait until everything is settled, and count."""
     began_at = time.monotonic()
-    with open_town(folder, functions=2, sweeps=2, forgetful=forgetful) as town:
+    with open_installation(folder, functions=2, sweeps=2, forgetful=forgetful) as running:
         over = threading.Event()
-        killer = _Killer(town, kills, Random(seed))
-        weather = threading.Thread(target=_change_weather, args=(town, over, Random(seed + 1)))
+        killer = _Killer(running, kills, Random(seed))
+        weather = threading.Thread(target=_change_weather, args=(running, over, Random(seed + 1)))
         weather.start()
         killer.start()
         with ThreadPoolExecutor(SENDERS) as senders:
             pause_s = kills / KILLS_A_SECOND * SENDERS / handoffs / 2
-            told = list(senders.map(partial(_send, town, pause_s), range(handoffs)))
+            answers = list(senders.map(partial(_send, running, pause_s), range(handoffs)))
         killer.join()
         over.set()
         weather.join()
-        town.weather("healthy")
-        _send_again_after_a_death(town)
-        settled = town.settle(SETTLE_S if not forgetful else 0.0)
+        running.weather("healthy")
+        _send_again_after_a_death(running)
+        settled = running.settle(SETTLE_S if not forgetful else 0.0)
         time.sleep(LATE_S)
-        return _counted(town, told, killer.done, settled=settled, took_s=time.monotonic() - began_at)
+        return _counted(running, answers, killer.done, settled=settled, took_s=time.monotonic() - began_at)
 
 
-def _counted(town: Town, told: Sequence[dict[str, Any]], kills: int, *, settled: bool, took_s: float) -> Survived:
-    tickets = town.tickets()
+def _counted(
+    running: Installation, answers: Sequence[dict[str, Any]], kills: int, *, settled: bool, took_s: float
+) -> Survived:
+    tickets = running.tickets()
     return Survived(
-        handoffs=len(told),
+        handoffs=len(answers),
         kills=kills,
         tickets=tickets.total(),
-        lost=sum(tickets[number] == 0 for number in range(len(told))),
-        extra=sum(max(tickets[number] - 1, 0) for number in range(len(told))),
-        unheard=sum(not answer for answer in told),
-        false=sum(bool(answer) and not tickets[number] for number, answer in enumerate(told)),
+        lost=sum(tickets[number] == 0 for number in range(len(answers))),
+        extra=sum(max(tickets[number] - 1, 0) for number in range(len(answers))),
+        unheard=sum(not answer for answer in answers),
+        false=sum(bool(answer) and not tickets[number] for number, answer in enumerate(answers)),
         settled=settled,
         took_s=took_s,
     )
@@ -96,42 +98,42 @@ def _counted(town: Town, told: Sequence[dict[str, Any]], kills: int, *, settled:
 class _Killer(threading.Thread):
     """Kills a random process at random moments, a given number of times."""
 
-    def __init__(self, town: Town, kills: int, random: Random) -> None:
+    def __init__(self, running: Installation, kills: int, random: Random) -> None:
         super().__init__()
-        self._town = town
+        self._running = running
         self._kills = kills
         self._random = random
         self.done = 0
 
     def run(self) -> None:
         """Kill."""
-        everyone = [*self._town.functions, *self._town.sweeps]
+        everyone = [*self._running.functions, *self._running.sweeps]
         while self.done < self._kills:
             time.sleep(self._random.expovariate(KILLS_A_SECOND))
             self.done += self._random.choice(everyone).kill()
 
 
-def _send(town: Town, pause_s: float, number: int) -> dict[str, Any]:
+def _send(running: Installation, pause_s: float, number: int) -> dict[str, Any]:
     """Send one handoff, at a pace that lets the deaths fall among all of them."""
     time.sleep(pause_s)
-    port = town.functions[number % len(town.functions)].port
+    port = running.functions[number % len(running.functions)].port
     with requests.Session() as session:
         return send_until_heard(session, port, json_of(body_of(number)), PAUSES_S)
 
 
-def _send_again_after_a_death(town: Town) -> None:
+def _send_again_after_a_death(running: Installation) -> None:
     """Kill each function, and let it be asked once more for a handoff that it made a ticket of, or promised to."""
-    for number, function in enumerate(town.functions):
+    for number, function in enumerate(running.functions):
         function.kill()
         with requests.Session() as session:
             send_until_heard(session, function.port, json_of(body_of(number)), PAUSES_S)
 
 
-def _change_weather(town: Town, over: threading.Event, random: Random) -> None:
+def _change_weather(running: Installation, over: threading.Event, random: Random) -> None:
     while not over.wait(random.uniform(0.1, 0.5)):
         name, changes = random.choice(_WEATHERS)
         with suppress(requests.RequestException):
-            town.weather(name, **changes)
+            running.weather(name, **changes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,18 +143,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1, help="of the moments and the weather")
     parser.add_argument("--without-ledger", action="store_true", help="a control: no process knows the last")
-    said = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
         found = run(
-            handoffs=said.handoffs,
-            kills=said.kills,
-            seed=said.seed,
+            handoffs=options.handoffs,
+            kills=options.kills,
+            seed=options.seed,
             folder=Path(folder),
-            forgetful=said.without_ledger,
+            forgetful=options.without_ledger,
         )
     print(f"{found.handoffs:,} handoffs, {found.kills} kills, {found.tickets:,} tickets in {found.took_s:.0f} s:")
     print(f"{found.lost} lost, {found.extra} twice, {found.false} false answers, {found.unheard} senders gave up")
-    return int(found.kept == said.without_ledger)
+    return int(found.kept == options.without_ledger)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeVar
 
-from dev.simulation.desk_model import DeskModel
+from dev.simulation.freshdesk_model import FreshdeskModel
 from dev.simulation.scheduler import Killed, Scheduler
+from dev.simulation.wrapped_ledger import WrappedLedger
 from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
-from handoff.ledger import Claim, Entry, Ledger, LedgerUnavailable
+from handoff.ledger import Entry, LedgerUnavailable
 
 T = TypeVar("T")
 Trace = Callable[[str, str], None]  # what it is about (a subject, a reference), what happened
@@ -34,13 +35,18 @@ class Faults:
     late_max_s: float = 60.0
     look: float = 0.05
     ledger: float = 0.01
-    outage_every_s: float = 0.0  # how often the whole ledger is gone, and for how long; 0: never
-    outage_s: float = 30.0
+    ledger_in_sweep: float = 0.05
+    outage_every_s: float = 2400.0  # how often the whole ledger is gone, and for how long; 0: never
+    outage_s: float = 120.0
+    repeats_in_outage: bool = False  # else what was sent before is sent again only once the ledger is back
     kill: float = 0.005  # before, and again after, every call to Freshdesk or the ledger
+    kill_in_list: float = 0.0005  # the same for a page of a list, which changes nothing
+    suspended: float = 0.005  # pauses in which the machine is suspended, and for how long
+    suspended_s: tuple[float, float] = (30.0, 3600.0)
     copies: float = 0.05
     deaf: float = 0.01  # answers that never reach the sender
     ledger_latency_s: tuple[float, float] = (0.001, 0.006)
-    desk_latency_s: tuple[float, float] = (0.1, 0.4)
+    freshdesk_latency_s: tuple[float, float] = (0.1, 0.4)
 
     def of_a_post(self) -> tuple[tuple[str, float], ...]:
         """Return the fates of a POST with their shares."""
@@ -48,12 +54,22 @@ class Faults:
         slow = ("timeout_unwritten", "timeout_written", "written_late", "unreadable")
         return tuple((name, getattr(self, name)) for name in (*names, *slow))
 
+    def outage_left_s(self, elapsed_s: float) -> float:
+        """Return for how long the ledger is still gone; 0 if it is not."""
+        since_last_s = elapsed_s % self.outage_every_s if self.outage_every_s else 0.0
+        ends_s = self.outage_every_s - since_last_s
+        return ends_s if self.outage_every_s and ends_s <= self.outage_s else 0.0
+
 
 CALM: Final = Faults(
     **{name: 0.0 for name, _ in Faults().of_a_post()},  # type: ignore[arg-type]  # every one of them is a share
     look=0.0,
     ledger=0.0,
+    ledger_in_sweep=0.0,
+    outage_every_s=0.0,
     kill=0.0,
+    kill_in_list=0.0,
+    suspended=0.0,
     copies=0.0,
     deaf=0.0,
 )
@@ -67,7 +83,7 @@ class Fate:
     faults: Faults
 
     def happens(self, share: float) -> bool:
-        """Tell whether something this frequent happens now."""
+        """Return True if something this frequent happens now."""
         return self.random.random() < share
 
     def between(self, bounds: tuple[float, float]) -> float:
@@ -83,9 +99,9 @@ class Fate:
             drawn -= share
         return ""
 
-    def kill(self) -> None:
+    def kill(self, share: float) -> None:
         """Die, perhaps."""
-        if self.happens(self.faults.kill):
+        if self.happens(share):
             raise Killed
 
 
@@ -93,22 +109,23 @@ class Fate:
 class FaultyTransport:
     """The way to Freshdesk: late, cut, or not to be had. Raises what `transport.RequestsTransport` would."""
 
-    helpdesk: DeskModel
+    helpdesk: FreshdeskModel
     clock: Scheduler
     fate: Fate
     trace: Trace
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
         """Send request; see `freshdesk_client.Transport`."""
-        self.fate.kill()
-        about = _about(request)
+        about, faults = _about(request), self.fate.faults
+        share = faults.kill_in_list if request.method == "GET" else faults.kill
+        self.fate.kill(share)
         try:
             answer = self._listed(request, timeout_s) if request.method == "GET" else self._posted(request, timeout_s)
         except (OutcomeUnknown, FreshdeskUnreachable) as error:
             self.trace(about, f"freshdesk: {type(error).__name__} {error}")
             raise
         self.trace(about, f"freshdesk: {answer.status}")
-        self.fate.kill()
+        self.fate.kill(share)
         return answer
 
     def _listed(self, request: Request, timeout_s: float) -> Answer:
@@ -128,7 +145,7 @@ class FaultyTransport:
         return answer
 
     def _spend(self, timeout_s: float) -> None:
-        self.clock.sleep(min(self.fate.between(self.fate.faults.desk_latency_s) / 2, timeout_s))
+        self.clock.sleep(min(self.fate.between(self.fate.faults.freshdesk_latency_s) / 2, timeout_s))
 
     def _fails(self, name: str, request: Request, timeout_s: float) -> Answer:
         if name.startswith("timeout") or name == "written_late":
@@ -158,91 +175,21 @@ def _about(request: Request) -> str:
     return request.path if request.body is None else request.body.decode()
 
 
-@dataclass(slots=True)
-class FaultyLedger:
+@dataclass(frozen=True, slots=True)
+class FaultyLedger(WrappedLedger):
     """A ledger that is slow, fails (half of the time after it did what it was asked), or sees its caller die."""
 
-    inner: Ledger
     clock: Scheduler
     fate: Fate
     trace: Trace
-
-    def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
-        """See `ledger.Ledger.claim`."""
-        return self._call("claim", entry, lambda: self.inner.claim(entry, now=now, tickets_an_hour=tickets_an_hour))
-
-    def replace(self, old: Entry, new: Entry) -> bool:
-        """See `ledger.Ledger.replace`."""
-        return self._call(f"{old.state} → {new.state} {new.error}", new, lambda: self.inner.replace(old, new))
-
-    def find(self, reference: str, *, now: float) -> list[Entry]:
-        """See `ledger.Ledger.find`."""
-        return self._call("find", None, lambda: self.inner.find(reference, now=now))
-
-    def due(self, until: float, limit: int, after: Entry | None = None) -> list[Entry]:
-        """See `ledger.Ledger.due`."""
-        return self._call("due", None, lambda: self.inner.due(until, limit, after))
-
-    def in_conversation(self, conversation: str, *, now: float) -> list[Entry]:
-        """See `ledger.Ledger.in_conversation`."""
-        return self._call("in_conversation", None, lambda: self.inner.in_conversation(conversation, now=now))
-
-    def take_slot(self, person: str, entry: Entry, *, now: float, tickets_an_hour: int) -> bool:
-        """See `ledger.Ledger.take_slot`."""
-        return self._call(
-            "take_place", None, lambda: self.inner.take_slot(person, entry, now=now, tickets_an_hour=tickets_an_hour)
-        )
-
-    def with_slot(self, person: str, *, now: float) -> list[Entry]:
-        """See `ledger.Ledger.with_slot`."""
-        return self._call("with_slot", None, lambda: self.inner.with_slot(person, now=now))
-
-    def each(self) -> Iterator[Entry]:
-        """See `ledger.Ledger.each`."""
-        return self.inner.each()
-
-    def delete(self, entry: Entry) -> None:
-        """See `ledger.Ledger.delete`."""
-        self._call("delete", entry, lambda: self.inner.delete(entry))
-
-    def tidy(self, now: float) -> None:
-        """See `ledger.Ledger.tidy`."""
-        self._call("tidy", None, lambda: self.inner.tidy(now))
-
-    def check(self) -> None:
-        """See `ledger.Ledger.check`."""
-        self.inner.check()
-
-    def migrate(self) -> int:
-        """See `ledger.Ledger.migrate`."""
-        return self.inner.migrate()
-
-    def remember(self, entry: Entry, *, now: float) -> None:
-        """See `ledger.Ledger.remember`."""
-        self.inner.remember(entry, now=now)
-
-    def recover(self) -> int:
-        """See `ledger.Ledger.recover`."""
-        return self.inner.recover()
-
-    def had_outage(self, now: float) -> bool:
-        """See `ledger.Ledger.had_outage`."""
-        return self._call("had_outage", None, lambda: self.inner.had_outage(now))
-
-    def close(self) -> None:
-        """See `ledger.Ledger.close`."""
-        self.inner.close()
-
-    def _is_down(self) -> bool:
-        every_s = self.fate.faults.outage_every_s
-        return every_s > 0 and self.clock.elapsed_s % every_s > every_s - self.fate.faults.outage_s
+    flakes: float  # the share (0-1) of calls that fail
 
     def _call(self, what: str, entry: Entry | None, call: Callable[[], T]) -> T:
-        self.fate.kill()
+        self.fate.kill(self.fate.faults.kill)
         self.clock.sleep(self.fate.between(self.fate.faults.ledger_latency_s))
-        if self._is_down():
+        if self.fate.faults.outage_left_s(self.clock.elapsed_s) > 0:
             raise LedgerUnavailable("down")
-        fails = self.fate.happens(self.fate.faults.ledger)
+        fails = self.fate.happens(self.flakes)
         if fails and self.fate.happens(0.5):
             raise LedgerUnavailable("before")
         done = call()
@@ -250,5 +197,5 @@ class FaultyLedger:
             self.trace(entry.reference, f"ledger: {what} = {done if isinstance(done, bool) else ''}")
         if fails:
             raise LedgerUnavailable("after")
-        self.fate.kill()
+        self.fate.kill(self.fate.faults.kill)
         return done

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dev.simulation.desk_model import WINDOW_S, DeskModel, Limits
 from dev.simulation.faults import CALM
+from dev.simulation.freshdesk_model import WINDOW_S, FreshdeskModel, Limits
 from dev.simulation.history import History, Plan
+from dev.simulation.quirks import PLAIN
 from dev.simulation.scheduler import Scheduler
 from dev.simulation.stories import Sending, Story, body_of, json_of
 from freshdesk_client import Answer, FreshdeskUnreachable, OutcomeUnknown, Request
@@ -22,7 +23,7 @@ MANNERS: Final = ("refused", "reset", "500")
 PRO: Final = Limits(total=400, create=160, lists=100)
 
 
-class DownDesk(DeskModel):
+class DownFreshdesk(FreshdeskModel):
     """A Freshdesk that does not answer for a while, in one of three manners."""
 
     def __init__(self, clock: Scheduler, limits: Limits, *, manner: str, until_s: float) -> None:
@@ -57,25 +58,29 @@ class Recovered:
 
     @property
     def kept(self) -> bool:
-        """Tell whether nothing was lost, made twice, or answered late."""
+        """Return True if nothing was lost, made twice, or answered late."""
         return not (self.lost or self.extra or self.late)
 
 
 def run_outage(
     manner: str, *, handoffs: int = 2000, down_s: float = DAY_S, seed: int = 1, budget_s: float = BUDGET_S
 ) -> Recovered:
-    """Let requests arrive over the whole outage; tell how long the recovery took."""
+    """Let requests arrive over the whole outage; return how long the recovery took."""
     pause_s = down_s / handoffs
     stories = [_plain(number, number * pause_s) for number in range(handoffs)]
     return _run(
-        stories, seed, Limits(), lambda clock, limits: DownDesk(clock, limits, manner=manner, until_s=down_s), budget_s
+        stories,
+        seed,
+        Limits(),
+        lambda clock, limits: DownFreshdesk(clock, limits, manner=manner, until_s=down_s),
+        budget_s,
     )
 
 
 def run_burst(*, handoffs: int = 1000, seed: int = 1, budget_s: float = BUDGET_S) -> Recovered:
     """Let all requests arrive at once, at an account that takes 160 tickets a minute."""
     stories = [_plain(number, number * BURST_S / handoffs) for number in range(handoffs)]
-    return _run(stories, seed, PRO, DeskModel, budget_s)
+    return _run(stories, seed, PRO, FreshdeskModel, budget_s)
 
 
 def drain_share(burst: Recovered, limits: Limits = PRO) -> float:
@@ -89,12 +94,16 @@ def _plain(number: int, at_s: float) -> Story:
 
 
 def _run(
-    stories: list[Story], seed: int, limits: Limits, helpdesk: Callable[[Scheduler, Limits], DeskModel], budget_s: float
+    stories: list[Story],
+    seed: int,
+    limits: Limits,
+    helpdesk: Callable[[Scheduler, Limits], FreshdeskModel],
+    budget_s: float,
 ) -> Recovered:
-    history = History(Plan(seed=seed, handoffs=0, faults=CALM, limits=limits, sweep_budget_s=budget_s))
+    history = History(Plan(seed=seed, handoffs=0, faults=CALM, quirks=PLAIN, limits=limits, sweep_budget_s=budget_s))
     history.use(helpdesk(history.clock, limits), stories)
     verdict = history.run()
-    over_s = history.account.until_s if isinstance(history.account, DownDesk) else 0.0
+    over_s = history.account.until_s if isinstance(history.account, DownFreshdesk) else 0.0
     last = max((ticket.created_at for ticket in history.account.tickets), default=history.clock.now())
     return Recovered(
         handoffs=verdict.handoffs,
@@ -114,11 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--handoffs", type=int, default=2000, help="requests during the outage (default 2000)")
     parser.add_argument("--burst", type=int, default=1000, help="requests in the burst's ten seconds (default 1000)")
     parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds a pass of the sweep may take")
-    said = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     found = {
-        f"down 24 h, {manner}": run_outage(manner, handoffs=said.handoffs, budget_s=said.budget) for manner in MANNERS
+        f"down 24 h, {manner}": run_outage(manner, handoffs=options.handoffs, budget_s=options.budget)
+        for manner in MANNERS
     }
-    found["burst in 10 s"] = run_burst(handoffs=said.burst, budget_s=said.budget)
+    found["burst in 10 s"] = run_burst(handoffs=options.burst, budget_s=options.budget)
     print(f"{'':20}{'handoffs':>10}{'tickets':>10}{'lost':>6}{'twice':>6}{'done after':>12}{'a minute':>10}{'429':>8}")
     for name, one in found.items():
         counts = f"{one.handoffs:>10,}{one.tickets:>10,}{one.lost:>6}{one.extra:>6}"

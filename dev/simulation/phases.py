@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from dev.local_freshdesk import LocalFreshdesk
 from dev.simulation.endpoints import ROUTING, silence
+from dev.simulation.installation import KEY
 from dev.simulation.stories import body_of
-from dev.simulation.town import KEY
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
@@ -127,7 +127,7 @@ def die_everywhere(folder: Path, weather: str, *, sweeps: bool = True, policy: P
 
 
 def _in_a_child(work: Callable[[], None]) -> bool:
-    """Run work in a process of its own; tell whether that was killed."""
+    """Run work in a process of its own; return True if that was killed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child touches none of the stand-in's threads
         child = os.fork()

@@ -17,7 +17,7 @@ class Killed(BaseException):
 
 
 class Scheduler:
-    """A `desk.Clock` whose `sleep` lets the other calls run. Nothing here waits for real."""
+    """A `deadline.Clock` whose `sleep` lets the other calls run. Nothing here waits for real."""
 
     def __init__(self) -> None:
         self.elapsed_s = 0.0
@@ -53,3 +53,42 @@ class Scheduler:
             self.elapsed_s, _, call = heapq.heappop(self._waiting)
             call()
         self.elapsed_s = max(self.elapsed_s, until)
+
+
+class ProcessClock:
+    """The clock of one process. In a pause its machine may be suspended: then only the wall clock goes on.
+
+    `suspended_s` is asked at each pause for how long; `on_suspended` is called in each call that this holds up.
+    """
+
+    def __init__(self, clock: Scheduler, suspended_s: Callable[[], float], on_suspended: Callable[[], None]) -> None:
+        self._clock = clock
+        self._suspended_s = suspended_s
+        self._on_suspended = on_suspended
+        self._missed_s = 0.0
+        self._stood_at = 0.0
+        self._until = 0.0
+
+    @property
+    def is_suspended(self) -> bool:
+        """Return True if the machine is suspended now."""
+        return self._clock.elapsed_s < self._until
+
+    def now(self) -> float:
+        """Return epoch seconds."""
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        """Return the seconds for which the machine ran."""
+        return self._stood_at if self.is_suspended else self._clock.elapsed_s - self._missed_s
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, and until the machine runs again."""
+        suspended_s = self._suspended_s()
+        if suspended_s > 0 and not self.is_suspended:
+            self._stood_at = self.monotonic()
+            self._until = self._clock.elapsed_s + suspended_s
+            self._missed_s += suspended_s
+        if self._clock.elapsed_s + seconds < self._until:
+            self._on_suspended()
+        self._clock.sleep(max(seconds, self._until - self._clock.elapsed_s))

@@ -38,22 +38,22 @@ _BACKLOG: Final = 512
 
 
 def main() -> None:
-    """Fork one child after the other until told to end."""
+    """Fork one child after the other until it is ended."""
     parser = argparse.ArgumentParser(prog="python -m dev.simulation.serve")
     parser.add_argument("role", choices=("function", "sweep"))
     parser.add_argument("--lease", type=float, required=True, help="seconds, above DEADLINE_S")
     parser.add_argument("--forgetful", action="store_true", help="a control: every child begins with an empty ledger")
-    said = parser.parse_args()
+    options = parser.parse_args()
     settings, parent = Settings.read(os.environ), os.getpid()
     delivery = Delivery(open_writer(settings))
-    delivery = Delivery(replace(delivery.writer, policy=replace(delivery.writer.policy, lease_s=said.lease)))
-    work = _serving(delivery) if said.role == "function" else lambda: sweep_for_ever(delivery)
+    delivery = Delivery(replace(delivery.writer, policy=replace(delivery.writer.policy, lease_s=options.lease)))
+    work = _serving(delivery) if options.role == "function" else lambda: sweep_for_ever(delivery)
     for number in itertools.count():
-        if said.forgetful:
+        if options.forgetful:
             delivery = Delivery(
                 replace(delivery.writer, ledger=SQLiteLedger(f"{settings.ledger.name}.{parent}.{number}"))
             )
-            work = _serving(delivery, _LISTENING[0]) if said.role == "function" else work
+            work = _serving(delivery, _LISTENING[0]) if options.role == "function" else work
         child = os.fork()
         if child == 0:
             tie_to(parent)  # a handler in the parent would not know a child just forked

@@ -53,7 +53,7 @@ class Run:
         """Return the plan of one seed."""
         faults = Faults(late_max_s=LATE_MAX_S) if self.very_late else Faults()
         if self.ledger_outages:
-            faults = replace(faults, outage_every_s=1200.0)
+            faults = replace(faults, repeats_in_outage=True)
         rig = NAIVE if self.without == "everything" else CONTROLS[self.without] if self.without else Rig()
         return Plan(seed=seed, handoffs=self.handoffs, faults=faults, rig=rig)
 
@@ -81,20 +81,20 @@ def run_seed(run: Run, seed: int) -> tuple[Verdict, float]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked; 0 when the promise was kept, 1 when not (with a guard taken out: the other way round)."""
-    said = _options().parse_args(arguments)
-    run = Run(said.handoffs, said.without, said.very_late, said.ledger_outages, said.sqlite)
-    if said.trace:
-        return _trace(run, said.first_seed, said.trace)
-    seeds = range(said.first_seed, said.first_seed + said.seeds)
+    options = _parser().parse_args(arguments)
+    run = Run(options.handoffs, options.without, options.very_late, options.ledger_outages, options.sqlite)
+    if options.trace:
+        return _trace(run, options.first_seed, options.trace)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     print("".join(f"{name:>10}" for name in _COLUMNS))
-    with ProcessPoolExecutor(min(said.processes, said.seeds)) as pool:
+    with ProcessPoolExecutor(min(options.processes, options.seeds)) as pool:
         found = list(map(partial(_show, run), seeds, pool.map(partial(run_seed, run), seeds)))
     broken = sum(not verdict.kept for verdict in found)
     lost, extra = sum(one.lost for one in found), sum(one.extra for one in found)
     handoffs, tickets = sum(one.handoffs for one in found), sum(one.tickets for one in found)
     joined = sum(one.joined for one in found)
-    told = f"{handoffs:,} handoffs, {tickets:,} tickets, {joined} as notes: {lost} lost, {extra} twice"
-    print(f"\n{told}; {broken} of {len(found)} seeds broke the promise")
+    sums = f"{handoffs:,} handoffs, {tickets:,} tickets, {joined} as notes: {lost} lost, {extra} twice"
+    print(f"\n{sums}; {broken} of {len(found)} seeds broke the promise")
     return int(bool(broken) != bool(run.without))
 
 
@@ -123,7 +123,7 @@ def _trace(run: Run, seed: int, about: str) -> int:
     return int(not verdict.kept)
 
 
-def _options() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dev.simulation.simulate", description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--seeds", type=int, default=10, help="how many histories (default 10)")
@@ -131,7 +131,7 @@ def _options() -> argparse.ArgumentParser:
     add("--handoffs", type=int, default=10_000, help="requests in each (default 10000)")
     add("--without", choices=(*CONTROLS, "everything"), default="", help="take one guard out; it must then fail")
     add("--very-late", action="store_true", help=f"late writes up to {LATE_MAX_S:g} s after the time-out, not 60")
-    add("--ledger-outages", action="store_true", help="the ledger is gone for 30 s every 20 minutes")
+    add("--ledger-outages", action="store_true", help="copies and repeats come during the ledger's outages, too")
     add("--sqlite", action="store_true", help="over the real SQLite store instead of the ledger in memory")
     add("--trace", metavar="REFERENCE", default="", help="print what happened to one handoff of the first seed")
     add("--processes", type=int, default=2, help="how many seeds at once (default 2)")

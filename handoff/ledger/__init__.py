@@ -99,7 +99,7 @@ class Entry:
     handoff: str = ""  # JSON; "" once there is a ticket
     fingerprint: str = ""
     person: str = ""  # hashes: the row outlives the data
-    identity: str = ""  # `inbound.Identity.to_text`
+    identity: str = ""  # `identity.Identity.to_text`
     mailbox: str = ""
     conversation: str = ""
     matter: str = ""  # `Handoff.matter` and `Handoff.named`: by these a good handoff settles a refused one

@@ -116,11 +116,17 @@ class Remembering(ABC):
 
     def remember(self, entry: Entry, *, now: float) -> None:
         """Keep what a call did while the store was down; see `Ledger.remember`."""
-        row = replace(entry, handoff="", words="", error="", due_at=None, doubt_since=None)
-        has_ticket = row.ticket_id is not None
+        has_ticket = entry.ticket_id is not None
+        row = replace(entry, handoff="", error="")
+        # As its own owner, a row in doubt would be written over the one in the store, which has the words.
+        row = replace(row, due_at=None, doubt_since=None) if has_ticket else replace(row, owner=f"{row.owner}?")
+        is_kept = has_ticket or entry.state is State.IN_DOUBT
         if self._spool is not None:
             try:
-                self._spool.append(row.to_dict() if has_ticket else {_OUTAGE: now})
+                if is_kept:
+                    self._spool.append(row.to_dict())
+                if not has_ticket:
+                    self._spool.append({_OUTAGE: now})
             except OSError as error:
                 logger.error("spool not written", extra={"error": type(error).__name__})
             else:
@@ -128,7 +134,7 @@ class Remembering(ABC):
                     self._outage_at = now
                 return
         with self._recovery:
-            if has_ticket:
+            if is_kept:
                 self._memory.append(row)
             self._mark(now)
 
@@ -195,13 +201,33 @@ class Remembering(ABC):
         return count
 
     def _bring_in(self, row: Entry) -> None:
-        """Store a row with a ticket, over a row of its key that has none."""
+        """Store a row with a ticket, or in doubt, over a row of its key that has no ticket."""
         for _ in range(TRIES):
             claim = self.claim(row, now=row.created_at, tickets_an_hour=0)
             standing = claim.entry
             if claim.mine or standing.ticket_id is not None or claim.same_words:
                 return
-            settled = replace(row, state=State.CREATED, version=standing.version + 1)
-            if self.replace(standing, settled):
+            if row.ticket_id is None:
+                after = _doubted(standing, row)
+            else:
+                after = replace(row, state=State.CREATED, version=standing.version + 1)
+                if standing.handoff and standing.fingerprint != row.fingerprint:  # words that the ticket does not have
+                    self.claim(_note_of(standing), now=row.created_at, tickets_an_hour=0)
+            if self.replace(standing, after):
                 return
         raise LedgerUnavailable("the row of a ticket made meanwhile changes over and over")
+
+
+def _doubted(standing: Entry, row: Entry) -> Entry:
+    """Return a standing row, with its words, in doubt since the last call that may have written."""
+    known = standing.due_at if standing.state is State.CREATING else standing.doubt_since
+    doubt = {"doubt_since": max(known or 0.0, row.doubt_since or 0.0), "due_at": row.due_at}
+    return replace(standing, state=State.IN_DOUBT, version=standing.version + 1, **doubt)  # type: ignore[arg-type]  # two times
+
+
+def _note_of(standing: Entry) -> Entry:
+    """Return a row with the words of another, for the ticket that was made without them; see `transitions.noted`."""
+    waiting = {"state": State.NOT_CREATED, "version": 1, "doubt_since": None}
+    names = {"entry": f"{standing.entry}#{standing.fingerprint}", "owner": f"{standing.owner}#"}
+    hashes = dict.fromkeys(("person", "identity", "mailbox", "conversation", "matter", "named", "words"), "")
+    return replace(standing, **waiting, **names, **hashes)  # type: ignore[arg-type]  # each as its field is

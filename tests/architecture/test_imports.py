@@ -24,7 +24,8 @@ LAYERS = (
     "handoff.ticket handoff.ledger.sqlite handoff.ledger.dynamodb handoff.settings handoff.transport",
     "handoff.pagination handoff.marks handoff.ledger.outage handoff.ledger.sqlite_file",
     "handoff.inbound handoff.ledger handoff.routing handoff.deadline",
-    "handoff.broken_json",
+    "handoff.broken_json handoff.identity handoff.ticket_fields",
+    "handoff.parts",
     "freshdesk_client handoff.sanitize handoff.strict_json handoff.routing_errors handoff.version",
 )
 LAYER_OF = {module: len(LAYERS) - number for number, modules in enumerate(LAYERS) for module in modules.split()}
@@ -37,7 +38,10 @@ PURE = (
                 "sanitize",
                 "strict_json",
                 "broken_json",
+                "identity",
                 "inbound",
+                "parts",
+                "ticket_fields",
                 "routing",
                 "routing_errors",
                 "ticket",

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parent.parent.parent
 PIPS = {"3.11": ["pip==23.2.1"], "3.12": [], "3.13": ["--upgrade", "pip"]}
 """Each Python with a pip: the one of 3.11.7, the one that comes with it, the newest."""
 
+BROUGHT = {"pip", "setuptools"}
+"""What a new venv may have of its own."""
+
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 
 
@@ -41,7 +44,8 @@ def pins(name: str, *, conditional: bool = True) -> set[tuple[str, str]]:
     """Return the packages in the lock file with their versions, or only those that every machine needs."""
     text = (ROOT / name).read_text(encoding="utf-8")
     found = re.findall(r"^([\w.-]+)==([^\s;]+)( *;)?", text, re.MULTILINE)
-    return {(ordinary(name), version) for name, version, condition in found if conditional or not condition}
+    kept = ((ordinary(name), version) for name, version, condition in found if conditional or not condition)
+    return {(name, version) for name, version in kept if name not in BROUGHT}
 
 
 def ordinary(name: str) -> str:
@@ -50,11 +54,11 @@ def ordinary(name: str) -> str:
 
 
 def installed(python: Path) -> dict[str, str]:
-    """Return the version of each package that python has, without what a new venv brings."""
+    """Return the version of each package that python has, without what a new venv brings (a lock may pin it)."""
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "list", "--format=json"]
     listed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     versions = {ordinary(package["name"]): package["version"] for package in listed}
-    return {name: version for name, version in versions.items() if name not in {"pip", "setuptools"}}
+    return {name: version for name, version in versions.items() if name not in BROUGHT}
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ def test_the_real_client_of_botpress_is_asked(plain: Card, node_packages: Any) -
         *("Persona: frase 0", "Bot: frase 1", "Persona: frase 2", "Bot: frase 3"),
         *("Persona: [imagen: comprobante.jpg]", "Persona: y ahora?"),
     ]
-    assert handoff["attachments"] == [{"url": f"{HOST}/comprobante.jpg", "type": "image", "name": "comprobante.jpg"}]
+    assert handoff["attachments"] == [{"url": f"{HOST}/comprobante.jpg", "name": "comprobante.jpg"}]
     assert [path.split("?")[0] for path in api.paths] == ["/v1/chat/messages"] * 3
     assert run.logs == ["log: contacto: kept  BF-7K3QX2AB"]
 
@@ -312,10 +312,10 @@ def test_the_files_the_person_sent_are_attached(plain: Card) -> None:
     ]
     handoff, _ = hand_over(plain, scene("listo"), {"messages": told})
     assert handoff["attachments"] == [
-        {"url": f"{HOST}/a.jpg", "name": "a.jpg", "type": "image"},
-        {"url": f"{HOST}/b", "type": "video"},
+        {"url": f"{HOST}/a.jpg", "name": "a.jpg"},
+        {"url": f"{HOST}/b"},
         {"url": f"{HOST}/c.ogg", "name": "c.ogg", "type": "audio/ogg", "size": 1200},
-        {"url": f"{HOST}/d", "name": "DNI.pdf", "type": "file"},
+        {"url": f"{HOST}/d", "name": "DNI.pdf"},
     ]
 
 
@@ -335,7 +335,7 @@ def test_the_newest_ten_files_are_attached_and_the_others_linked(plain: Card) ->
 def test_the_picture_of_this_very_turn_is_attached(client: Any, text: str, plain: Card) -> None:
     """With the client off, or the message not listed yet, it comes from the event; alone it is the summary."""
     handoff, _ = hand_over(plain, scene(text, payload=picture(), type="image"), client)
-    assert handoff["attachments"] == [{"url": f"{HOST}/comprobante.jpg", "name": "comprobante.jpg", "type": "image"}]
+    assert handoff["attachments"] == [{"url": f"{HOST}/comprobante.jpg", "name": "comprobante.jpg"}]
     assert handoff["conversation_summary"] == "[imagen: comprobante.jpg]"
 
 
@@ -371,7 +371,7 @@ def test_an_address_that_is_none_is_not_attached(address: Any, plain: Card) -> N
 def test_long_addresses_and_names_stay_small(plain: Card) -> None:
     """Ten files with endless names and addresses, and 60,000 emoji beside them, leave the body below its bound."""
     parts = {"filename": "🎰" * 9_000, "mimeType": "x" * 9_000}
-    files = [message(type="file", payload={"fileUrl": f"{HOST}/{n}?{'x' * 3_900}", **parts}) for n in range(10)]
+    files = [message(type="file", payload={"fileUrl": f"{HOST}/{n}?{'x' * 1_900}", **parts}) for n in range(10)]
     told = [*files, *[message("🎰" * 9_000) for _ in range(8)]]
     there = scene("🎰" * 8_000)
     there["workflow"]["fields"] = {f"campo {n}": "ñ" * 900 for n in range(50)}
@@ -380,7 +380,15 @@ def test_long_addresses_and_names_stay_small(plain: Card) -> None:
         (handoff,) = endpoint.handoffs
         assert len(endpoint.bodies[0]) <= 240 * 1024
     assert len(handoff["attachments"]) == 10
-    assert all(len(file["name"]) <= 200 and len(file["type"]) <= 100 for file in handoff["attachments"])
+    assert all(len(file["name"]) <= 120 and len(file["type"]) <= 100 for file in handoff["attachments"])
+
+
+def test_an_address_that_is_too_long_is_linked_in_the_transcript(plain: Card) -> None:
+    """The function takes addresses of 2,000 characters; a longer one stays where the agent can follow it."""
+    address = f"{HOST}/a.jpg?{'x' * 2_500}"
+    handoff, _ = hand_over(plain, scene("hola"), {"messages": [message(type="image", payload={"imageUrl": address})]})
+    assert "attachments" not in handoff
+    assert f"[imagen: a.jpg] {address}" in handoff["conversation_transcript"]
 
 
 # ── the summary ──
@@ -427,7 +435,7 @@ def test_odd_values_and_tags_stop_nothing(value: Any, plain: Card) -> None:
     """`fields` is an object and `tags` a list of at most ten texts, or they are not sent."""
     handoff, _ = hand_over(plain, conversation(fields=value, tags=value))
     assert isinstance(handoff.get("fields", {}), dict)
-    assert all(isinstance(tag, str) and 0 < len(tag) <= 64 for tag in handoff.get("tags", []))
+    assert all(isinstance(tag, str) and 0 < len(tag) <= 32 for tag in handoff.get("tags", []))
     assert len(handoff.get("tags", [])) <= 10
 
 

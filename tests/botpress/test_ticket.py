@@ -159,23 +159,23 @@ def test_a_late_answer_is_one_ticket(system: System, cloud_card: Card) -> None:
 
 
 def test_lost_answers_and_a_retry_by_the_person_are_one_ticket(calm: System, cloud_card: Card) -> None:
-    """Both calls arrive and both answers are lost; the person tries again one message later: there is one ticket."""
+    """Both calls arrive and both answers are lost; the person tries again in other words: there is one ticket."""
     there = scene()
     with ScriptedFunction(swallowed(calm.url)) as between:
         first = cloud_card.run(between.url, there)
     assert (first.workflow["ticketError"], first.statuses, well_ended(first)) == ("network", [None, None], True)
-    second = cloud_card.run(calm.url, later(there, first, "msg_2", reason="Sigo esperando el retiro"))
+    second = cloud_card.run(calm.url, later(there, first, "msg_2", reason="Sigo sin poder retirar."))
     assert second.statuses == [200]
     assert len(calm.tickets_about(there)) == 1
 
 
 def test_control_without_the_key_two_tickets_are_made(calm: System, cloud_card: Card) -> None:
-    """With the same lost answers and no key in the card, the retry makes a second ticket."""
+    """With the same lost answers and no key in the card, the retry in other words makes a second ticket."""
     keyless = cloud_card.edited({"headers['Idempotency-Key'] = target.key": "target.key = ''"})
     there = scene()
     with ScriptedFunction(swallowed(calm.url)) as between:
         first = keyless.run(between.url, there)
-    second = keyless.run(calm.url, later(there, first, "msg_2", reason="Sigo esperando el retiro"))
+    second = keyless.run(calm.url, later(there, first, "msg_2", reason="Sigo sin poder retirar."))
     assert second.statuses == [201]
     assert len(calm.tickets_about(there)) == 2
 

@@ -17,6 +17,7 @@ from freshdesk_client import (
     FreshdeskUnreachable,
     OutcomeUnknown,
     Request,
+    Requester,
 )
 from handoff.deadline import Deadline, SystemClock
 from handoff.helpdesk import HelpDesk
@@ -174,7 +175,7 @@ def test_the_rate_limit_is_known_for_a_minute() -> None:
     freshdesk = desk_of(fake, clock)
     assert desk_of(fake, clock).has_headroom
     fake.headers = {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "10.0"}
-    freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False)
+    freshdesk.look(REFERENCE, turn_on(clock), requester=Requester("a@example.com"), since=NOW, everywhere=False)
     assert not freshdesk.has_headroom
     headroom = []
     for seconds in (60.0, 0.01):
@@ -202,7 +203,9 @@ def test_a_call_without_limit_headers_does_not_renew_the_limit() -> None:
 def test_a_search_reads_pages_until_the_ticket() -> None:
     """It reads no page after the one with the ticket."""
     clock, shelf = VirtualClock(), Shelf(450, at=120)
-    found = desk_of(shelf, clock).look(REFERENCE, turn_on(clock), email="", since=NOW - 1000, everywhere=True)
+    found = desk_of(shelf, clock).look(
+        REFERENCE, turn_on(clock), requester=Requester(), since=NOW - 1000, everywhere=True
+    )
     assert (found, shelf.pages) == (121, [1, 2, 3, 4])
 
 
@@ -210,7 +213,7 @@ def test_a_search_asks_only_for_recent_changes() -> None:
     """No ticket can be older than the handoff."""
     clock, shelf = VirtualClock(), Shelf(2_000, at=10)
     freshdesk = desk_of(shelf, clock)
-    assert freshdesk.look(REFERENCE, turn_on(clock), email="", since=NOW - 100.0, everywhere=False) is None
+    assert freshdesk.look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW - 100.0, everywhere=False) is None
     assert len(shelf.pages) == 12  # a thousand tickets, and a quarter of an hour more
 
 
@@ -218,17 +221,17 @@ def test_a_search_over_too_many_pages_fails() -> None:
     """After more than a hundred pages the result is unknown."""
     clock, shelf = VirtualClock(), Shelf(9_200, at=0)
     with pytest.raises(TooManyPages):
-        desk_of(shelf, clock).look(REFERENCE, turn_on(clock), email="", since=NOW - 1e5, everywhere=False)
+        desk_of(shelf, clock).look(REFERENCE, turn_on(clock), requester=Requester(), since=NOW - 1e5, everywhere=False)
     assert len(shelf.pages) == 100
 
 
 def test_a_snapshot_has_a_limit() -> None:
-    """Up to twenty pages everything is listed; with more, nothing."""
+    """Up to a hundred pages everything is listed; with more, nothing."""
     clock = VirtualClock()
-    whole = desk_of(Shelf(1_780), clock).snapshot(turn_on(clock), since=NOW - 1e5)
+    whole = desk_of(Shelf(9_700), clock).snapshot(turn_on(clock), since=NOW - 1e5)
     assert whole is not None
-    assert len(whole) == 1_780
-    assert desk_of(Shelf(1_800), clock).snapshot(turn_on(clock), since=NOW - 1e5) is None
+    assert len(whole) == 9_700
+    assert desk_of(Shelf(9_900), clock).snapshot(turn_on(clock), since=NOW - 1e5) is None
 
 
 @pytest.mark.parametrize("fate", [UNKNOWN, FreshdeskUnreachable("refused"), busy(1.0)])
@@ -238,7 +241,10 @@ def test_a_page_that_fails_is_read_again(fate: Any) -> None:
     fake = FakeFreshdesk(clock, fate)
     fake.has(subject=f"[{REFERENCE}]", email="a@example.com")
     freshdesk = desk_of(fake, clock)
-    assert freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=False) == 1
+    assert (
+        freshdesk.look(REFERENCE, turn_on(clock), requester=Requester("a@example.com"), since=NOW, everywhere=False)
+        == 1
+    )
     assert len(fake.calls) == 2
 
 
@@ -255,7 +261,7 @@ def test_a_search_that_fails_raises(fates: list[Any], error: type[Exception]) ->
     clock = VirtualClock()
     freshdesk = desk_of(FakeFreshdesk(clock, *fates), clock)
     with pytest.raises(error):
-        freshdesk.look(REFERENCE, turn_on(clock), email="a@example.com", since=NOW, everywhere=True)
+        freshdesk.look(REFERENCE, turn_on(clock), requester=Requester("a@example.com"), since=NOW, everywhere=True)
 
 
 def test_without_time_there_is_no_search() -> None:
@@ -263,7 +269,7 @@ def test_without_time_there_is_no_search() -> None:
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
     with pytest.raises(OutcomeUnknown, match="no time"):
-        desk_of(fake, clock).look(REFERENCE, turn_on(clock, 0.5), email="", since=NOW, everywhere=False)
+        desk_of(fake, clock).look(REFERENCE, turn_on(clock, 0.5), requester=Requester(), since=NOW, everywhere=False)
     assert fake.calls == []
 
 
@@ -271,7 +277,7 @@ def test_without_an_address_there_is_no_open_ticket() -> None:
     """No call is made."""
     clock = VirtualClock()
     fake = FakeFreshdesk(clock)
-    assert desk_of(fake, clock).open_ticket_of("", turn_on(clock), since=NOW) is None
+    assert desk_of(fake, clock).open_ticket_of(Requester(), turn_on(clock), since=NOW) is None
     assert fake.calls == []
 
 

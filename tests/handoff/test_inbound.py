@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handoff.identity import Identity, is_other_handoff, mailbox_of, person_of, persons_of
 from handoff.inbound import (
     BODY_KEY_LIFETIME_S,
     KEPT_BYTES_MAX,
@@ -21,13 +22,8 @@ from handoff.inbound import (
     REST_NAME,
     Fault,
     Handoff,
-    Identity,
     InvalidHandoff,
-    is_other_handoff,
     is_reference,
-    mailbox_of,
-    person_of,
-    persons_of,
     read_handoff,
     reference_of,
     salvage_text,
@@ -38,7 +34,9 @@ from handoff.strict_json import BODY_MAX, MalformedJSON, parse_body
 from tests.factories import EMAIL, KEY, NAME, PHONE, REASON, REFERENCE, SUMMARY, body, handoff, worst_body
 
 CUT_AT = {name: rule["x-cut-at"] for name, rule in schema()["properties"].items() if "x-cut-at" in rule}
-OPTIONAL = sorted(schema()["properties"].keys() - {"user_email", "user_phone", "conversation_summary", "category"})
+PARTS = {"attachments", "fields", "tags"}  # tests/handoff/test_parts.py
+TEXT_FIELDS = schema()["properties"].keys() - PARTS
+OPTIONAL = sorted(TEXT_FIELDS - {"user_email", "user_phone", "conversation_summary", "category"})
 CARD = "4111 1111 1111 1111"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 VALUES = st.recursive(
@@ -645,7 +643,7 @@ def test_an_invalid_phone_does_not_refuse_a_valid_email(phone: Any) -> None:
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
     """A row written before a downgrade can still be read."""
-    newer = {**json.loads(handoff().to_json()), "attachments": [{"url": "x"}], "tags": ["a"]}
+    newer = {**json.loads(handoff().to_json()), "mood": [{"url": "x"}], "urgent": True}
     assert Handoff.from_json(json.dumps(newer)) == handoff()
 
 
@@ -677,5 +675,5 @@ def test_the_largest_body_is_accepted() -> None:
 
 def test_faults_are_at_most_as_many_as_fields() -> None:
     """This limits what is kept of a refusal."""
-    wrong: dict[str, Any] = {name: [] for name in schema()["properties"]}
+    wrong: dict[str, Any] = {name: [] for name in TEXT_FIELDS}
     assert len(faults(**wrong, **{f"f{number}": 1 for number in range(1000)})) == len(wrong) + 1

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.routing import DEFAULT_SOURCE, PRIORITIES, SCHEMA_FILE, RoutingError, RoutingFault, load_routing, plain
+from handoff.routing import DEFAULT_SOURCE, PRIORITIES, SCHEMA_FILE, RoutingError, RoutingFault, load_routing
+from handoff.sanitize import plain
 from handoff.settings import DEFAULT_ROUTING
 from tests.factories import SMALL_ROUTING as SMALL
 

@@ -16,6 +16,7 @@ from freshdesk_client import (
     FreshdeskRefused,
     ListQuery,
     OutcomeUnknown,
+    Requester,
 )
 from handoff.transport import RequestsTransport
 
@@ -59,7 +60,7 @@ def test_a_list_asks_for_the_newest_tickets_of_a_person(wire: responses.Requests
         "page": "1",
     }
     wire.get(TICKETS, json=[], match=[responses.matchers.query_param_matcher(asked)])
-    page = client.list_tickets(5, ListQuery(1_755_652_875.0, "ana+bot@example.com"))
+    page = client.list_tickets(5, ListQuery(1_755_652_875.0, Requester("ana+bot@example.com")))
     assert (page.rows, page.more, wire.calls[0].request.body) == ([], False, None)
 
 

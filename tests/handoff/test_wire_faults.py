@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from freshdesk_client import FreshdeskClient, OutcomeUnknown
+from freshdesk_client import FreshdeskClient, OutcomeUnknown, Requester
 from handoff.deadline import Deadline, SystemClock
 from handoff.helpdesk import HelpDesk
 from handoff.marks import mark, with_mark
@@ -58,7 +58,7 @@ def test_a_ticket_whose_answer_was_lost_is_found(start: Start, name: str) -> Non
     assert isinstance(freshdesk.create(FIELDS, deadline), InDoubt)
     for number in range(125):
         wire.add({"subject": f"Otro pedido {number}", "email": "other@example.com"}, ago_s=-5.0)
-    assert freshdesk.look(REFERENCE, deadline, email=EMAIL, since=since, everywhere=True) == 126
+    assert freshdesk.look(REFERENCE, deadline, requester=Requester(EMAIL), since=since, everywhere=True) == 126
     assert sum(one.startswith("POST") for one in wire.seen) == 1
 
 
@@ -70,8 +70,8 @@ def test_a_ticket_whose_subject_was_changed_is_found(start: Start, subject: str)
     freshdesk = desk_of(start, wire)
     deadline = Deadline(freshdesk.clock, 10.0)
     since = freshdesk.clock.now()
-    assert freshdesk.look(REFERENCE, deadline, email=EMAIL, since=since, everywhere=True) == 1
-    assert freshdesk.look("BF-AAAAAAAA", deadline, email=EMAIL, since=since, everywhere=True) is None
+    assert freshdesk.look(REFERENCE, deadline, requester=Requester(EMAIL), since=since, everywhere=True) == 1
+    assert freshdesk.look("BF-AAAAAAAA", deadline, requester=Requester(EMAIL), since=since, everywhere=True) is None
 
 
 def test_control_without_a_fault_a_ticket_takes_one_request(start: Start) -> None:
@@ -87,4 +87,6 @@ def test_a_list_that_is_cut_off_fails(start: Start) -> None:
     cut = b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n[{"id": 1, "subject": "x"}'
     freshdesk = desk_of(start, WireFreshdesk(by_email=cut))
     with pytest.raises(OutcomeUnknown):
-        freshdesk.look(REFERENCE, Deadline(freshdesk.clock, 1.5), email=EMAIL, since=0.0, everywhere=True)
+        freshdesk.look(
+            REFERENCE, Deadline(freshdesk.clock, 1.5), requester=Requester(EMAIL), since=0.0, everywhere=True
+        )

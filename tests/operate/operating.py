@@ -1,4 +1,4 @@
-"""An operator's machine: runs commands in the test's process, on a clock that only moves when somebody waits."""
+"""An operator's machine: runs commands in the test's process, on a clock where waiting takes no real time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROUTING = Path(__file__).parents[2] / "config" / "routing.toml"
 
 
 class Ran(NamedTuple):
-    """What a command printed, and its exit status."""
+    """The output and exit status of a command."""
 
     status: int
     out: str
@@ -34,7 +34,7 @@ class Ran(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """What it printed, read as JSON."""
+        """Return the output, read as JSON."""
         return json.loads(self.out)
 
 
@@ -49,7 +49,7 @@ class Station:
     pages: list[str] = field(default_factory=list)
 
     def run(self, *argv: str, stdin: str = "", without: tuple[str, ...] = (), **environ: str) -> Ran:
-        """Run a command; `environ` is set for it, `without` is not."""
+        """Run a command with `environ` set and the variables in `without` unset."""
         streams = (io.StringIO(stdin), io.StringIO(), io.StringIO())
         given = {name: value for name, value in (self.environ | environ).items() if name not in without}
         status = ops.main(argv, environ=given, streams=streams, clock=self.clock, open_page=self.pages.append)
@@ -62,7 +62,7 @@ class Station:
         return Delivery(writer)
 
     def deliver(self, number: int = 1, **fields: Any) -> Outcome:
-        """Deliver a handoff of its own, as the function does."""
+        """Deliver a new handoff, as the function does."""
         ids = {"conversation_id": f"conv_{number}", "message_id": f"msg_{number}"}
         return self.delivery().deliver(read_handoff(body(**{**ids, **fields})))
 
@@ -88,7 +88,7 @@ class Station:
         return self.row(row.entry)
 
     def row(self, key: str) -> Entry:
-        """Return the row with this key as it stands."""
+        """Return the current row with this key."""
         return next(one for one in self.ledger.each() if one.entry == key)
 
     def rows(self) -> list[Entry]:
@@ -96,7 +96,7 @@ class Station:
         return list(self.ledger.each())
 
     def states(self) -> list[State]:
-        """Return the rows' states."""
+        """Return the states of the rows."""
         return [one.state for one in self.rows()]
 
 

@@ -1,4 +1,4 @@
-"""`audit`: the ledger against Freshdesk, one ticket each."""
+"""`audit`: compares the ledger with Freshdesk, one ticket for each handoff."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.ledger_factories import answer
 from tests.operate.operating import Station, ticket_with
 
 
-def test_one_ticket_each_is_nothing_to_fix(station: Station) -> None:
+def test_one_ticket_for_each_handoff_needs_no_action(station: Station) -> None:
     """The figure is exactly 1."""
     for number in (1, 2, 3):
         station.deliver(number)
@@ -25,13 +25,13 @@ def test_one_ticket_each_is_nothing_to_fix(station: Station) -> None:
     assert ran.out.endswith("Nothing to fix.\n")
 
 
-def test_nothing_at_all_is_nothing_to_fix(station: Station) -> None:
+def test_an_empty_ledger_needs_no_action(station: Station) -> None:
     """Without handoffs there is no figure."""
     assert "Tickets per handoff: none yet" in station.run("audit").out
 
 
-def test_a_ticket_that_is_gone_is_missing(station: Station) -> None:
-    """The row says there is one; Freshdesk knows nothing of it."""
+def test_a_deleted_ticket_is_reported_as_missing(station: Station) -> None:
+    """The row names a ticket that does not exist in Freshdesk."""
     row = station.has(state=State.CREATED, ticket_id=77, due_at=None)
     ran = station.run("audit", "--json")
     assert ran.status == 1
@@ -41,8 +41,8 @@ def test_a_ticket_that_is_gone_is_missing(station: Station) -> None:
     assert "Without a ticket" in station.run("audit").out
 
 
-def test_a_ticket_that_no_list_holds_is_asked_for_by_its_number(station: Station) -> None:
-    """One touched last before the days asked for, which another handoff joined; it is there all the same."""
+def test_a_ticket_that_is_in_no_list_is_read_by_its_number(station: Station) -> None:
+    """It was last changed before the requested days, and another handoff joined it."""
     number = ticket_with(station, "BF-ZZZZZZZZ")
     station.clock.time += 31 * 86_400
     station.has(state=State.CREATED, ticket_id=number, due_at=None)
@@ -51,8 +51,8 @@ def test_a_ticket_that_no_list_holds_is_asked_for_by_its_number(station: Station
     assert "with exactly one: 1" in ran.out
 
 
-def test_a_ticket_made_before_the_days_asked_for_is_not_audited(station: Station) -> None:
-    """Only handoffs of the last N days are."""
+def test_a_ticket_older_than_the_requested_days_is_not_audited(station: Station) -> None:
+    """Only handoffs of the last N days are audited."""
     station.has(state=State.CREATED, ticket_id=77, due_at=None)
     station.clock.time += 2 * 86_400
     assert station.run("audit", "--days", "1").status == 0
@@ -72,7 +72,7 @@ def test_two_tickets_are_reported_with_the_merge_to_do(station: Station) -> None
 
 
 def test_two_tickets_are_an_error_in_the_log(station: Station, caplog: pytest.LogCaptureFixture) -> None:
-    """With the reference and the numbers: an audit that a scheduler runs has nobody to read its table."""
+    """With the reference and the numbers, because nobody reads the table of a scheduled audit."""
     outcome = station.deliver()
     second = ticket_with(station, outcome.reference)
     logging.getLogger("handoff").addHandler(caplog.handler)
@@ -85,15 +85,15 @@ def test_two_tickets_are_an_error_in_the_log(station: Station, caplog: pytest.Lo
     assert found == ("ERROR", outcome.reference, [outcome.ticket_id, second])
 
 
-def test_a_handoff_that_nobody_tries_is_reported_whatever_its_age(station: Station) -> None:
-    """Without a ticket a row never is over, and --days leaves none out."""
+def test_a_handoff_that_is_no_longer_tried_is_reported_at_any_age(station: Station) -> None:
+    """A row without a ticket never expires, and --days excludes none."""
     row = station.has(state=State.FAILED)
     station.clock.time += 40 * 86_400
     assert [one["reference"] for one in station.run("audit", "--json").json["parked"]] == [row.reference]
 
 
-def test_two_tickets_of_a_row_still_in_doubt_are_two(station: Station) -> None:
-    """Though the row names none yet."""
+def test_two_tickets_of_a_row_in_doubt_are_reported(station: Station) -> None:
+    """The row does not name a ticket yet."""
     row = station.has(state=State.IN_DOUBT)
     ticket_with(station, row.reference)
     assert station.run("audit").status == 0
@@ -102,8 +102,8 @@ def test_two_tickets_of_a_row_still_in_doubt_are_two(station: Station) -> None:
     assert (shown.status, len(shown.json["doubles"]), shown.json["waiting"]) == (1, 1, 1)
 
 
-def test_a_second_ticket_that_was_deleted_counts_no_more(station: Station) -> None:
-    """And a handoff whose only ticket an agent deleted had its ticket."""
+def test_a_deleted_second_ticket_is_not_counted(station: Station) -> None:
+    """A handoff whose only ticket was deleted by an agent still had its ticket."""
     outcome = station.deliver()
     assert outcome.ticket_id
     station.freshdesk.delete(ticket_with(station, outcome.reference))
@@ -114,7 +114,7 @@ def test_a_second_ticket_that_was_deleted_counts_no_more(station: Station) -> No
 
 
 def test_a_ticket_in_the_spam_box_counts_and_is_reported(station: Station) -> None:
-    """It exists, but no agent looks there."""
+    """It exists, but agents do not look there."""
     outcome = station.deliver()
     assert outcome.ticket_id is not None
     station.freshdesk.mark_spam(outcome.ticket_id)
@@ -124,8 +124,8 @@ def test_a_ticket_in_the_spam_box_counts_and_is_reported(station: Station) -> No
     assert station.run("audit", "--json").json["in_spam"][0]["tickets"] == [outcome.ticket_id]
 
 
-def test_an_older_ticket_with_the_same_reference_is_another_handoffs(station: Station) -> None:
-    """The same body, sent again after its row was over, has the same reference."""
+def test_an_older_ticket_with_the_same_reference_belongs_to_another_handoff(station: Station) -> None:
+    """The same body, sent again after its row expired, has the same reference."""
     old = ticket_with(station, "BF-BBBBBBBB")
     station.clock.time += 3 * 86_400
     new = ticket_with(station, "BF-BBBBBBBB")
@@ -135,8 +135,8 @@ def test_an_older_ticket_with_the_same_reference_is_another_handoffs(station: St
     assert old != new
 
 
-def test_two_handoffs_of_one_reference_each_have_their_own(station: Station) -> None:
-    """Eight characters of the key may be the same; the rows name their tickets."""
+def test_two_handoffs_with_one_reference_have_their_own_tickets(station: Station) -> None:
+    """Eight characters of two keys may be the same; the rows name their tickets."""
     for number in (1, 2):
         ticket = ticket_with(station, "BF-BBBBBBBB")
         station.has(number, reference="BF-BBBBBBBB", state=State.CREATED, ticket_id=ticket, due_at=None)
@@ -144,8 +144,8 @@ def test_two_handoffs_of_one_reference_each_have_their_own(station: Station) -> 
     assert (shown["drift"], shown["with_one_ticket"]) == (False, 2)
 
 
-def test_handoffs_that_share_a_ticket_have_one_each(station: Station) -> None:
-    """One past the person's hourly bound joined another's ticket as a note."""
+def test_handoffs_that_share_a_ticket_count_as_one_each(station: Station) -> None:
+    """A handoff over the person's hourly limit joined another's ticket as a note."""
     outcome = station.deliver()
     station.has(state=State.CREATED, ticket_id=outcome.ticket_id, due_at=None, over_limit=True)
     shown = station.run("audit", "--json").json
@@ -153,7 +153,7 @@ def test_handoffs_that_share_a_ticket_have_one_each(station: Station) -> None:
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.REJECTED])
-def test_what_nobody_tries_any_more_is_reported(station: Station, state: State) -> None:
+def test_a_row_that_is_no_longer_tried_is_reported(station: Station, state: State) -> None:
     """Given up, or refused without a fallback; notes, too."""
     row = station.has(state=state, due_at=None, error="refused: 403")
     station.has(entry=f"{row.entry}#words", state=State.FAILED, due_at=None)
@@ -163,8 +163,8 @@ def test_what_nobody_tries_any_more_is_reported(station: Station, state: State) 
     assert "Nobody tries these any more" in station.run("audit").out
 
 
-def test_a_ticket_no_row_knows_is_reported_for_a_day(station: Station) -> None:
-    """Later than that its row may have been over."""
+def test_an_unknown_ticket_is_reported_for_a_day(station: Station) -> None:
+    """If it is older, its row may have expired."""
     number = ticket_with(station, "BF-ZZZZZZZZ")
     shown = station.run("audit", "--json")
     assert shown.status == 1
@@ -174,8 +174,8 @@ def test_a_ticket_no_row_knows_is_reported_for_a_day(station: Station) -> None:
     assert station.run("audit").status == 0
 
 
-def test_a_row_that_came_while_the_tickets_were_read_is_known(station: Station) -> None:
-    """The audit asks once more before it calls a ticket unknown."""
+def test_a_row_made_while_the_tickets_are_read_is_known(station: Station) -> None:
+    """The audit reads the ledger again before it calls a ticket unknown."""
     ticket_with(station, "BF-BBBBBBBB")
     station.freshdesk.limit(total_per_minute=7)  # a page with descriptions costs three
     waited = station.clock.sleep
@@ -190,7 +190,7 @@ def test_a_row_that_came_while_the_tickets_were_read_is_known(station: Station) 
 
 
 def test_the_rate_limit_is_left_to_live_requests(station: Station) -> None:
-    """When a fifth of it is left the audit waits for the next minute, and a 429 for as long as it says."""
+    """If a fifth of it is left the audit waits for the next minute, and after a 429 for the time it gives."""
     station.freshdesk.limit(total_per_minute=7)  # a page with descriptions costs three
     assert station.run("audit").status == 0
     assert station.clock.slept[0] == 60.0
@@ -201,8 +201,8 @@ def test_the_rate_limit_is_left_to_live_requests(station: Station) -> None:
     assert station.clock.slept == [7.0]
 
 
-def test_a_freshdesk_that_stays_away_ends_with_3(station: Station) -> None:
-    """After two more tries; nothing is claimed of handoffs nobody could look for."""
+def test_a_freshdesk_that_does_not_answer_ends_with_3(station: Station) -> None:
+    """After two more attempts; handoffs that could not be searched for are not reported."""
     station.deliver()
     station.freshdesk.weather("html-502")
     ran = station.run("audit")
@@ -212,21 +212,21 @@ def test_a_freshdesk_that_stays_away_ends_with_3(station: Station) -> None:
 
 
 def test_a_wrong_key_ends_with_3(station: Station) -> None:
-    """Refused lists are no empty lists."""
+    """A refused list is not an empty list."""
     ran = station.run("audit", FRESHDESK_API_KEY="wrong")
     assert ran.status == 3
     assert "401" in ran.err
 
 
-def test_one_lost_answer_is_read_again(station: Station) -> None:
-    """An outage is more than one lost answer."""
+def test_a_read_whose_answer_is_lost_is_repeated(station: Station) -> None:
+    """One lost answer is no outage."""
     station.deliver()
     station.freshdesk.weather("down", times=1)
     assert station.run("audit").status == 0
 
 
-def test_a_ticket_that_may_not_be_read_is_not_called_missing(station: Station) -> None:
-    """Only a 404 says that it does not exist."""
+def test_a_ticket_that_may_not_be_read_is_not_reported_as_missing(station: Station) -> None:
+    """Only a 404 shows that it does not exist."""
     station.has(state=State.CREATED, ticket_id=77, due_at=None)
 
     def reply(request: Request) -> Answer:

@@ -291,7 +291,7 @@ def test_freshdesks_own_code_is_passed_on(status: int, code: str, what: str, tex
     assert finding.text.endswith(text)
 
 
-def test_a_ledger_that_is_not_there_is_not_made(station: Station, tmp_path: Path) -> None:
+def test_a_missing_ledger_is_not_made(station: Station, tmp_path: Path) -> None:
     """Before its first start the function has none yet: a warning, and no file."""
     ran = station.run("check", "--json", LEDGER_URL=f"sqlite:///{tmp_path}/other.db")
     assert ran.status == 0

@@ -48,7 +48,7 @@ def test_a_real_process_lists_rows(station: Station) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_sweep_in_a_loop_ends_cleanly_when_reported_to(station: Station, number: signal.Signals) -> None:
+def test_a_sweep_in_a_loop_ends_cleanly_on_a_signal(station: Station, number: signal.Signals) -> None:
     """It makes the ticket, says so in one line, logs JSON on standard error, and ends with 0."""
     station.freshdesk.weather("rate-limited")
     station.deliver()
@@ -102,10 +102,8 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         (("audit", "--days", "31"), "must be a number from 0.01 to 30"),
     ],
 )
-def test_a_wrong_option_is_reported_with_2(
-    argv: tuple[str, ...], shown: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And what would be right."""
+def test_a_wrong_option_ends_with_2(argv: tuple[str, ...], shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message shows what would be valid."""
     with pytest.raises(SystemExit) as ended:
         ops.main(argv, environ={})
     assert ended.value.code == 2
@@ -134,7 +132,7 @@ def test_commands_that_ask_freshdesk_name_every_missing_setting(station: Station
         ("discard", "BF-BBBBBBBB"),
     ],
 )
-def test_a_ledger_that_is_not_there_is_not_made(station: Station, tmp_path: Path, argv: tuple[str, ...]) -> None:
+def test_a_missing_ledger_is_not_made(station: Station, tmp_path: Path, argv: tuple[str, ...]) -> None:
     """An empty one would answer wrongly: that nothing waits."""
     ran = station.run(*argv, LEDGER_URL=f"sqlite:///{tmp_path}/other.db")
     assert (ran.status, ran.out) == (2, "")
@@ -147,7 +145,7 @@ def test_a_ledger_that_is_not_there_is_not_made(station: Station, tmp_path: Path
 @pytest.mark.parametrize(
     "argv", [("list",), ("show", "BF-BBBBBBBB"), ("retry", "--all"), ("forget", "ana@example.com")]
 )
-def test_commands_on_the_ledger_need_only_its_address(station: Station, argv: tuple[str, ...]) -> None:
+def test_commands_on_the_ledger_need_only_its_url(station: Station, argv: tuple[str, ...]) -> None:
     """No key, no routing file."""
     station.has(state=State.CREATED, ticket_id=1, due_at=None)
     ran = station.run(*argv, without=("FRESHDESK_URL", "FRESHDESK_API_KEY"), ROUTING_FILE="/nowhere")
@@ -165,8 +163,8 @@ def test_commands_on_the_ledger_need_only_its_address(station: Station, argv: tu
         "dynamodb://[table?region=sa-east-1",
     ],
 )
-def test_a_wrong_ledger_address_is_one_line(station: Station, url: str) -> None:
-    """With what it may be; the AWS library is not asked first."""
+def test_a_wrong_ledger_url_is_one_line(station: Station, url: str) -> None:
+    """It shows the valid forms; the AWS library is not called."""
     ran = station.run("list", LEDGER_URL=url)
     assert ran.status == 2
     shown = "LEDGER_URL must be sqlite:///path/to/file.db or dynamodb://table?region=sa-east-1"
@@ -195,7 +193,7 @@ def test_ctrl_c_ends_with_130(station: Station) -> None:
 
 
 class ClosedPipe(io.StringIO):
-    """Standard output whose reader has gone: `python ops.py list | head -1`."""
+    """Standard output whose reader has ended: `python ops.py list | head -1`."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -210,8 +208,8 @@ class ClosedPipe(io.StringIO):
         return self._number
 
 
-def test_a_reader_that_has_had_enough_is_no_error(station: Station, tmp_path: Path) -> None:
-    """The command ends quietly, and what is still to be flushed goes nowhere."""
+def test_a_closed_pipe_is_no_error(station: Station, tmp_path: Path) -> None:
+    """The command ends quietly, and the rest of its output is dropped."""
     err = io.StringIO()
     with (tmp_path / "out").open("w") as out:
         streams = (io.StringIO(), ClosedPipe(out.fileno()), err)

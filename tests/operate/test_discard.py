@@ -1,4 +1,4 @@
-"""`discard`: a person decides that a handoff without a ticket goes."""
+"""`discard`: removes a handoff without a ticket on a person's decision."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def given_up(station: Station, number: int = 1, **fields: Any) -> Entry:
     return station.has(number, **{**given, **fields})
 
 
-def test_it_shows_what_would_go_and_changes_nothing(station: Station) -> None:
-    """State, age and cause, never what the person wrote; --yes is asked for."""
+def test_without_yes_it_shows_the_row_and_changes_nothing(station: Station) -> None:
+    """It shows state, age and cause, never the person's words, and asks for --yes."""
     row = given_up(station)
     station.clock.time += 7200
     ran = station.run("discard", row.reference)
@@ -34,7 +34,9 @@ def test_it_shows_what_would_go_and_changes_nothing(station: Station) -> None:
     assert station.rows() == [row]
 
 
-def test_with_yes_it_goes_with_its_notes_and_is_logged(station: Station, caplog: pytest.LogCaptureFixture) -> None:
+def test_with_yes_the_row_is_removed_with_its_notes_and_logged(
+    station: Station, caplog: pytest.LogCaptureFixture
+) -> None:
     """One line of the log for each row, with the reference; other rows stay."""
     row, other = given_up(station), given_up(station, 2)
     given_up(station, entry=f"{row.entry}#words", state=State.NOT_CREATED)
@@ -57,8 +59,8 @@ def test_with_yes_it_goes_with_its_notes_and_is_logged(station: Station, caplog:
         ({"state": State.CREATING}, "it is being sent at this moment"),
     ],
 )
-def test_a_row_with_a_ticket_or_in_a_calls_hands_is_kept(station: Station, fields: dict[str, Any], why: str) -> None:
-    """Whatever the operator says."""
+def test_a_row_with_a_ticket_or_held_by_a_call_is_kept(station: Station, fields: dict[str, Any], why: str) -> None:
+    """Even with --yes."""
     row = given_up(station, **fields)
     ran = station.run("discard", row.reference, "--yes")
     assert ran.status == 1
@@ -66,7 +68,7 @@ def test_a_row_with_a_ticket_or_in_a_calls_hands_is_kept(station: Station, field
     assert station.rows() == [row]
 
 
-def test_a_note_that_cannot_be_added_goes_alone(station: Station) -> None:
+def test_a_note_that_cannot_be_added_is_removed_alone(station: Station) -> None:
     """Its handoff has a ticket and stays."""
     row = given_up(station, state=State.CREATED, ticket_id=7, due_at=None)
     given_up(station, entry=f"{row.entry}#words")
@@ -74,8 +76,8 @@ def test_a_note_that_cannot_be_added_goes_alone(station: Station) -> None:
     assert station.rows() == [row]
 
 
-def test_a_row_in_doubt_goes_with_a_warning(station: Station) -> None:
-    """Its lease is over and nobody knows: a repeat would be a second ticket, so the operator is to look first."""
+def test_a_row_in_doubt_is_removed_with_a_warning(station: Station) -> None:
+    """Its lease is over and a ticket may exist: the operator should search first, or a repeat makes a second one."""
     row = given_up(station, state=State.CREATING)
     station.clock.time += 60
     assert f"Search for {row.reference} there first" in station.run("discard", row.reference).err
@@ -83,8 +85,8 @@ def test_a_row_in_doubt_goes_with_a_warning(station: Station) -> None:
     assert station.rows() == []
 
 
-def test_two_handoffs_of_one_reference_are_not_discarded_together(station: Station) -> None:
-    """Eight characters of the key may be the same: it would be somebody else's request."""
+def test_two_handoffs_with_one_reference_are_not_discarded_together(station: Station) -> None:
+    """Eight characters of two keys may be the same, and one request may be somebody else's."""
     rows = [given_up(station, number, reference="BF-BBBBBBBB") for number in (1, 2)]
     ran = station.run("discard", "BF-BBBBBBBB", "--yes")
     assert (ran.status, ran.out) == (1, "")
@@ -93,7 +95,7 @@ def test_two_handoffs_of_one_reference_are_not_discarded_together(station: Stati
 
 
 def test_a_row_that_is_taken_meanwhile_is_kept(station: Station) -> None:
-    """A sweep that was quicker may be about to make its ticket."""
+    """A sweep may be about to make its ticket."""
     row = given_up(station, state=State.NOT_CREATED)
     taken = changed(row, state=State.CREATING)
     station.ledger.replace(row, taken)

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import pytest
 
+from dev.emulators.dynamodb import REGION, make_table
 from handoff.ledger import State
 from handoff.ledger.dynamodb import DynamoDBLedger
 from handoff.transitions import changed
 from operate.spans import moment
 from tests.factories import EMAIL
-from tests.ledger_factories import REGION, dynamodb_table
 from tests.operate.operating import Station
 
 
 @pytest.fixture
 def on_dynamodb(station: Station, moto: str) -> Station:
     """Return the machine with its ledger in a table of its own."""
-    table = dynamodb_table(moto)
+    table = make_table(moto)
     ledger = DynamoDBLedger(table, region=REGION, endpoint=moto)
     url = f"dynamodb://{table}?region={REGION}&endpoint={moto}"
     return replace(station, environ=station.environ | {"LEDGER_URL": url}, ledger=ledger)

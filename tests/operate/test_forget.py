@@ -1,4 +1,4 @@
-"""`forget`: a person is gone from the ledger, and no ticket is made twice for it."""
+"""`forget`: erases a person from the ledger without causing a second ticket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handoff.inbound import person_of
+from handoff.identity import person_of
 from handoff.ledger import Entry, State
 from handoff.responses import Status
 from handoff.transitions import changed
@@ -20,8 +20,8 @@ from tests.ledger_factories import FaultyLedger
 from tests.operate.operating import Station
 
 
-def test_a_handoff_with_its_ticket_loses_the_person(station: Station) -> None:
-    """The hashes go; number and reference stay, and everybody else's rows."""
+def test_a_handoff_with_a_ticket_loses_the_personal_data(station: Station) -> None:
+    """The hashes are erased; number and reference stay, and so do the rows of others."""
     station.deliver(1)
     other = station.has(state=State.CREATED, ticket_id=9, due_at=None, person=person_of("otra@example.com"))
     ran = station.run("forget", EMAIL.upper())
@@ -33,8 +33,8 @@ def test_a_handoff_with_its_ticket_loses_the_person(station: Station) -> None:
     assert station.row(other.entry) == other
 
 
-def test_a_repeat_after_that_is_no_second_ticket(station: Station) -> None:
-    """Botpress replays; the row still knows its ticket, and the same words are no news."""
+def test_a_repeat_afterwards_makes_no_second_ticket(station: Station) -> None:
+    """Botpress may replay it: the row still has its ticket, and the same words make no note."""
     station.deliver(1)
     station.run("forget", EMAIL)
     assert station.deliver(1).status is Status.DUPLICATE
@@ -42,8 +42,8 @@ def test_a_repeat_after_that_is_no_second_ticket(station: Station) -> None:
     assert station.freshdesk.notes(1) == []
 
 
-def test_what_waits_is_not_erased_without_yes(station: Station) -> None:
-    """It would never become a ticket: nothing at all is changed, and that is said."""
+def test_a_waiting_row_is_not_erased_without_yes(station: Station) -> None:
+    """It would never become a ticket: nothing is changed, and the output says so."""
     station.deliver(1)
     station.freshdesk.weather("rate-limited")
     station.deliver(2)
@@ -56,7 +56,7 @@ def test_what_waits_is_not_erased_without_yes(station: Station) -> None:
     assert station.rows() == before
 
 
-def test_with_yes_what_waits_is_gone(station: Station) -> None:
+def test_with_yes_a_waiting_row_is_erased(station: Station) -> None:
     """The row, its notes, and the words in them."""
     station.freshdesk.weather("rate-limited")
     station.deliver(2)
@@ -68,8 +68,8 @@ def test_with_yes_what_waits_is_gone(station: Station) -> None:
     assert station.rows() == []
 
 
-def test_a_note_that_was_added_goes_with_its_handoff(station: Station) -> None:
-    """Its row only holds the fingerprint of words; the handoff's keeps the ticket."""
+def test_a_note_that_was_added_is_erased_with_its_handoff(station: Station) -> None:
+    """Its row only holds a fingerprint of the words; the handoff's row keeps the ticket."""
     station.deliver(1)
     station.deliver(1, reason="Canario del motivo: otra vez")
     assert len(station.rows()) == 2
@@ -78,8 +78,8 @@ def test_a_note_that_was_added_goes_with_its_handoff(station: Station) -> None:
     assert (left.is_note, left.person, left.ticket_id) == (False, "", 1)
 
 
-def test_a_refused_handoff_that_names_the_address_is_found_by_its_words(station: Station) -> None:
-    """Quarantine holds what there was of it: the address may stand anywhere."""
+def test_a_refused_handoff_that_mentions_the_address_is_found(station: Station) -> None:
+    """A refused row holds the text as it was sent: the address may be anywhere in it."""
     words = handoff(user_email="", conversation_summary=f'{{"user_email": "{EMAIL}"').to_json()
     station.has(state=State.REJECTED, handoff=words)
     ran = station.run("forget", EMAIL, "--yes")
@@ -87,8 +87,8 @@ def test_a_refused_handoff_that_names_the_address_is_found_by_its_words(station:
     assert station.rows() == []
 
 
-def test_a_note_whose_handoff_is_over_is_theirs_by_its_words(station: Station) -> None:
-    """A note's row holds no hash; its words do."""
+def test_a_note_of_an_expired_handoff_is_found_by_its_words(station: Station) -> None:
+    """The row of a note holds no hash."""
     station.has(entry="A" * 52 + "#words", state=State.NOT_CREATED, handoff=handoff().to_json())
     assert station.run("forget", EMAIL, "--yes", "--json").json[0]["why"] == "theirs"
 
@@ -105,10 +105,10 @@ def test_a_note_whose_handoff_is_over_is_theirs_by_its_words(station: Station) -
         ({"state": State.FAILED}, False),
     ],
 )
-def test_what_may_have_a_ticket_is_blanked_and_the_rest_erased(
+def test_a_row_that_may_have_a_ticket_is_blanked_and_others_erased(
     station: Station, row_fields: dict[str, Any], *, is_kept: bool
 ) -> None:
-    """Key, reference and doubt stay where a repeat could become a second ticket; nothing of the person does."""
+    """Key, reference and doubt stay if a repeat could make a second ticket; personal data never stays."""
     words = handoff().to_json()
     row = station.has(**row_fields, handoff=words, person=person_of(EMAIL), conversation="talk", fingerprint="f")
     station.has(2, reference=row.reference, entry=f"{row.entry}#words", state=State.NOT_CREATED, handoff=words)
@@ -123,7 +123,7 @@ def test_what_may_have_a_ticket_is_blanked_and_the_rest_erased(
 
 
 def test_every_hash_of_a_person_is_blanked(station: Station) -> None:
-    """Each text of a row is either of no person, or gone; a new field has to be sorted in here."""
+    """Each text field of a row is either not personal or erased; a new field has to be added here."""
     texts = {one.name: "x" for one in fields(Entry) if one.type == "str" and one.name not in {"reference", "entry"}}
     row = replace(station.has(), **texts)  # type: ignore[arg-type]  # texts
     left = {name for name, value in asdict(blanked(row)).items() if value == "x"}
@@ -131,8 +131,8 @@ def test_every_hash_of_a_person_is_blanked(station: Station) -> None:
     assert left - not_personal - {"fingerprint", "refused_field", "alias_of", "cause"} == set()
 
 
-def test_a_row_that_gets_its_ticket_meanwhile_is_blanked_and_not_deleted(station: Station) -> None:
-    """The sweep was quicker than `forget --yes`: the repeat must find the ticket."""
+def test_a_row_that_gets_its_ticket_meanwhile_is_blanked(station: Station) -> None:
+    """The sweep was faster than `forget --yes`: a repeat must find the ticket."""
     row = station.has(state=State.NOT_CREATED, handoff=handoff().to_json(), person=person_of(EMAIL))
     ticket = changed(row, state=State.CREATED, ticket_id=7, due_at=None, handoff="")
     station.ledger.replace(row, ticket)
@@ -141,8 +141,8 @@ def test_a_row_that_gets_its_ticket_meanwhile_is_blanked_and_not_deleted(station
     assert (left.state, left.ticket_id, left.person) == (State.CREATED, 7, "")
 
 
-def test_a_row_that_is_another_persons_meanwhile_is_left(station: Station) -> None:
-    """A refused request that named the address was corrected under another one: it is not what was looked at."""
+def test_a_row_that_belongs_to_another_person_meanwhile_is_left(station: Station) -> None:
+    """A refused request that mentioned the address was corrected with another one."""
     row = station.has(state=State.REJECTED, handoff=handoff().to_json())
     other = changed(row, state=State.NOT_CREATED, handoff="", person=person_of("otra@example.com"))
     station.ledger.replace(row, other)
@@ -150,8 +150,8 @@ def test_a_row_that_is_another_persons_meanwhile_is_left(station: Station) -> No
     assert station.rows() == [other]
 
 
-def test_a_row_is_held_while_it_is_deleted(station: Station) -> None:
-    """Between the last look and the deletion no sweep and no repeat takes it: it looks like one that is being sent."""
+def test_a_row_is_held_during_its_deletion(station: Station) -> None:
+    """No sweep and no repeat can take it: it has a lease like a row in progress."""
     row = station.has(state=State.NOT_CREATED, due_at=station.clock.now(), person=person_of(EMAIL))
     held: list[Entry] = []
 
@@ -166,8 +166,8 @@ def test_a_row_is_held_while_it_is_deleted(station: Station) -> None:
     assert station.rows() == []
 
 
-def test_it_says_until_when_backups_keep_copies(station: Station) -> None:
-    """Of a SQLite file: the operator's own."""
+def test_the_output_says_until_when_backups_keep_copies(station: Station) -> None:
+    """For a SQLite file, the backups are the operator's own."""
     station.deliver(1)
     assert "until you delete them" in station.run("forget", EMAIL).out
 
@@ -188,7 +188,7 @@ def test_a_person_with_only_a_telephone_can_be_forgotten(station: Station) -> No
     assert [row.person for row in station.rows()] == [""]
 
 
-def test_what_is_no_address_erases_nobody(station: Station) -> None:
+def test_an_invalid_address_erases_nobody(station: Station) -> None:
     """A dot would be found in everybody's words."""
     station.freshdesk.weather("rate-limited")
     station.deliver()
@@ -198,8 +198,8 @@ def test_what_is_no_address_erases_nobody(station: Station) -> None:
     assert len(station.rows()) == 1
 
 
-def test_nothing_of_the_person_is_printed(station: Station) -> None:
-    """Not even the address that was asked for."""
+def test_no_personal_data_is_printed(station: Station) -> None:
+    """Not even the given address."""
     station.freshdesk.weather("rate-limited")
     station.deliver()
     for options in ((), ("--yes", "--json")):
@@ -207,8 +207,8 @@ def test_nothing_of_the_person_is_printed(station: Station) -> None:
         assert not canaries_in(ran.out + ran.err)
 
 
-def test_the_file_holds_nothing_of_the_person(station: Station, tmp_path: Path) -> None:
-    """Neither hash nor words are in any row."""
+def test_the_file_holds_no_personal_data(station: Station, tmp_path: Path) -> None:
+    """No row has the hashes or the words."""
     station.deliver(1)
     station.freshdesk.weather("rate-limited")
     station.deliver(2)
@@ -220,8 +220,8 @@ def test_the_file_holds_nothing_of_the_person(station: Station, tmp_path: Path) 
     assert canaries_in(str(body()))
 
 
-def test_a_row_that_moves_while_it_is_erased_is_followed(station: Station) -> None:
-    """A sweep may settle it in between: the row as it stands then is the one that is blanked."""
+def test_a_row_that_changes_during_the_erasure_is_read_again(station: Station) -> None:
+    """A sweep may settle it in between: its new version is blanked."""
     row = station.has(state=State.CREATED, ticket_id=1, due_at=None, person=person_of(EMAIL))
     station.ledger.replace(row, changed(row, error="newer"))
     assert erase(station.ledger, row, EMAIL, station.clock.now()) == BLANKED
@@ -229,15 +229,15 @@ def test_a_row_that_moves_while_it_is_erased_is_followed(station: Station) -> No
     assert (left.person, left.error) == ("", "newer")
 
 
-def test_a_row_that_went_by_itself_is_left(station: Station) -> None:
-    """Its time was over, or another operator was quicker."""
+def test_a_row_that_disappears_is_left(station: Station) -> None:
+    """It expired, or another operator was faster."""
     row = station.has(state=State.CREATED, ticket_id=1, due_at=None, person="hash")
     station.ledger.delete(row)
     assert erase(station.ledger, row, EMAIL, station.clock.now()) == GONE
 
 
-def test_a_row_that_never_stands_still_is_reported(station: Station) -> None:
-    """Rather than claimed to be erased."""
+def test_a_row_that_keeps_changing_is_reported(station: Station) -> None:
+    """It is not reported as erased."""
     row = station.has(state=State.CREATED, ticket_id=1, due_at=None, person=person_of(EMAIL))
 
     class Restless(FaultyLedger):

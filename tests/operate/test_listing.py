@@ -1,4 +1,4 @@
-"""`list` and `show`: how the rows stand, and nothing of the person."""
+"""`list` and `show`: the state of the rows, without personal data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.leaks import canaries_in
 from tests.operate.operating import Station
 
 
-def test_list_shows_how_a_row_stands(station: Station) -> None:
+def test_list_shows_the_state_of_a_row(station: Station) -> None:
     """The table has the reference, state, attempts, error, and when it is due."""
     station.has(state=State.NOT_CREATED, attempts=3, error="unreachable")
     station.clock.time += 20
@@ -54,8 +54,8 @@ def test_list_as_json_has_seconds_and_numbers(station: Station) -> None:
         (("--bot", "nobody"), ""),
     ],
 )
-def test_list_narrows_by_state_age_and_bot(station: Station, options: tuple[str, ...], numbers: str) -> None:
-    """Each option leaves out what it does not name; the oldest come first."""
+def test_list_filters_by_state_age_and_bot(station: Station, options: tuple[str, ...], numbers: str) -> None:
+    """Each option leaves out the other rows; the oldest come first."""
     now = station.clock.now()
     station.has(1, state=State.NOT_CREATED, created_at=now - 1800)
     station.has(2, state=State.FAILED, created_at=now - 1799)
@@ -64,8 +64,8 @@ def test_list_narrows_by_state_age_and_bot(station: Station, options: tuple[str,
     assert "".join(row["reference"][3] for row in rows) == numbers
 
 
-def test_list_passes_over_rows_that_are_over(station: Station) -> None:
-    """An expired row that the store has not removed yet counts as absent; without a ticket a row never is over."""
+def test_list_leaves_out_expired_rows(station: Station) -> None:
+    """An expired row that the store has not removed yet counts as absent; a row without a ticket never expires."""
     over = station.clock.now() + 1
     station.has(1, state=State.CREATED, ticket_id=7, due_at=None, expires_at=over)
     station.has(2, state=State.FAILED, expires_at=over)
@@ -73,7 +73,7 @@ def test_list_passes_over_rows_that_are_over(station: Station) -> None:
     assert [row["reference"] for row in station.run("list", "--json").json] == ["BF-CCCCCCCC"]
 
 
-def test_list_says_that_a_row_is_due_or_is_a_note(station: Station) -> None:
+def test_list_marks_due_rows_and_notes(station: Station) -> None:
     """A row past its time is due now; new words are marked as a note."""
     key = station.has(due_at=station.clock.now()).entry
     station.has(entry=f"{key}#words")
@@ -82,8 +82,8 @@ def test_list_says_that_a_row_is_due_or_is_a_note(station: Station) -> None:
     assert " now " in ran.out
 
 
-def test_nothing_a_person_wrote_is_shown(station: Station) -> None:
-    """Neither table nor JSON of list and show holds the person's data, though the row does."""
+def test_no_words_of_a_person_are_shown(station: Station) -> None:
+    """The table and JSON of list and show hold no personal data, though the row does."""
     row = station.has(handoff=handoff().to_json(), person="hash-of-a-person", conversation="hash-of-a-talk")
     assert canaries_in(row.handoff)
     for command in (("list",), ("show", row.reference)):
@@ -94,8 +94,8 @@ def test_nothing_a_person_wrote_is_shown(station: Station) -> None:
     assert len(CANARIES) > 3
 
 
-def test_show_says_whether_the_data_is_still_held(station: Station) -> None:
-    """Held until there is a ticket, erased from then on."""
+def test_show_says_whether_the_data_is_held(station: Station) -> None:
+    """It is held until there is a ticket, and erased afterwards."""
     held = station.has(1, handoff="{}", person="hash")
     erased = station.has(2, state=State.CREATED, ticket_id=3, due_at=None)
     [shown] = station.run("show", held.reference, "--json").json
@@ -104,8 +104,8 @@ def test_show_says_whether_the_data_is_still_held(station: Station) -> None:
     assert (shown["persons_data"], shown["persons_hash"], shown["due_at"]) == ("erased", "none", None)
 
 
-def test_show_takes_a_reference_as_people_type_it(station: Station) -> None:
-    """Lower case and a missing BF- do no harm, and the notes follow their handoff."""
+def test_show_accepts_a_reference_as_people_type_it(station: Station) -> None:
+    """In lower case or without BF-; the notes follow their handoff."""
     row = station.has()
     station.has(entry=f"{row.entry}#words")
     ran = station.run("show", " bbbbbbbb ")
@@ -134,7 +134,7 @@ def test_show_takes_a_reference_as_people_type_it(station: Station) -> None:
     ],
 )
 def test_show_says_what_happens_next(station: Station, fields: dict[str, Any], shown: str) -> None:
-    """Every state has its sentence; the dead ends name the command that leads out."""
+    """Each state has its sentence; if a person must act, it names the command."""
     station.has(**{"handoff": "{}", **fields})
     assert shown in station.run("show", "BF-BBBBBBBB").out
 
@@ -147,8 +147,8 @@ def test_show_says_what_happens_next(station: Station, fields: dict[str, Any], s
         ({"state": State.REJECTED}, False),
     ],
 )
-def test_a_parked_row_is_due_for_nothing(station: Station, fields: dict[str, Any], *, is_parked: bool) -> None:
-    """Its due_at is only the time of the next reminder in the log; `list` does not promise an attempt."""
+def test_a_parked_row_has_no_due_time(station: Station, fields: dict[str, Any], *, is_parked: bool) -> None:
+    """Its due_at is only the time of the next reminder in the log, not of an attempt."""
     station.has(**fields)
     [row] = station.run("list", "--json").json
     assert (row["parked"], row["due_in_s"]) == (is_parked, None if is_parked else 60.0)
@@ -163,16 +163,16 @@ def test_show_of_an_unknown_reference_is_one_line(station: Station) -> None:
     assert ran.err.count("\n") == 1
 
 
-def test_show_of_a_word_that_could_be_a_reference_says_what_one_looks_like(station: Station) -> None:
-    """Eight letters may be one, or a word; the answer serves either."""
+def test_show_of_a_word_like_a_reference_explains_the_format(station: Station) -> None:
+    """Eight letters may be a reference or a word; the message fits both."""
     ran = station.run("show", "nonsense")
     assert ran.status == 1
     assert "'nonsense' was read so: one looks like BF-7K3QX2AB" in ran.err
     assert "the ledger has no such handoff" in ran.err
 
 
-def test_show_of_what_is_no_reference_says_what_one_looks_like(station: Station) -> None:
-    """A ticket number is no reference."""
+def test_show_of_no_reference_explains_the_format(station: Station) -> None:
+    """For example of a ticket number."""
     ran = station.run("show", "#17")
     assert ran.status == 2
     assert "one looks like BF-7K3QX2AB" in ran.err

@@ -32,15 +32,15 @@ def test_it_shows_the_ticket(station: Station) -> None:
     assert "<" not in ran.out
 
 
-def test_nothing_is_sent(station: Station) -> None:
-    """Freshdesk hears nothing, and the ledger keeps nothing."""
+def test_preview_sends_nothing(station: Station) -> None:
+    """There is no call to Freshdesk, and no row in the ledger."""
     assert station.run("preview", "-", stdin=json.dumps(body())).status == 0
     assert station.freshdesk.calls == []
     assert station.rows() == []
 
 
-def test_it_is_the_very_ticket_that_would_be_sent(station: Station) -> None:
-    """Delivered afterwards, the handoff has the reference, subject and description that were shown."""
+def test_preview_shows_exactly_the_ticket_that_would_be_sent(station: Station) -> None:
+    """Delivered afterwards, the handoff has the same reference, subject and description."""
     shown = previewed(station, "--json").json
     outcome = station.delivery().deliver(read_handoff(body()))
     [ticket] = station.freshdesk.tickets()
@@ -57,10 +57,10 @@ def test_it_is_the_very_ticket_that_would_be_sent(station: Station) -> None:
         ({}, (), "conversation_id and message_id"),
     ],
 )
-def test_it_shows_what_the_key_is_made_of(
+def test_preview_shows_the_origin_of_the_key(
     station: Station, fields: dict[str, Any], options: tuple[str, ...], shown: str
 ) -> None:
-    """Which decides what counts as the same handoff."""
+    """It decides what counts as the same handoff."""
     assert shown in previewed(station, "--json", *options, **fields).json["key"]
 
 
@@ -80,15 +80,15 @@ def test_it_shows_what_the_key_is_made_of(
         ({"reason": "largo " * 60}, "subject: cut to 255 characters"),
     ],
 )
-def test_it_warns_of_what_is_cut_masked_or_not_known(station: Station, fields: dict[str, Any], warning: str) -> None:
+def test_preview_warns_of_cut_masked_or_unknown_fields(station: Station, fields: dict[str, Any], warning: str) -> None:
     """One warning each, in the table's words and in JSON."""
     [found] = previewed(station, "--json", **fields).json["warnings"]
     assert found.startswith(warning)
     assert f"- {warning}" in previewed(station, **fields).out
 
 
-def test_a_good_handoff_has_no_warnings(station: Station) -> None:
-    """Nothing is warned of that is as it should be."""
+def test_a_valid_handoff_has_no_warnings(station: Station) -> None:
+    """The list of warnings is empty."""
     assert previewed(station, "--json").json["warnings"] == []
 
 
@@ -100,8 +100,8 @@ def test_words_that_look_like_markup_are_shown_as_they_are(station: Station) -> 
     assert f"Motivo: {words}\n" in ran.out  # the text
 
 
-def test_a_refused_handoff_is_reported_as_the_bot_would_be(station: Station) -> None:
-    """Every fault with its fix, the sentence for the person, what becomes of it; status 1."""
+def test_a_refused_handoff_shows_the_answer_to_the_bot(station: Station) -> None:
+    """Every fault with its correction, the sentence for the person, and what happens to it; status 1."""
     ran = previewed(station, user_email="ana@", category="")
     assert ran.status == 1
     assert "Refused with 422 invalid-handoff" in ran.out
@@ -122,15 +122,15 @@ def test_a_refused_handoff_is_reported_as_the_bot_would_be(station: Station) -> 
         (json.dumps({"conversation_summary": "a" * 262_144}), "413 payload-too-large"),
     ],
 )
-def test_what_is_no_body_is_refused(station: Station, text: str, shown: str) -> None:
+def test_an_invalid_body_is_refused(station: Station, text: str, shown: str) -> None:
     """Not JSON, not an object, too large: as the function would answer."""
     ran = station.run("preview", "-", stdin=text)
     assert ran.status == 1
     assert shown in ran.out
 
 
-def test_a_page_is_written_for_its_owner_alone_and_opened(station: Station, tmp_path: Path) -> None:
-    """The description is rendered, the person's words stay text, and the page may neither run nor fetch anything."""
+def test_a_private_page_is_written_and_opened(station: Station, tmp_path: Path) -> None:
+    """The description is rendered, the words stay text, and the page may neither run code nor load anything."""
     file = tmp_path / "handoff.json"
     file.write_text(json.dumps(body(reason="<script>alert(1)</script>")))
     ran = station.run("preview", str(file), "--html")

@@ -1,4 +1,4 @@
-"""Reads that can wait: patience has an end, and so has the list."""
+"""Reads that can wait have a limit of attempts and of pages."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Reply = Callable[[Request], Answer]
 
 
 def freshdesk(reply: Reply) -> HelpDesk:
-    """Return a help desk whose every answer is what reply gives."""
+    """Return a help desk account that answers everything with reply."""
     return HelpDesk(
         "https://betsur.freshdesk.com", FreshdeskClient(lambda request, _timeout_s: reply(request)), VirtualClock()
     )
 
 
 def nothing(_what: str) -> None:
-    """Take what is said."""
+    """Collect the messages."""
 
 
-def test_an_endless_rate_limit_is_not_waited_for() -> None:
-    """Half an hour is enough."""
+def test_an_endless_rate_limit_ends_the_wait() -> None:
+    """It ends after half an hour."""
     full = freshdesk(lambda _request: busy(60))
     with pytest.raises(FreshdeskBusy):
         patiently(full, lambda: full.client.get("agents/me", 1.0), nothing)

@@ -1,4 +1,4 @@
-"""`retry`: rows become due at once, and never a second ticket."""
+"""`retry`: makes rows due at once, without a second ticket."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.operate.operating import Station, ticket_with
         (State.FAILED, 5.0, State.IN_DOUBT),
     ],
 )
-def test_a_row_becomes_due_and_doubt_stays_doubt(
+def test_a_row_becomes_due_and_stays_in_doubt(
     station: Station, state: State, doubt: float | None, after: State
 ) -> None:
-    """What may have a ticket is looked for before anything is posted."""
+    """If it may have a ticket, that is searched for before anything is posted."""
     row = station.has(state=state, doubt_since=doubt, due_at=None)
     station.clock.time += 100
     ran = station.run("retry", row.reference)
@@ -44,8 +44,8 @@ def test_a_row_with_a_ticket_is_left_alone(station: Station) -> None:
     assert "sweep" not in ran.out
 
 
-def test_a_row_in_a_calls_hands_is_left_to_it(station: Station) -> None:
-    """Until its lease is over: then it is in doubt, as of that moment."""
+def test_a_row_held_by_a_call_is_left_alone(station: Station) -> None:
+    """After its lease it is in doubt, from the end of the lease."""
     row = station.has(state=State.CREATING, due_at=station.clock.now() + 60)
     assert "is being sent at this moment" in station.run("retry", row.reference).out
     assert station.rows() == [row]
@@ -66,8 +66,8 @@ def test_all_takes_every_row_without_a_ticket(station: Station) -> None:
     assert station.row(done.entry) == done
 
 
-def test_all_leaves_alone_what_may_yet_be_corrected(station: Station) -> None:
-    """A ticket made before the person had their 15 minutes would be one of two; who names the state means it."""
+def test_all_excludes_rows_that_may_still_be_corrected(station: Station) -> None:
+    """A ticket made within the person's 15 minutes would be one of two; naming the state includes them."""
     row = station.has(state=State.REJECTED)
     assert station.run("retry", "--all").out == "No rows to retry.\n"
     assert station.rows() == [row]
@@ -83,7 +83,7 @@ def test_a_row_that_another_call_changes_meanwhile_is_reported(station: Station)
     assert station.rows()[0].error == "newer"
 
 
-def test_nothing_to_retry_is_said(station: Station) -> None:
+def test_nothing_to_retry_is_reported(station: Station) -> None:
     """An empty ledger is no fault."""
     ran = station.run("retry", "--all")
     assert (ran.status, ran.out) == (0, "No rows to retry.\n")
@@ -138,8 +138,8 @@ def test_now_names_a_second_ticket_that_turned_up_later(station: Station) -> Non
     assert f"python ops.py retry {outcome.reference} --now" in station.run("retry", outcome.reference).out
 
 
-def test_now_checks_its_settings_before_it_changes_anything(station: Station) -> None:
-    """A missing key costs nothing but the line that names it."""
+def test_now_checks_its_settings_first(station: Station) -> None:
+    """With a missing key nothing is changed."""
     row = station.has(state=State.FAILED, due_at=None)
     ran = station.run("retry", "--all", "--now", without=("FRESHDESK_API_KEY",))
     assert ran.status == 2

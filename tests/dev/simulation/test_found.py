@@ -11,13 +11,13 @@ import pytest
 from urllib3.exceptions import NewConnectionError
 
 from dev.local_freshdesk import LocalFreshdesk
-from dev.simulation.around import Around
-from dev.simulation.desk_model import DeskModel, Limits
 from dev.simulation.endpoints import ROUTING
+from dev.simulation.freshdesk_model import FreshdeskModel, Limits
 from dev.simulation.memory_ledger import MemoryLedger
 from dev.simulation.scheduler import Scheduler
 from dev.simulation.stories import body_of
-from freshdesk_client import Answer, FreshdeskClient, OutcomeUnknown, Request
+from dev.simulation.wrapped_ledger import WrappedLedger
+from freshdesk_client import Answer, FreshdeskClient, OutcomeUnknown, Request, Requester
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.helpdesk import HelpDesk
@@ -40,7 +40,7 @@ class World:
 
     def __init__(self, **parts: Any) -> None:
         self.clock = Scheduler()
-        self.freshdesk = DeskModel(self.clock, UNLIMITED)
+        self.freshdesk = FreshdeskModel(self.clock, UNLIMITED)
         self.fails: Callable[[Request], bool] = lambda _: False
         self.ledger = MemoryLedger()
         self.timeouts: list[float] = []
@@ -77,7 +77,7 @@ class World:
         return done if isinstance(done, Entry) else None
 
 
-class Down(Around):
+class Down(WrappedLedger):
     """A ledger that refuses connections, until it is mended; at most a given number of calls."""
 
     calls = 10**6
@@ -142,12 +142,14 @@ def test_a_look_without_an_address_reads_to_the_end() -> None:
     fields = {"subject": "another", "email": "a@example.com", "status": 2}
     world.clock.run(world.clock.elapsed_s + 1200)
     for _ in range(6000):
-        world.freshdesk._create(fields)  # noqa: SLF001 -- six thousand by hand, without their requests
+        world.freshdesk.create(fields)  # by hand, without their requests
     world.timeouts.clear()
     freshdesk = world.rule.writer.helpdesks[MAIN_ACCOUNT]
     since = world.row(handoff).look_from
     found = world.do(
-        lambda: freshdesk.look(handoff.reference, world.rule.writer.deadline(), email="", since=since, everywhere=True)
+        lambda: freshdesk.look(
+            handoff.reference, world.rule.writer.deadline(), requester=Requester(), since=since, everywhere=True
+        )
     )
     assert found == 1
     assert len(world.timeouts) < 75
@@ -196,7 +198,7 @@ def test_one_flake_of_the_ledger_does_not_end_a_pass() -> None:
     """A row is written again where the answer to its write was lost."""
     world = World()
 
-    class Flaky(Around):
+    class Flaky(WrappedLedger):
         left = 1
 
         def replace(self, old: Entry, new: Entry) -> bool:
@@ -219,7 +221,7 @@ def test_a_correction_that_meets_the_sweep_is_not_forgotten() -> None:
     """Its words join the ticket as a note."""
     world = World()
 
-    class Meets(Around):
+    class Meets(WrappedLedger):
         def replace(self, old: Entry, new: Entry) -> bool:
             """Let the sweep be quicker."""
             return False if old.state is State.REJECTED else self.inner.replace(old, new)

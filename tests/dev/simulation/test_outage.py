@@ -32,6 +32,6 @@ def test_a_burst_over_the_limit_is_answered_at_once_and_drained() -> None:
 def test_the_command_tells_how_it_went(capsys: pytest.CaptureFixture[str]) -> None:
     """One line for each manner, and one for the burst."""
     assert main(["--handoffs", "5", "--burst", "20"]) == 0
-    told = capsys.readouterr().out
-    assert told.count("down 24 h") == len(MANNERS)
-    assert "burst in 10 s" in told
+    printed = capsys.readouterr().out
+    assert printed.count("down 24 h") == len(MANNERS)
+    assert "burst in 10 s" in printed

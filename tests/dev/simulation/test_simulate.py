@@ -12,6 +12,7 @@ import pytest
 from dev.simulation.controls import CONTROLS, NAIVE, Rig
 from dev.simulation.faults import CALM, Faults
 from dev.simulation.history import History, Plan
+from dev.simulation.quirks import PLAIN
 from dev.simulation.simulate import main
 from dev.simulation.stories import Sending, Story, body_of, json_of
 from dev.simulation.verdict import Verdict, judge
@@ -49,7 +50,7 @@ def test_the_same_holds_over_the_real_store(tmp_path: Path) -> None:
 
 def test_past_the_fallbacks_bound_a_request_is_a_note_and_without_it_lost() -> None:
     """Of eight requests that nobody corrects, five become tickets and three join one; the verdict looks for them."""
-    history = History(Plan(seed=1, handoffs=0, faults=CALM))
+    history = History(Plan(seed=1, handoffs=0, faults=CALM, quirks=PLAIN))
     body = [json_of(body_of(number, user_email="no tengo")) for number in range(8)]
     stories = [Story(number, "never-corrected", (Sending(number, body[number]),)) for number in range(8)]
     history.use(history.account, stories)
@@ -57,7 +58,7 @@ def test_past_the_fallbacks_bound_a_request_is_a_note_and_without_it_lost() -> N
     assert (found.tickets, found.joined, found.broken) == (5, 3, {})
     for ticket in history.account.tickets:
         ticket.notes.clear()
-    assert judge(history).lost == 3
+    assert judge(stories, history.account.tickets, history.answers).lost == 3
 
 
 DOUBLES = Faults(written_late=0.05, late_max_s=590.0, copies=0.1)
@@ -127,7 +128,7 @@ def test_a_control_succeeds_by_failing(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_handoff_can_be_followed(capsys: pytest.CaptureFixture[str]) -> None:
     """A mark or a reference shows everything that happened to one handoff."""
     assert main(["--first-seed", "3", "--handoffs", "50", "--trace", "s000007"]) == 0
-    told = capsys.readouterr().out
-    assert "sender: sends" in told
-    assert "ledger: claim" in told
-    assert "ticket(s): [" in told
+    printed = capsys.readouterr().out
+    assert "sender: sends" in printed
+    assert "ledger: claim" in printed
+    assert "ticket(s): [" in printed

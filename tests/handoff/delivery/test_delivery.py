@@ -170,7 +170,7 @@ def test_refused_content_is_sent_again_in_ever_simpler_form(
     sent = [json.loads(call.body or b"") for call in fake.calls]
     assert ["group_id" in fields for fields in sent] == [True, False, False, False, False]
     assert ["phone" in fields for fields in sent] == [True, True, False, False, False]
-    assert [SUMMARY in fields["description"] and "<table" in fields["description"] for fields in sent][2:] == [
+    assert [SUMMARY in fields["description"] and "<b>Bot:</b>" in fields["description"] for fields in sent][2:] == [
         True,
         False,
         False,

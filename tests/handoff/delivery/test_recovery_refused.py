@@ -37,7 +37,7 @@ def test_a_refused_request_becomes_a_ticket_in_the_end(
     pass_over(rule)
     (ticket,) = fake.tickets
     assert ticket["email"] == EMAIL
-    assert "datos que no sirven" in ticket["description"]
+    assert "mandó este pedido con errores" in ticket["description"]
     assert row_of(rule).state is State.CREATED
 
 

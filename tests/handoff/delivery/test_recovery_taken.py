@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from freshdesk_client import Requester
 from handoff.deadline import Deadline
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
@@ -134,7 +135,9 @@ def test_control_without_the_spam_box_two_tickets_are_made(fake: FakeFreshdesk, 
 
     def plain_look(entry: Entry, deadline: Deadline) -> Found:
         freshdesk, now = rule.writer.helpdesk(entry), rule.writer.clock.now()
-        return Found(freshdesk.look(entry.reference, deadline, email=EMAIL, since=NOW, everywhere=False), now)
+        return Found(
+            freshdesk.look(entry.reference, deadline, requester=Requester(EMAIL), since=NOW, everywhere=False), now
+        )
 
     Recovery(rule.writer).advance(row, plain_look)
     assert len(fake.tickets) == 2

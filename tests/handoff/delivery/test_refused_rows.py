@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dev.simulation.around import Around
+from dev.simulation.wrapped_ledger import WrappedLedger
 from handoff.delivery import Delivery
 from handoff.ledger import Entry, State
 from handoff.responses import Status
@@ -79,7 +79,7 @@ def test_a_request_refused_again_while_the_sweep_has_its_row_is_kept(clock: Virt
     """Its words are too late for the ticket, and join it as a note."""
     sweepers: list[Delivery] = []
 
-    class SweptMeanwhile(Around):
+    class SweptMeanwhile(WrappedLedger):
         def replace(self, old: Entry, new: Entry) -> bool:
             if sweepers:
                 sweep(sweepers.pop().writer, budget_s=55.0)

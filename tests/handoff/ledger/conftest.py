@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,28 +9,20 @@ from typing import Any
 
 import pytest
 
+from dev.emulators import dynamodb
 from handoff.ledger import Ledger
 from handoff.ledger.dynamodb import DynamoDBLedger
 from handoff.ledger.outage import Remembering
 from handoff.ledger.sqlite import SQLiteLedger
-from tests.ledger_factories import REGION, dynamodb_table, empty
-
-NODE_TESTS = Path(__file__).parents[2] / "botpress" / "node"
-DYNALITE = """
-const at_once = {createTableMs: 0, deleteTableMs: 0, updateTableMs: 0};
-require("dynalite")(at_once).listen(0, "127.0.0.1", function () { console.log(this.address().port); });
-"""
+from tests.ledger_factories import empty
 
 
 @pytest.fixture(scope="session")
 def dynalite(aws: None) -> Iterator[str]:
     """Return the address of dynalite."""
     del aws
-    program = subprocess.Popen(["node", "-e", DYNALITE], cwd=NODE_TESTS, stdout=subprocess.PIPE, text=True)
-    assert program.stdout is not None
-    yield f"http://127.0.0.1:{int(program.stdout.readline())}"
-    program.kill()
-    program.communicate()
+    with dynamodb.dynalite() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(params=["sqlite", "moto", pytest.param("dynalite", marks=pytest.mark.node)])
@@ -73,5 +64,5 @@ class OneCallAtATime(DynamoDBLedger):
 
 
 def _on(endpoint: str) -> tuple[DynamoDBLedger, str, str]:
-    table = dynamodb_table(endpoint)
-    return OneCallAtATime(table, region=REGION, endpoint=endpoint), endpoint, table
+    table = dynamodb.make_table(endpoint)
+    return OneCallAtATime(table, region=dynamodb.REGION, endpoint=endpoint), endpoint, table

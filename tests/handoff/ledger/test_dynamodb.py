@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from dev.emulators.dynamodb import REGION
 from handoff.bootstrap import open_ledger
 from handoff.ledger import LedgerUnavailable
 from handoff.ledger.dynamodb import DynamoDBLedger, Item
 from handoff.settings import LedgerAddress
-from tests.ledger_factories import NOW, REGION, empty, entry
+from tests.ledger_factories import NOW, empty, entry
 
 
 @pytest.fixture

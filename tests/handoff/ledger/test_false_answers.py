@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from dev.emulators.dynamodb import REGION
 from handoff.ledger import LedgerBusy, LedgerUnavailable
 from handoff.ledger.dynamodb import BUSY_PAUSES_S, DynamoDBLedger
 from handoff.ledger.outage import Remembering
-from tests.ledger_factories import NOW, REGION, entry
+from tests.ledger_factories import NOW, entry
 
 HTML = b"<html><body>Welcome to the hotel's network</body></html>"
 CALLS: dict[str, Callable[[DynamoDBLedger], object]] = {

@@ -19,12 +19,13 @@ from typing import Any
 import botocore.session
 import pytest
 
+from dev.emulators.dynamodb import REGION
 from handoff.ledger import ROW_LIFETIME_S, Cause, Entry, Ledger, LedgerTooNew, State
 from handoff.ledger.dynamodb import DynamoDBLedger
 from handoff.ledger.sqlite import SQLiteLedger
 from handoff.ledger.sqlite_file import LAYOUT
 from handoff.sweep import sweep
-from tests.ledger_factories import REGION, FakeFreshdesk, VirtualClock, delivery, empty, entry
+from tests.ledger_factories import FakeFreshdesk, VirtualClock, delivery, empty, entry
 
 DATA = Path(__file__).parents[2] / "data"
 WRITTEN_AT = 1_764_267_787.0  # just after the last of its rows

@@ -19,9 +19,9 @@ FIRST = number(1, words="words", owner="first")
 SECOND = number(2, words="words", owner="second", handoff='{"conversation_summary": "canario"}')
 
 
-@pytest.fixture(params=["memory", "sqlite", "moto"])
+@pytest.fixture(params=["memory", "sqlite", "moto", pytest.param("dynalite", marks=pytest.mark.node)])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    """Return an empty ledger on each store in turn; dynalite has no transactions."""
+    """Return an empty ledger on each store in turn."""
     if request.param == "memory":
         yield MemoryLedger()
     elif request.param == "sqlite":
@@ -29,9 +29,9 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         yield store
         store.close()
     else:
-        on_moto, endpoint, table = request.getfixturevalue("moto_ledger")
+        on_emulator, endpoint, table = request.getfixturevalue(f"{request.param}_ledger")
         empty(endpoint, table)
-        yield on_moto
+        yield on_emulator
 
 
 def copies(count: int, **overrides: Any) -> list[Entry]:

@@ -50,7 +50,7 @@ class Immortal:
         self._reader.start()
 
     def kill(self) -> bool:
-        """Kill the child, without a word; tell whether there was a living one."""
+        """Kill the child, without a word; return True if there was a living one."""
         if self._child == self._dead:
             return False
         self._dead = self._child
@@ -73,7 +73,7 @@ class Immortal:
         return self._parent.stdout.readline() if self._parent.stdout else ""
 
 
-class Town:
+class Installation:
     """One stand-in, several functions and sweeps over one SQLite file."""
 
     def __init__(self, folder: Path, freshdesk_url: str, functions: list[Immortal], sweeps: list[Immortal]) -> None:
@@ -109,7 +109,9 @@ class Town:
 
 
 @contextmanager
-def open_town(folder: Path, *, functions: int = 1, sweeps: int = 1, forgetful: bool = False) -> Iterator[Town]:
+def open_installation(
+    folder: Path, *, functions: int = 1, sweeps: int = 1, forgetful: bool = False
+) -> Iterator[Installation]:
     """Start everything; end it afterwards."""
     with ExitStack() as stack:
         url = stack.enter_context(_stand_in())
@@ -121,9 +123,9 @@ def open_town(folder: Path, *, functions: int = 1, sweeps: int = 1, forgetful: b
             return one
 
         serving, sweeping = [start("function") for _ in range(functions)], [start("sweep") for _ in range(sweeps)]
-        town = Town(folder, url, serving, sweeping)
-        stack.callback(town.ledger.close)
-        yield town
+        running = Installation(folder, url, serving, sweeping)
+        stack.callback(running.ledger.close)
+        yield running
 
 
 def send(session: requests.Session, port: int, body: bytes) -> tuple[int, dict[str, Any]] | None:
