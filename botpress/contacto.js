@@ -323,14 +323,14 @@ const works = (step) => {
 
 const refused = []
 const keep = (values) => {
-  const old = isObject(contacto()) ? contacto() : {}
+  const old = (isObject(contacto()) && read(() => ({ ...contacto() }))) || {}
   const names = Object.keys(values).filter((name) => !works(() => { workflow[name] = values[name] }))
   if (!works(() => { workflow.contacto = { ...old, ...values } })) refused.push(...names)
 }
 
 // The flow starts a new request with contacto = {}, an older one with contactKey = ''.
 const savedKey = () => {
-  const emptied = read(() => workflow.contactKey) === '' || (isObject(contacto()) && !contacto().contactKey)
+  const emptied = read(() => workflow.contactKey) === '' || (isObject(contacto()) && !read(() => contacto().contactKey))
   return emptied ? '' : head(captured('contactKey'), 5000)
 }
 
@@ -522,9 +522,10 @@ const handoffFields = (history) => {
 
 const run = async () => {
   const started = Date.now()
-  keep(toResult(UNFINISHED, language())) // should the turn be ended before the card is
-  const body = toBody(handoffFields(await readHistory()))
   const saved = savedKey()
+  keep(toResult(UNFINISHED, language())) // should the turn be ended before the card is
+  const history = await readHistory()
+  const body = toBody(read(() => handoffFields(history)) || handoffFields(null)) // no message may stop the request
   const key = requestKey(saved, body.conversation_id || '', body.message_id || '')
   keep({ contactTries: triesOf(saved, key, captured('contactTries')), contactKey: key })
   const url = head(read(() => env.CONTACT_URL), 2000)

@@ -178,6 +178,24 @@ def test_a_new_request_starts_clean_with_either_kind(start: dict[str, Any], unde
     assert keys == ["conv_1:m1", "conv_1:m1", "conv_1:m3"]
 
 
+def test_a_request_begun_under_the_older_card_keeps_its_key(plain: Card) -> None:
+    """A retry right after the card was replaced is the same request, although `contacto` is still empty."""
+    scene = conversation(contactKey="conv_1:m1", contactTries=1)
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = plain.run(endpoint.url, scene)
+        assert endpoint.headers[0]["Idempotency-Key"] == "conv_1:m1"
+    assert (run.workflow["contactTries"], run.workflow["contacto"]["contactTries"]) == (2, 2)
+
+
+def test_an_object_variable_that_throws_when_touched(plain: Card) -> None:
+    """The request is sent, whatever reading `contacto` does."""
+    thrower = "new Proxy({}, { get () { throw new Error('no') }, ownKeys () { throw new Error('no') } })"
+    bad = Card(mode="cloud", text=f"workflow.contacto = {thrower}\n{plain.text}", folder=plain.folder, axios="built-in")
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = bad.run(endpoint.url)
+    assert (well_ended(run), run.workflow["ticketOk"]) == (True, True)
+
+
 def test_what_was_captured_last_comes_first(plain: Card) -> None:
     """Capture Information writes a variable of its own; a field of that name in `contacto` is older or alone."""
     old = {"user_email": "old@example.com", "category": "apuestas"}
