@@ -359,7 +359,7 @@ const toFile = (payload, { field }) => {
 const toPieces = (type, payload, incoming) => {
   const items = read(() => payload.items)
   if (Array.isArray(items)) {
-    return items.slice(0, 50).reduce((all, item) => {
+    return items.reduce((all, item) => {
       const inner = read(() => item.payload)
       return all.concat(inner ? toPieces(textOf(item, 'type'), inner, incoming) : toPieces('card', item, incoming))
     }, [])

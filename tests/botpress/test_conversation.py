@@ -243,7 +243,7 @@ def test_a_list_without_an_end_ends(plain: Card) -> None:
         Card(mode="cloud", text=looping + plain.text, folder=plain.folder, axios="built-in"), scene("hola")
     )
     assert handoff["conversation_transcript"] == "[2026-11-25 15:00] Persona: hola"
-    assert run.ms < 1_000
+    assert (run.ms < 1_000, run.logs) == (True, ["log: contacto: kept  BF-7K3QX2AB"])
     _, long = hand_over(plain, scene("hola"), {"messages": minutes(400), "page_size": 2})
     assert (len(long.asked), any("too long" in line for line in long.logs)) == (100, True)
 
@@ -269,6 +269,33 @@ def test_no_client_stops_the_card(client: str, plain: Card) -> None:
     odd = Card(mode="cloud", text=f"const client = {client}\n{plain.text}", folder=plain.folder, axios="built-in")
     handoff, _ = hand_over(odd, scene("hola"))
     assert handoff["conversation_summary"] == "hola"
+
+
+def test_without_timers_the_conversation_is_not_read(plain: Card) -> None:
+    """Nothing could stop a client that never answers, so the request goes without it."""
+    bare = Card(mode="cloud", text=f"const _ = undefined\n{plain.text}", folder=plain.folder, axios="built-in")
+    _, run = hand_over(bare, scene("hola"), {"messages": [], "hangs_at": 1})
+    assert (run.asked, run.ms < 1_000) == ([], True)
+
+
+def test_a_fault_in_the_conversation_does_not_stop_the_request(plain: Card) -> None:
+    """If the card cannot make sense of what was read, the request goes as with the client switched off."""
+    faulty = plain.edited({"const all = inOrder(": "if (history) throw new Error('no')\n  const all = inOrder("})
+    handoff, _ = hand_over(faulty, scene("hola"), {"messages": minutes(2)})
+    assert handoff["conversation_summary"] == "hola"
+
+
+def test_what_the_bot_shows_is_told_as_it_is(plain: Card) -> None:
+    """A value in the bot's own message is no option that somebody chose; of a long list thirty options are told."""
+    options = [{"label": f"opción {n}"} for n in range(40)]
+    told = [
+        message(direction="outgoing", type="dropdown", payload={"options": options}),
+        message(direction="outgoing", payload={"text": "Retiros", "value": "retiros"}),
+    ]
+    handoff, _ = hand_over(plain, scene(), {"messages": told})
+    first, second = handoff["conversation_transcript"].splitlines()
+    assert first.endswith("Bot: Retiros")
+    assert second.endswith("opción 29]")
 
 
 def test_switched_off_the_card_works_as_before(cloud: Card) -> None:
