@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ JSONObject = dict[str, Any]
 PER_PAGE: Final = 100  # the most a list gives: https://developers.freshdesk.com/api/#pagination
 FAULTS_READ: Final = 50  # of a refusal: more than a ticket has fields
 _WORD: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
+_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9.+-]{1,80}/[A-Za-z0-9.+-]{1,80}")
+_QUOTED_IN_MULTIPART: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 _TICKET_IN_LOCATION: Final = re.compile(r"/tickets/([0-9]{1,18})\Z")
 LAST_LINE_MAX: Final = 200  # characters kept of a description's last line: more than a reference with its label needs
 _LINE_END: Final = re.compile(r"</?(?:br|p|div|t[drh]|li|[uo]l|table|h[1-6]|blockquote|pre)\b[^<>]*>", re.IGNORECASE)
@@ -90,11 +93,13 @@ class OutcomeUnknown(FreshdeskError):
 
 
 class Request(NamedTuple):
-    """A request: method, path with query, JSON body."""
+    """A request: method, path with query, body, and what follows in the body: a file need not be copied."""
 
     method: str
     path: str
     body: bytes | None = None
+    content_type: str = "application/json"
+    more: tuple[bytes, ...] = ()
 
 
 class Answer(NamedTuple):
@@ -150,6 +155,13 @@ class Listed:
     created_at: float  # epoch seconds; 0.0 if Freshdesk's date cannot be read
     status: int
     last_line: str = ""  # of the description, as text; "" in a list without descriptions
+
+
+class Note(NamedTuple):
+    """A note or reply of a ticket: its text, and the size of each of its files in bytes."""
+
+    text: str
+    sizes: tuple[int, ...] = ()
 
 
 class Page(NamedTuple):
@@ -223,6 +235,53 @@ def decipher_list(answer: Answer, size: int = PER_PAGE) -> Page:
 def build_note(ticket_id: int, html: str) -> Request:
     """Return the request that adds a private note to a ticket."""
     return Request("POST", f"/api/v2/tickets/{ticket_id:d}/notes", json.dumps({"body": html, "private": True}).encode())
+
+
+def build_note_with_file(ticket_id: int, html: str, name: str, content: bytes, media_type: str) -> Request:
+    """Return the request that adds a private note with a file: https://developers.freshdesk.com/api/#add_note_to_a_ticket.
+
+    Files go as multipart/form-data only, in parts called `attachments[]`. A name is UTF-8, as browsers send it.
+    """
+    boundary = uuid.uuid4().hex
+    quoted = name.translate(_QUOTED_IN_MULTIPART)
+    fields = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
+        for field, value in (("body", html), ("private", "true"))
+    )
+    file = f'--{boundary}\r\nContent-Disposition: form-data; name="attachments[]"; filename="{quoted}"\r\n'
+    kind = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
+    head = f"{fields}{file}Content-Type: {kind}\r\n\r\n".encode()
+    more = (content, f"\r\n--{boundary}--\r\n".encode())
+    kind_of_body = f"multipart/form-data; boundary={boundary}"
+    return Request("POST", f"/api/v2/tickets/{ticket_id:d}/notes", head, kind_of_body, more)
+
+
+def build_conversations(ticket_id: int, page: int) -> Request:
+    """Return the request for one page of a ticket's notes and replies, oldest first.
+
+    https://developers.freshdesk.com/api/#list_all_ticket_notes
+    """
+    return Request("GET", f"/api/v2/tickets/{ticket_id:d}/conversations?per_page={PER_PAGE}&page={page:d}")
+
+
+def decipher_conversations(answer: Answer) -> list[Note]:
+    """Return a page of notes and replies.
+
+    Raises:
+        FreshdeskBusy, FreshdeskRefused: the list was not given.
+        OutcomeUnknown: the answer is not a list.
+    """
+    rows = decipher_json(answer)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise OutcomeUnknown("the answer is not a list")
+    return [_note(row) for row in rows]
+
+
+def _note(row: dict[str, Any]) -> Note:
+    files = row.get("attachments")
+    sizes = (file.get("size") for file in files if isinstance(file, dict)) if isinstance(files, list) else ()
+    text = f"{row.get('body_text') or ''}\n{row.get('body') or ''}"
+    return Note(text, tuple(size for size in sizes if isinstance(size, int)))
 
 
 def build_get(path: str) -> Request:
@@ -359,6 +418,14 @@ class FreshdeskClient:
     def add_note(self, ticket_id: int, html: str, timeout_s: float) -> None:
         """Add a private note. Raises as `Transport` and `decipher_json`."""
         _raise_for(self._send(build_note(ticket_id, html), timeout_s))
+
+    def add_note_with_file(self, ticket_id: int, html: str, file: tuple[str, bytes, str], timeout_s: float) -> None:
+        """Add a private note with a file (name, content, media type). Raises as `Transport` and `decipher_json`."""
+        _raise_for(self._send(build_note_with_file(ticket_id, html, *file), timeout_s))
+
+    def conversations(self, ticket_id: int, page: int, timeout_s: float) -> list[Note]:
+        """Return a page of a ticket's notes and replies. Raises as `Transport` and `decipher_conversations`."""
+        return decipher_conversations(self._send(build_conversations(ticket_id, page), timeout_s))
 
     def get(self, path: str, timeout_s: float) -> Any:
         """Return the JSON of GET /api/v2/path. Raises as `Transport` and `decipher_json`."""

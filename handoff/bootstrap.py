@@ -14,6 +14,7 @@ from freshdesk_client import FreshdeskClient
 from handoff.deadline import Clock, SystemClock
 from handoff.delivery import Delivery
 from handoff.endpoint import Endpoint
+from handoff.fetching import Fetcher
 from handoff.helpdesk import HelpDesk
 from handoff.ledger import Ledger, LedgerUnavailable
 from handoff.log import log_as_json
@@ -58,6 +59,7 @@ def open_writer(settings: DeliverySettings, clock: Clock | None = None, *, creat
         clock=clock,
         new_owner=lambda: secrets.token_hex(8),
         jitter=random.SystemRandom().random,
+        fetch=Fetcher(settings.attachment_hosts),
         policy=Policy(deadline_s=settings.deadline_s, in_doubt_wait_s=settings.in_doubt_wait_s),
     )
 

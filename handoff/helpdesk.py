@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from freshdesk_client import (
+    PER_PAGE,
     FreshdeskBusy,
     FreshdeskClient,
     FreshdeskRefused,
     FreshdeskUnreachable,
     Listed,
     ListQuery,
+    Note,
     OutcomeUnknown,
     Page,
     RateMeter,
@@ -35,6 +37,7 @@ LAG_STEP_S: Final = 60.0
 PAGE_TRIES: Final = 4  # a page, once more without descriptions, and twice more because of a clock that is behind
 LOOK_PAGES: Final = 100  # some 9,900 tickets: half of what the largest plan lists in a minute
 PAGE_TIMEOUT_S: Final = 5.0  # one page that hangs must not use up the time of all the others
+NOTE_PAGES: Final = 20
 HEAD_ROOM: Final = 0.2  # the part of the rate limit that the sweep leaves to live requests
 _UNLISTED: Final = ("spam", "deleted")  # not in the list of all tickets, though they exist
 _CLOSED: Final = frozenset({4, 5})  # Freshdesk's numbers for resolved and closed
@@ -170,6 +173,30 @@ class HelpDesk:
         """
         with self._calling(deadline):
             self.client.add_note(ticket_id, html, deadline.left_s - SETTLE_RESERVE_S)
+
+    def add_note_with_file(self, ticket_id: int, html: str, file: tuple[str, bytes, str], deadline: Deadline) -> None:
+        """Add a private note with a file: name, content, media type.
+
+        Raises:
+            FreshdeskError: it was not added, or perhaps.
+        """
+        with self._calling(deadline):
+            self.client.add_note_with_file(ticket_id, html, file, deadline.left_s - SETTLE_RESERVE_S)
+
+    def notes_of(self, ticket_id: int, deadline: Deadline) -> list[Note]:
+        """Return every note and reply of a ticket.
+
+        Raises:
+            FreshdeskError: not all could be read.
+        """
+        notes: list[Note] = []
+        for page in range(1, NOTE_PAGES + 1):
+            with self._calling(deadline):
+                found = self.client.conversations(ticket_id, page, deadline.left_s - SETTLE_RESERVE_S)
+            notes += found
+            if len(found) < PER_PAGE:
+                return notes
+        raise TooManyPages
 
     def list_page(self, timeout_s: float, query: ListQuery) -> Page:
         """Return one page of tickets. `query.since`, and `created_at` of each row, are by this process's clock.

@@ -48,8 +48,7 @@ class Attachment(NamedTuple):
     @property
     def digest(self) -> str:
         """16 characters that stand for the file: its address without the query, which may be signed anew each time."""
-        address = self.url.partition("#")[0].partition("?")[0]
-        return base64.b32encode(hashlib.sha256(address.encode()).digest()).decode()[:16]
+        return digest_of(self.url)
 
 
 class Parts(NamedTuple):
@@ -59,6 +58,12 @@ class Parts(NamedTuple):
     fields: tuple[tuple[str, Value], ...] = ()
     tags: tuple[str, ...] = ()
     unusable: tuple[Unusable, ...] = ()
+
+
+def digest_of(url: str) -> str:
+    """Return 16 characters that stand for the file at url; its query does not count."""
+    address = url.partition("#")[0].partition("?")[0]
+    return base64.b32encode(hashlib.sha256(address.encode()).digest()).decode()[:16]
 
 
 def read_parts(sent: dict[str, Any]) -> Parts:

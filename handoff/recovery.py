@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from freshdesk_client import FreshdeskError, Requester
 from handoff import transitions
 from handoff.deadline import Deadline
 from handoff.delivery import NEW_WORDS
+from handoff.file_delivery import FILE_DEADLINE_S, bring_file
 from handoff.inbound import Handoff
 from handoff.ledger import Cause, Entry, State
 from handoff.log import log_entry
@@ -80,7 +81,7 @@ class Recovery:
 
     writer: TicketWriter
 
-    def advance(self, entry: Entry, look: Look) -> Entry | None:
+    def advance(self, entry: Entry, look: Look, *, within_s: float = FILE_DEADLINE_S) -> Entry | None:
         """Do what entry needs now; return how it stands, or None if another has taken it.
 
         Raises:
@@ -89,7 +90,7 @@ class Recovery:
         deadline = self.writer.deadline()
         if entry.state is State.FAILED or (self._now() >= entry.give_up_at and not self._is_overdue(entry)):
             return self._give_up(entry)
-        after = self._advanced(entry, look, deadline)
+        after = self._advanced(entry, look, deadline, within_s)
         if after is not None:
             log_entry(after, after.state, deadline)
         return after
@@ -97,7 +98,7 @@ class Recovery:
     def _give_up(self, entry: Entry) -> Entry | None:
         """Stop trying, and log an error every day: only a person reopens or discards a row without a ticket."""
         due_at = self._now() + transitions.REMIND_S
-        after = self._write(entry, transitions.given_up(entry, owner=self.writer.new_owner(), due_at=due_at))
+        after = self.writer.write(entry, transitions.given_up(entry, owner=self.writer.new_owner(), due_at=due_at))
         if after is not None:
             fields = {"reference": entry.reference, "error": entry.error, "attempts": entry.attempts}
             logger.error("given up", extra=fields)
@@ -111,7 +112,9 @@ class Recovery:
         waiting = {"state": state, "due_at": until, "doubt_since": doubt, "attempts": entry.attempts + 1}
         self.writer.ledger.replace(entry, transitions.changed(entry, **waiting))
 
-    def _advanced(self, entry: Entry, look: Look, deadline: Deadline) -> Entry | None:
+    def _advanced(self, entry: Entry, look: Look, deadline: Deadline, within_s: float) -> Entry | None:
+        if entry.is_file:
+            return bring_file(self.writer, entry, within_s)
         if entry.is_note:
             return self._add_note(entry, deadline)
         if not entry.handoff and entry.state not in {State.CREATING, State.IN_DOUBT}:
@@ -126,7 +129,8 @@ class Recovery:
         """Post it where its route leads now: the routing may have changed since the row was written."""
         handoff = Handoff.from_json(entry.handoff)
         routed = transitions.routed_to(self.writer.route(handoff))
-        taken = self._take(entry, State.CREATING, **changes, **routed)
+        changed: dict[str, Any] = {**changes, **routed}
+        taken = self.writer.take(entry, State.CREATING, **changed)
         return self.writer.create_ticket(taken, handoff, deadline) if taken else None
 
     def _settle_doubt(self, entry: Entry, look: Look, deadline: Deadline) -> Entry | None:
@@ -134,7 +138,7 @@ class Recovery:
         writer, doubt_since = self.writer, transitions.doubt_of(entry)
         doubt_since = entry.created_at if doubt_since is None else doubt_since
         settled_at = doubt_since + writer.policy.in_doubt_wait_s
-        taken = self._take(entry, State.IN_DOUBT, doubt_since=doubt_since)
+        taken = self.writer.take(entry, State.IN_DOUBT, doubt_since=doubt_since)
         if taken is None:
             return None
         try:
@@ -170,21 +174,23 @@ class Recovery:
         made = [one for one in later if one.ticket_id is not None]
         handoff = Handoff.from_json(entry.handoff)
         if made:
-            taken = self._take(entry, State.REJECTED)
+            taken = self.writer.take(entry, State.REJECTED)
             return writer.add_note(taken, handoff, made[0], REFUSED_BEFORE, deadline) if taken else None
         if later:
-            return self._write(entry, transitions.changed(entry, due_at=now + WAIT_FOR_ANOTHER_S))
+            return self.writer.write(entry, transitions.changed(entry, due_at=now + WAIT_FOR_ANOTHER_S))
         somebody = handoff.user_email or handoff.user_phone or handoff.user_id
         if somebody or writer.routing.fallback_requester:
             has_slot = writer.take_slot(entry)
             return self._create(entry, deadline) if has_slot else self._join_open_ticket(entry, deadline)
         logger.error("refused and no fallback_requester", extra={"reference": entry.reference})
-        return self._write(entry, transitions.changed(entry, cause=Cause.ACCOUNT, due_at=now + transitions.REMIND_S))
+        return self.writer.write(
+            entry, transitions.changed(entry, cause=Cause.ACCOUNT, due_at=now + transitions.REMIND_S)
+        )
 
     def _join_open_ticket(self, entry: Entry, deadline: Deadline) -> Entry | None:
         """Add a handoff past its person's limit to their open ticket, or make it a ticket once there is a slot."""
         now, writer = self._now(), self.writer
-        taken = self._take(entry, State.NOT_CREATED, over_limit=True)
+        taken = self.writer.take(entry, State.NOT_CREATED, over_limit=True)
         if taken is None:
             return None
         handoff = Handoff.from_json(entry.handoff)
@@ -196,14 +202,14 @@ class Recovery:
         except FreshdeskError as error:
             until = now + transitions.backoff_s(taken.attempts, writer.jitter())
             failed = transitions.unmade(taken, until=until, cause=Cause.UNAVAILABLE, error=f"look: {error}")
-            return self._write(taken, failed)
+            return self.writer.write(taken, failed)
         if holder is not None:
             return writer.add_note(taken, handoff, holder, ONE_OF_MANY, deadline)
         if writer.take_slot(taken):
-            taken = self._take(taken, State.NOT_CREATED, over_limit=False)
+            taken = self.writer.take(taken, State.NOT_CREATED, over_limit=False)
             return self._create(taken, deadline) if taken else None
         waiting = transitions.changed(taken, due_at=now + WAIT_FOR_ANOTHER_S, cause=Cause.WAITING)
-        return self._write(taken, waiting)
+        return self.writer.write(taken, waiting)
 
     def _of_the_same_hour(self, entry: Entry, deadline: Deadline) -> Entry | None:
         """Return the row of an open ticket of entry's mailbox: Freshdesk cannot be asked for all its `+tag` addresses.
@@ -220,25 +226,14 @@ class Recovery:
         rows = self.writer.ledger.find(entry.reference, now=self._now())
         parent = next((one for one in rows if entry.entry.startswith(f"{one.entry}#")), None)
         if parent is None or parent.ticket_id is None:
-            return self._write(entry, transitions.changed(entry, due_at=self._now() + WAIT_FOR_ANOTHER_S))
-        taken = self._take(entry, State.CREATING)
+            return self.writer.write(entry, transitions.changed(entry, due_at=self._now() + WAIT_FOR_ANOTHER_S))
+        taken = self.writer.take(entry, State.CREATING)
         handoff = Handoff.from_json(entry.handoff)
         return self.writer.add_note(taken, handoff, parent, NEW_WORDS, deadline) if taken else None
 
     def _is_overdue(self, entry: Entry) -> bool:
         """Return True if the row has been waiting for a sweep that did not run: it must have its chance first."""
         return entry.due_at is not None and self._now() - entry.due_at > OVERDUE_S
-
-    def _take(self, entry: Entry, state: State, **changes: object) -> Entry | None:
-        """Hold the row for a lease; return None if another was quicker."""
-        due_at = self._now() + self.writer.policy.lease_s
-        mine = self.writer.new_owner()
-        return self._write(entry, transitions.changed(entry, state=state, owner=mine, due_at=due_at, **changes))
-
-    def _write(self, old: Entry, new: Entry) -> Entry | None:
-        """Write new over old, with retries: one lost answer of the ledger must not end the pass."""
-        writer = self.writer
-        return new if writer.with_retries(lambda: writer.ledger.replace(old, new), writer.deadline()) else None
 
     def _now(self) -> float:
         return self.writer.clock.now()

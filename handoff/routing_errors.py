@@ -246,6 +246,10 @@ _EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "responder_id": "responder_id = 1070000000301",
         "email_config_id": "email_config_id = 1070000000401",
         "custom_fields": 'custom_fields = { cf_pais = "Argentina" }',
+        "fields": "[fields]",
+        "field": 'field = "cf_numero_de_apuesta"',
+        "choices": 'choices = ["Transferencia", "Tarjeta"]',
+        "messengers": 'messengers = ["whatsapp", "telegram"]',
         "desk": 'desk = "corporativo"',
         "url": 'url = "https://corporativo.freshdesk.com"',
     },
@@ -335,7 +339,7 @@ def _wrong_value(error: ValidationError, key: str) -> str:
     sentences: dict[str, Callable[[], str]] = {
         "enum": lambda: _choice(value, rule, key),
         "type": lambda: _kind(value, rule, key),
-        "pattern": lambda: _pattern(value, key),
+        "pattern": lambda: _pattern(value, key, rule),
         "minimum": lambda: f"tiene que ser {rule} o más; escribí el número que muestra Freshdesk",
         "maximum": lambda: f"es un número demasiado grande (hasta {rule}); escribí el que muestra Freshdesk",
         "minLength": lambda: "está vacío: escribí el texto entre las comillas, o borrá la línea",
@@ -368,6 +372,8 @@ def _kind(value: object, kind: str | list[str], key: str) -> str:
     if kind == "object":
         corrected = _EXAMPLES.get(key, f"una línea entre corchetes que termina en .{key}]")
         return f"tiene que ser una tabla, no un valor suelto; se escribe así: {corrected}"
+    if "object" in kind:
+        return f'tiene que ser el nombre del campo en Freshdesk, entre comillas: {key} = "cf_{slug(key)}"'
     return "tiene que ser un texto entre comillas, un número, true o false"
 
 
@@ -380,7 +386,10 @@ def _whole_number(value: object, assigned: str, key: str) -> str:
     return f"tiene que ser un número entero, sin comillas ni punto: {_EXAMPLES[key]}"
 
 
-def _pattern(value: str, key: str) -> str:
+def _pattern(value: str, key: str, rule: str) -> str:
+    if rule.startswith("^cf_"):
+        better = f"cf_{slug(value).removeprefix('cf_')}"
+        return f"es el nombre del campo en Freshdesk, que empieza con cf_: escribí {key} = {_toml(better)}"
     if key == "fallback_requester":
         return f"{_toml(value)} no es una dirección de correo: escribí, por ejemplo, {_EXAMPLES[key]}"
     if key == "subject":

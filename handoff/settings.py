@@ -19,6 +19,10 @@ WAITS_S: Final = (1.0, 86_400.0)
 PROJECT: Final = Path(__file__).parent.parent
 DEFAULT_LEDGER: Final = "sqlite:///handoffs.db"
 DEFAULT_ROUTING: Final = PROJECT / "config" / "routing.toml"
+DEFAULT_HOSTS: Final = frozenset({"files.bpcontent.cloud"})  # where Botpress keeps what people send
+NO_HOSTS: Final = "none"
+_HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}")
+_LOCAL_HOST: Final = re.compile(r"(?:127\.0\.0\.1|localhost):[0-9]{1,5}")
 T = TypeVar("T")
 _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 # botocore raises its own errors for any other value, and only at the first request.
@@ -50,6 +54,7 @@ class DeliverySettings:
     routing: Routing = field(repr=False)
     deadline_s: float
     in_doubt_wait_s: float
+    attachment_hosts: frozenset[str] = DEFAULT_HOSTS
 
     @staticmethod
     def read(environ: Mapping[str, str]) -> DeliverySettings:
@@ -137,6 +142,7 @@ class _Reader:
         routing = self.routing()
         deadline_s = self._seconds("DEADLINE_S", 12.0, DEADLINES_S)
         in_doubt_wait_s = self._seconds("IN_DOUBT_WAIT_S", 600.0, WAITS_S)
+        hosts = self._hosts(local=is_freshdesk_url(url) and is_loopback(url))
         if routing is None or ledger is None:
             return None
         return DeliverySettings(
@@ -146,6 +152,7 @@ class _Reader:
             routing=routing,
             deadline_s=deadline_s,
             in_doubt_wait_s=in_doubt_wait_s,
+            attachment_hosts=hosts,
         )
 
     def _needed(self, name: str, what: str) -> str:
@@ -172,6 +179,22 @@ class _Reader:
                 f"WEBHOOK_SECRET: each secret needs {SECRET_MIN} characters or more: openssl rand -hex 32"
             )
         return secrets
+
+    def _hosts(self, *, local: bool) -> frozenset[str]:
+        """Return the hosts whose files may be fetched; this machine's only with a Freshdesk on this machine."""
+        value = self._environ.get("ATTACHMENT_HOSTS", "").strip().lower()
+        if not value:
+            return DEFAULT_HOSTS
+        hosts = frozenset(host.strip() for host in value.split(",") if host.strip()) - {NO_HOSTS}
+        for host in sorted(hosts):
+            if _LOCAL_HOST.fullmatch(host) and not local:
+                self.faults.append(f"ATTACHMENT_HOSTS: {host} is for tests: it needs a FRESHDESK_URL on this machine")
+            elif not _LOCAL_HOST.fullmatch(host) and not _HOST.fullmatch(host):
+                self.faults.append(
+                    "ATTACHMENT_HOSTS must be host names with commas between, such as files.bpcontent.cloud or "
+                    f"*.example.com, or {NO_HOSTS}; not {host[:80]!r}"
+                )
+        return hosts
 
     def ledger(self) -> LedgerAddress | None:
         address = _ledger_address(self._environ.get("LEDGER_URL", "").strip() or DEFAULT_LEDGER)

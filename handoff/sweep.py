@@ -142,7 +142,7 @@ def sweep(writer: TicketWriter, *, budget_s: float, should_stop: Callable[[], bo
             continue
         try:
             look.prepare(entry, deadline)
-            after = recovery.advance(entry, look)
+            after = recovery.advance(entry, look, within_s=deadline.left_s)
         except Exception as error:  # noqa: BLE001 -- one row that breaks the code must not hold up all the others
             report.failed_rows += 1
             flakes = flakes + 1 if isinstance(error, LedgerUnavailable) else 0
@@ -184,6 +184,7 @@ def _finish(writer: TicketWriter, report: SweepReport) -> None:
 def _due(writer: TicketWriter, report: SweepReport) -> Iterator[tuple[Entry, LookInSnapshot]]:
     """Yield each due row once, batch by batch; once something succeeded, also what only waits for its account."""
     seen: set[tuple[str, str]] = set()
+    files: list[Entry] = []  # a slow file must not hold up anybody's ticket
     look: LookInSnapshot | None = None
     after: Entry | None = None
     found = True
@@ -202,8 +203,12 @@ def _due(writer: TicketWriter, report: SweepReport) -> Iterator[tuple[Entry, Loo
             look = look if look and look.worth else _look_for(batch, writer)
             for entry in batch:
                 seen.add((entry.reference, entry.entry))
-                yield entry, look
+                if not entry.is_file:
+                    yield entry, look
+                elif len(files) < BATCH:
+                    files.append(entry)
                 after = entry if _is_due(entry, now) else after  # up to here, nothing is left to come
+    yield from ((entry, _look_for([], writer)) for entry in files)
 
 
 def _read(writer: TicketWriter, until: float, after: Entry | None = None) -> Iterator[Entry]:

@@ -25,6 +25,15 @@ STATUS_OPEN: Final = 2
 SUBJECT_MAX: Final = 255
 TAG_MAX: Final = 32
 NO_ROUTE_TAG: Final = "sin-categoria"
+FILE_HAD: Final = "Archivo que mandó la persona: {name}"
+FILE_NOT_HAD: Final = "Este archivo que mandó la persona no se pudo agregar al ticket: {name}. {why}"
+WHY_NOT: Final = {
+    "too-large": "No entra: un ticket de Freshdesk lleva hasta 20 MB de archivos en total.",
+    "gone": "El enlace ya no funciona.",
+    "host-not-listed": "Su servidor no figura en ATTACHMENT_HOSTS: abrí el enlace sólo si lo conocés.",
+    "refused": "Freshdesk no lo aceptó. Abrilo desde el enlace, antes de que venza.",
+    "not-had": "El servidor donde está no lo entregó. Abrilo desde el enlace, antes de que venza.",
+}
 UNKNOWN_BOT_TAG: Final = "bot-desconocido"
 NO_NAME: Final = "Sin nombre"
 REFUSED_REMARK: Final = "El bot mandó este pedido con errores"
@@ -168,6 +177,14 @@ def _short(handoff: Handoff) -> str:
 def to_note(handoff: Handoff, route: Route, why: str) -> str:
     """Return the HTML of a private note with the whole handoff, under the sentence why."""
     return _note.render({**_context(handoff, route, []), "why": why})
+
+
+def to_file_note(attachment: Attachment, mark: str, why_not: str = "") -> str:
+    """Return the HTML of the private note that brings a file, or that names it and says why it could not be had."""
+    name, link = escape(attachment.shown_as), _link(attachment.url)
+    shown = Markup('<a href="{}">{}</a>').format(link, name) if link else f"{name} ({escape(attachment.url)})"
+    said = FILE_NOT_HAD.format(name=shown, why=WHY_NOT.get(why_not, why_not)) if why_not else FILE_HAD.format(name=name)
+    return f"<p>{said}</p><p>[{mark}]</p>"
 
 
 def try_templates() -> None:

@@ -17,7 +17,10 @@ from handoff.sanitize import cut, plain
 TEXT_MAX: Final = 255  # of a single-line text field
 NUMBER_MAX: Final = 10**15
 _WHOLE: Final = re.compile(r"[+-]?(?:\d{1,15}|\d{1,3}(?:[.,]\d{3}){1,4})", re.ASCII)
-_DECIMAL: Final = re.compile(r"([+-]?)([\d.,]{1,24})", re.ASCII)
+_DECIMAL: Final = re.compile(
+    r"([+-]?)(?:(\d{1,3}(?:\.\d{3})+)(?:,(\d+))?|(\d{1,3}(?:,\d{3})+)(?:\.(\d+))?|(\d{1,15})(?:[.,](\d{1,15}))?)",
+    re.ASCII,
+)
 _DATE: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:T.*)?", re.ASCII)
 _DATE_OF_HERE: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
 _YES: Final = frozenset({"si", "yes", "sim", "true", "verdadero", "1", "x", "ok"})
@@ -75,24 +78,17 @@ def _number(_: TicketField, value: Value) -> Value | None:
 
 
 def _decimal(_: TicketField, value: Value) -> Value | None:
+    """Return a number whose separators are those of any country; a single one before three digits parts thousands."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
         found = _DECIMAL.fullmatch(value.strip().replace(" ", ""))
-        number = _separated(found[2]) if found else None
-        if found is None or number is None:
+        if found is None:
             return None
-        value = -number if found[1] == "-" else number
+        sign, *parts = found.groups(default="")
+        whole, part = parts[0] or parts[2] or parts[4], parts[1] or parts[3] or parts[5]
+        value = float(f"{sign}{re.sub('[.,]', '', whole)}.{part or 0}")
     return float(value) if abs(value) < NUMBER_MAX else None
-
-
-def _separated(digits: str) -> float | None:
-    """Return a number whose separators are those of any country; one separator before three digits parts thousands."""
-    whole, separator, part = digits.rpartition(max(".,", key=digits.rfind))
-    if not separator or (len(part) == 3 and not ({".", ","} <= set(digits))):  # noqa: PLR2004 -- a thousand's digits
-        whole, part = digits, "0"
-    whole = re.sub("[.,]", "", whole)
-    return float(f"{whole or '0'}.{part or '0'}") if (whole + part).isdigit() else None
 
 
 def _date(_: TicketField, value: Value) -> Value | None:

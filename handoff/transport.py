@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, cast
@@ -30,7 +30,6 @@ ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 IDLE_MAX_S: Final = 20.0
 POOL_SIZE: Final = 64
 LOOKUPS_MAX: Final = 16  # host names being looked up at once, including lookups that were abandoned
-_JSON_BODY: Final = {"Content-Type": "application/json"}
 _BLOCK: Final = 65_536
 _LINE_MAX: Final = 65_536
 _WITHOUT_BODY: Final = frozenset({204, 304})
@@ -42,7 +41,17 @@ LookUp = Callable[..., list[Any]]  # `socket.getaddrinfo`
 
 
 class RequestsTransport:
-    """Sends requests to one Freshdesk account (HTTP Basic: the key is the user name, the password is ignored)."""
+    """Sends requests to one host: a Freshdesk account, or one with a file of the person.
+
+    Args:
+        url: of the host.
+        api_key: of the account (HTTP Basic: the key is the user name, the password is ignored); "" sends none.
+        idle_max_s: seconds after which a connection is not used again.
+        look_up: finds the host's addresses; connections are made to just these.
+        now: epoch seconds.
+        answer_max: bytes of an answer's body.
+        proxies: whether the environment's proxies are used.
+    """
 
     def __init__(
         self,
@@ -52,17 +61,20 @@ class RequestsTransport:
         idle_max_s: float = IDLE_MAX_S,
         look_up: LookUp = socket.getaddrinfo,
         now: Callable[[], float] = time.time,
+        answer_max: int = ANSWER_MAX_BYTES,
+        proxies: bool = True,
     ) -> None:
         self._base = url.rstrip("/")  # a double slash in the path is answered 400
-        token = base64.b64encode(f"{api_key}:X".encode()).decode()
         self._headers = {
-            "Authorization": f"Basic {token}",
-            "Accept": "application/json",
+            "Accept": "application/json" if api_key else "*/*",
             "Accept-Encoding": "identity",
             "User-Agent": "botpress-freshdesk-handoff/1",
         }
-        self._call = _Call(now)
-        self._adapter = _Adapter(self._base, call=self._call, idle_max_s=idle_max_s, look_up=look_up)
+        if api_key:
+            self._headers["Authorization"] = f"Basic {base64.b64encode(f'{api_key}:X'.encode()).decode()}"
+        self._call, self._answer_max = _Call(now, answer_max), answer_max
+        options: dict[str, Any] = {"call": self._call, "idle_max_s": idle_max_s, "look_up": look_up}
+        self._adapter = _Adapter(self._base, proxies=proxies, **options)
 
     def __repr__(self) -> str:
         return f"RequestsTransport({self._base})"
@@ -83,7 +95,7 @@ class RequestsTransport:
                 verify=self._adapter.certificates,
             )
             try:
-                body = b"".join(_unpacked(response))
+                body = self._body_of(response)
             finally:
                 response.close()
         except _BAD_ANSWER as error:
@@ -92,21 +104,47 @@ class RequestsTransport:
             raise OutcomeUnknown(type(error).__name__) from error
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
+    def _body_of(self, response: requests.Response) -> bytes:
+        """Return the body, unpacked if it was compressed; the whole of a large file must not be copied here."""
+        if "Content-Encoding" not in response.headers:
+            return cast("bytes", response.raw.read(decode_content=False))
+        blocks, size = [], 0
+        for block in response.raw.stream(_BLOCK, decode_content=True):
+            size += len(block)
+            if size > self._answer_max:
+                raise AnswerTooLarge
+            blocks.append(block)
+        return b"".join(blocks)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._adapter.close()
+
     def _prepared(self, request: Request) -> requests.PreparedRequest:
         """Return the prepared request; nothing here needs to be quoted or encoded by requests."""
         prepared = requests.PreparedRequest()
-        prepared.method, prepared.url, prepared.body = request.method, self._base + request.path, request.body
-        own = {} if request.body is None else {"Content-Length": str(len(request.body)), **_JSON_BODY}
+        prepared.method, prepared.url = request.method, self._base + request.path
+        prepared.body = cast("Any", (request.body, *request.more)) if request.more else request.body
+        size = sum(map(len, (request.body or b"", *request.more)))
+        own = {} if request.body is None else {"Content-Length": str(size), "Content-Type": request.content_type}
         # A plain dict is enough: no code asks for a name in another case, and urllib3 copies the headers again.
         prepared.headers = cast("Any", self._headers | own)
         return prepared
 
 
+class AnswerTooLarge(OutcomeUnknown):
+    """The answer's body is longer than `answer_max`."""
+
+    def __init__(self) -> None:
+        super().__init__("the answer is too large")
+
+
 class _Call(threading.local):
     """The call of this thread. `unsent`: why it was certainly not sent, or "" if it may have been."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], answer_max: int) -> None:
         self._now = now
+        self.answer_max = answer_max
         self.begin(0.0)
 
     def begin(self, timeout_s: float) -> None:
@@ -121,11 +159,12 @@ class _Call(threading.local):
 class _Adapter(HTTPAdapter):
     """The adapter of one host, with a deadline for its connections, and the environment's proxies and certificates."""
 
-    def __init__(self, url: str, **of_connections: Any) -> None:
+    def __init__(self, url: str, *, proxies: bool, **of_connections: Any) -> None:
         super().__init__(pool_connections=1, pool_maxsize=POOL_SIZE)
         with requests.Session() as session:
             settings: Mapping[str, Any] = session.merge_environment_settings(url, {}, None, None, None)
-        self._proxies = settings["proxies"] if url.startswith("https:") else {}  # plain http is for this machine only
+        is_outside = proxies and url.startswith("https:")  # plain http is for this machine only
+        self._proxies = settings["proxies"] if is_outside else {}
         self.certificates = DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"]
         request = requests.Request("GET", url).prepare()
         found = super().get_connection_with_tls_context(request, self.certificates, self._proxies)
@@ -186,8 +225,9 @@ class _Response(http.client.HTTPResponse):
     more bytes raises, and urllib3 then closes the connection.
     """
 
-    def __init__(self, sock: socket.socket, *args: Any, ends_at: float, **kwargs: Any) -> None:
+    def __init__(self, sock: socket.socket, *args: Any, ends_at: float, size_max: int, **kwargs: Any) -> None:
         timed = _TimedSocket(sock, ends_at)
+        self._size_max = size_max
         super().__init__(cast("socket.socket", timed), *args, **kwargs)
         self._file = timed.file
 
@@ -225,15 +265,18 @@ class _Response(http.client.HTTPResponse):
         return self._read(int(lengths.pop())) if lengths else self._up_to_the_end()
 
     def _up_to_the_end(self) -> bytes:
-        body = self.fp.read(ANSWER_MAX_BYTES + 1)
-        if len(body) > ANSWER_MAX_BYTES:
-            raise OutcomeUnknown("the answer is too large")
+        body = self.fp.read(self._size_max + 1)
+        if len(body) > self._size_max:
+            raise AnswerTooLarge
         return body
 
     def _read(self, size: int) -> bytes:
-        if size > ANSWER_MAX_BYTES:
-            raise OutcomeUnknown("the answer is too large")
-        return self.fp.read(size)  # urllib3 counts the bytes again
+        if size > self._size_max:
+            raise AnswerTooLarge
+        data = self.fp.read(size)
+        if len(data) < size:
+            raise http.client.IncompleteRead(data, size - len(data))
+        return data
 
     def _chunks(self) -> bytes:
         body = bytearray()
@@ -241,8 +284,8 @@ class _Response(http.client.HTTPResponse):
             body += self._read(size)
             if self.fp.read(2) != b"\r\n":
                 raise http.client.HTTPException("a chunk that is not as long as it says")
-            if len(body) > ANSWER_MAX_BYTES:
-                raise OutcomeUnknown("the answer is too large")
+            if len(body) > self._size_max:
+                raise AnswerTooLarge
         while line := self.fp.readline(_LINE_MAX):  # trailers
             if line in {b"\r\n", b"\n"}:
                 return bytes(body)
@@ -267,7 +310,7 @@ class _Connection(HTTPConnection):
         self.used_at = 0.0
 
     def response_class(self, *args: Any, **kwargs: Any) -> _Response:  # type: ignore[override]  # where a class is expected
-        return _Response(*args, ends_at=self._ends_at, **kwargs)
+        return _Response(*args, ends_at=self._ends_at, size_max=self._call.answer_max, **kwargs)
 
     @property
     def is_connected(self) -> bool:
@@ -371,13 +414,3 @@ def _addresses(look_up: LookUp, host: str, port: int, timeout_s: float) -> list[
         return [address[:2] for *_, address in found.result(ends_at - time.monotonic())]
     except TimeoutError as error:
         raise too_late from error
-
-
-def _unpacked(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body, unpacked if it was compressed; one that unpacks without end is cut off."""
-    size = 0
-    for block in response.raw.stream(_BLOCK, decode_content=True):
-        size += len(block)
-        if size > ANSWER_MAX_BYTES:
-            raise OutcomeUnknown("the answer is too large")
-        yield block

@@ -10,6 +10,7 @@ from typing import Final, TypeVar, cast
 from freshdesk_client import FreshdeskError, FreshdeskRefused, Requester
 from handoff import transitions
 from handoff.deadline import Clock, Deadline
+from handoff.fetching import Fetch, fetch_nothing
 from handoff.helpdesk import LOOK_PAUSE_S, HelpDesk
 from handoff.inbound import Handoff
 from handoff.ledger import Cause, Entry, Ledger, LedgerUnavailable, State
@@ -38,6 +39,7 @@ class TicketWriter:
     new_owner: Callable[[], str]
     jitter: Callable[[], float]  # 0.0 ≤ jitter() < 1.0
     policy: Policy
+    fetch: Fetch = fetch_nothing
 
     def create_ticket(self, row: Entry, handoff: Handoff, deadline: Deadline) -> Entry:
         """Post the ticket of a row in `creating` that the caller holds, and settle the row."""
@@ -107,6 +109,15 @@ class TicketWriter:
             logger.error("ledger down while settling", extra={"reference": old.reference, "outcome": new.state})
             self.ledger.remember(new, now=self.clock.now())
         return new
+
+    def take(self, row: Entry, state: State, *, lease_s: float | None = None, **changes: object) -> Entry | None:
+        """Hold the row for a lease; return None if another was quicker. Raises LedgerUnavailable."""
+        due_at = self.clock.now() + (lease_s or self.policy.lease_s)
+        return self.write(row, transitions.changed(row, state=state, owner=self.new_owner(), due_at=due_at, **changes))
+
+    def write(self, old: Entry, new: Entry) -> Entry | None:
+        """Write new over old, again after a failure: one lost answer must not end a pass. Raises LedgerUnavailable."""
+        return new if self.with_retries(lambda: self.ledger.replace(old, new), self.deadline()) else None
 
     def helpdesk(self, row: Entry) -> HelpDesk:
         """Return the account of a row; one that is no longer in the routing falls back to the main one."""

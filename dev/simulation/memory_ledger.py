@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
-from handoff.ledger import PERSON_WINDOW_S, WORDS_WINDOW_S, Claim, Entry, bounded, named_by
+from handoff.ledger import PERSON_WINDOW_S, WORDS_WINDOW_S, Claim, Entry, bounded, files_of, named_by
 from handoff.ledger.outage import Remembering
 
 Key = tuple[str, str]
@@ -60,6 +60,9 @@ class MemoryLedger(Remembering):
         if standing is None or (standing.version, standing.owner) != (old.version, old.owner):
             return False
         self._put(new)
+        for file in files_of(old, new):
+            if _key(file) not in self._rows:
+                self._put(file)
         return True
 
     def find(self, reference: str, *, now: float) -> list[Entry]:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 
+from handoff.parts import digest_of
 from handoff.sanitize import cut
 
 logger = logging.getLogger("handoff.ledger")
@@ -76,6 +77,8 @@ class Cause(StrEnum):
     WAITING = "waiting"  # for the end of the doubt, for a slot of the person's hour, for another row
 
 
+_FILE: Final = "#file:"
+FILE_GIVE_UP_S: Final = 7 * 86_400.0  # the links of most files live for 30 days
 _OF_THE_ACCOUNT: Final = frozenset({Cause.UNAVAILABLE, Cause.RATE_LIMIT, Cause.ACCOUNT, Cause.IN_DOUBT})
 
 
@@ -112,6 +115,7 @@ class Entry:
     priority: str = ""
     language: str = ""
     ticket_id: int | None = None
+    on_ticket: int | None = None  # of a file's row: the ticket that the file belongs to
     refused: bool = False  # it came with faults: what there is of it, under the fallback requester if need be
     over_limit: bool = False  # past the person's hourly bound: joins their open ticket as a note
     cause: str = Cause.NONE  # a `Cause`; a newer version may know others
@@ -125,6 +129,11 @@ class Entry:
     def is_note(self) -> bool:
         """Return True if this row is new words for a handoff that has a row of its own."""
         return "#" in self.entry
+
+    @property
+    def is_file(self) -> bool:
+        """Return True if this row is a file of a handoff, to be added to its ticket; such a row is a note, too."""
+        return _FILE in self.entry
 
     @property
     def counts(self) -> bool:
@@ -269,6 +278,35 @@ def named_by(alias_of: str) -> tuple[str, str]:
     """Return the reference and the key of the row that an alias names."""
     reference, _, key = alias_of.partition(" ")
     return reference, key
+
+
+def files_of(old: Entry, new: Entry) -> list[Entry]:
+    """Return the rows of the files in old's handoff, if new is the first version with a ticket.
+
+    A store writes them in the step that writes new: then no file is forgotten on any way to a ticket.
+    """
+    if old.ticket_id is not None or new.ticket_id is None or '"attachments"' not in old.handoff:
+        return []
+    said, now = json.loads(old.handoff), new.expires_at - new.lifetime_s
+    whose = {name: getattr(new, name) for name in ("reference", "owner", "bot", "category", "account", "language")}
+    key = new.entry.partition("#")[0]
+    return [
+        Entry(
+            **whose,
+            entry=f"{key}{_FILE}{digest_of(one[0])}",
+            state=State.NOT_CREATED,
+            created_at=now,
+            due_at=now,
+            give_up_at=now + FILE_GIVE_UP_S,
+            expires_at=now + ROW_LIFETIME_S,
+            handoff=json.dumps({"key": key, "attachments": [one]}, ensure_ascii=False),
+            group=new.group,
+            priority=new.priority,
+            cause=Cause.WAITING,
+            on_ticket=new.ticket_id,
+        )
+        for one in said["attachments"]
+    ]
 
 
 def bounded(entry: Entry) -> Entry:

@@ -35,6 +35,7 @@ from handoff.ledger import (
     LedgerBusy,
     LedgerUnavailable,
     bounded,
+    files_of,
     named_by,
     read_row,
     read_rows,
@@ -121,7 +122,12 @@ class DynamoDBLedger(Remembering):
         new = bounded(new)
         values = {":version": _number(old.version), ":owner": {"S": old.owner}}
         condition = "#version = :version AND #owner = :owner"
-        return self._put(_item(new), condition, values) or self._standing(new.reference, new.entry) == new
+        files = files_of(old, new)
+        if files:
+            done = self._put_with_files(self._request(_item(new), condition, values), files)
+        else:
+            done = self._put(_item(new), condition, values)
+        return done or self._standing(new.reference, new.entry) == new
 
     def find(self, reference: str, *, now: float) -> list[Entry]:
         """Return the rows under a reference; see `Ledger.find`."""
@@ -288,7 +294,7 @@ class DynamoDBLedger(Remembering):
             "Item": item,
             "ConditionExpression": condition,
             "ExpressionAttributeNames": {name: field for name, field in _NAMES.items() if name in condition},
-            "ExpressionAttributeValues": dict(values),
+            **({"ExpressionAttributeValues": dict(values)} if values else {}),
         }
 
     def _put(self, item: Item, condition: str, values: Mapping[str, Any]) -> bool:
@@ -298,6 +304,15 @@ class DynamoDBLedger(Remembering):
         except _ConditionFailed:
             return False
         return True
+
+    def _put_with_files(self, row: dict[str, Any], files: list[Entry]) -> bool:
+        """Write a row and those of its files, all or none; a file's row that is there already stays."""
+        waiting = [self._request(_item(file), "attribute_not_exists(#entry)", {}) for file in files]
+        while True:
+            done, *new = self._put_both(row, *waiting)
+            if not done or all(new):
+                return done
+            waiting = [request for request, is_new in zip(waiting, new, strict=True) if is_new]
 
     def _put_both(self, *requests: dict[str, Any]) -> list[bool]:
         """Write all of the items or none; return for which the condition holds."""

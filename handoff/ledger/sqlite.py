@@ -23,6 +23,7 @@ from handoff.ledger import (
     Entry,
     LedgerUnavailable,
     bounded,
+    files_of,
     named_by,
     read_row,
     read_rows,
@@ -391,9 +392,10 @@ def _holder_of_words(db: sqlite3.Connection, entry: Entry, now: float) -> str:
     return "" if found in {None, (entry.reference, entry.entry)} else " ".join(found)
 
 
-def _put(db: sqlite3.Connection, entry: Entry) -> None:
+def _put(db: sqlite3.Connection, entry: Entry, *, unless_there: bool = False) -> None:
     whose, stamps = (entry.reference, entry.entry, entry.version, entry.owner), (entry.due_at, entry.created_at)
-    db.execute(_PUT, (*whose, *stamps, _end_of(entry), entry.conversation, entry.to_json()))
+    put = _PUT.replace("REPLACE", "IGNORE") if unless_there else _PUT
+    db.execute(put, (*whose, *stamps, _end_of(entry), entry.conversation, entry.to_json()))
 
 
 def _end_of(entry: Entry) -> float:
@@ -404,6 +406,8 @@ def _overwrite(db: sqlite3.Connection, old: Entry, new: Entry) -> tuple[bool, st
     """Return whether new was written; if not, the row that stands there, unread, or None."""
     values = (new.version, new.owner, new.due_at, new.created_at, _end_of(new), new.conversation, new.to_json())
     if db.execute(_OVERWRITE, (*values, old.reference, old.entry, old.version, old.owner)).rowcount:
+        for row in files_of(old, new):  # one that is there belongs to the same file, sent twice
+            _put(db, row, unless_there=True)
         return True, None
     standing = _standing(db, old.reference, old.entry, float("-inf"))
     return False, standing.row if standing else None
