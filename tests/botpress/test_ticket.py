@@ -221,7 +221,7 @@ def test_the_function_is_not_running(real: Card) -> None:
 
 def test_the_whole_conversation_and_its_files_are_in_the_ticket(calm: System, cloud_card: Card) -> None:
     """Both sides, the picture with its link, values and tags arrive; nothing of them is foreign to the function."""
-    url = f"https://files.bpcontent.cloud/2026/{uuid.uuid4().hex}.jpg"
+    url = f"https://files.example/2026/{uuid.uuid4().hex}.jpg"  # a host that the function never calls
     there = scene(fields={"numero_de_apuesta": 7_345_112}, tags=["vip"])
     ids = {"conversationId": there["event"]["conversationId"]}
     told = [
