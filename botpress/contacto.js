@@ -8,25 +8,33 @@
 //   Paste it whole into an "Execute Code" card of the "Contacto" flow. Nothing needs changing here:
 //   address, secret and bot are read from the configuration variables. Guide: README.md.
 //
-// It never throws: an uncaught error would end the conversation. Whatever happens, these are set:
-//   workflow.ticketOk         true: the request is kept (a ticket number, or a reference while it is on its way)
-//   workflow.ticketId         the ticket number, '' while there is none
-//   workflow.ticketReference  BF-7K3QX2AB
-//   workflow.ticketMessage    a sentence to show the person as it is
-//   workflow.ticketError      '' or a short code; README lists them
-//   workflow.ticketField      the variable to ask for again (user_email), or ''
-//   workflow.contactKey       what makes a replay and a retry the same request; the flow only empties it
-//   workflow.contactTries     how often this request was sent
+// It never throws: an uncaught error would end the conversation. Whatever happens, it fills in the Object
+// variable workflow.contacto:
+//   ticketOk         true: the request is kept (a ticket number, or a reference while it is on its way)
+//   ticketId         the ticket number, '' while there is none
+//   ticketReference  BF-7K3QX2AB
+//   ticketMessage    a sentence to show the person as it is
+//   ticketError      '' or a short code; README lists them
+//   ticketField      the variable to ask for again (user_email), or ''
+//   contactKey       what makes a replay and a retry the same request; the flow empties it with contacto = {}
+//   contactTries     how often this request was sent
+// A flow that declares these eight one by one, as older guides said, goes on working: both are filled in.
 
 const TIMEOUT_MS = 20000 // one call; the function itself always answers within 12 s
-const BUDGET_MS = 45000 // both calls and the pause between them; Botpress ends a turn after 60 s
+const BUDGET_MS = 45000 // everything the card does; Botpress ends a turn after 60 s
+const HISTORY_MS = 5000 // of it, at most this for reading the conversation
+const HISTORY_PAGES = 100
+const TRANSCRIPT = 60000 // characters the function keeps, the newest
 const PAUSE_MS = 2000 // before the second and last call
 const LONGEST_PAUSE_MS = 5000 // of a longer Retry-After only this much is waited
+const UTC_OFFSET_H = -3 // the times in the transcript: Argentina
+const SETTINGS = { url: 'CONTACT_URL', token: 'CONTACT_TOKEN', bot: 'CONTACT_BOT' }
 
 // ── shared with the other card, letter for letter ──────────────────────────────────────────────
 // No optional chaining in this part: Botpress v12 runs Node 12.
 
-const BODY_BYTES = 256 * 1024 - 1024 // the function refuses bodies above 256 KiB
+const BODY_BYTES = 240 * 1024 // the function refuses bodies above 256 KiB
+const FIELDS_BYTES = 20 * 1024
 const NO_SUMMARY = 'La persona pidió contacto. El bot no pudo armar un resumen.'
 const NO_CATEGORY = 'sin_categoria'
 // Said only where the function said nothing. None of them claims that nothing was registered: after a
@@ -130,7 +138,8 @@ const lastBytes = (text, budget) => {
 // Leaves out what is empty; cuts the transcript's beginning if the body would be too large.
 const toBody = (fields) => {
   const body = {}
-  for (const name of Object.keys(fields)) if (fields[name]) body[name] = fields[name]
+  const isEmpty = (value) => !value || (typeof value === 'object' && !Object.keys(value).length)
+  for (const name of Object.keys(fields)) if (!isEmpty(fields[name])) body[name] = fields[name]
   const excess = utf8Bytes(JSON.stringify(body)) - BODY_BYTES
   const transcript = body.conversation_transcript
   if (excess > 0 && transcript) {
@@ -160,6 +169,30 @@ const phoneFields = (email, typed, known) => {
   return email ? { user_phone_as_typed: head(typed, 64) } : { user_phone: head(typed, 64) }
 }
 
+// Values for the help desk's own ticket fields, as the flow filled them in: text, numbers, true or false.
+const ticketFields = (values) => {
+  const kept = {}
+  const cleaned = (_name, part) => (typeof part === 'string' ? clean(part) : part)
+  let room = FIELDS_BYTES
+  for (const name of (values && typeof values === 'object' && read(() => Object.keys(values))) || []) {
+    const value = read(() => JSON.parse(JSON.stringify(values[name], cleaned)))
+    const bytes = utf8Bytes(JSON.stringify({ [name]: value }))
+    if (value === undefined || value === null || value === '') continue
+    if (bytes > room) say('warn', 'too large, not sent / demasiado grande, no se mandó:', head(name, 80))
+    if (bytes > room) continue
+    room -= bytes
+    kept[head(name, 80)] = value
+  }
+  return kept
+}
+
+// A list, or text with commas.
+const tagList = (value) =>
+  (Array.isArray(value) ? value : toText(value).split(','))
+    .map((tag) => head(tag, 32))
+    .filter(Boolean)
+    .slice(0, 10)
+
 // How often this request was sent, so that the flow can stop asking.
 const triesOf = (saved, key, tries) => (key && saved.split('|')[0] === key && Number(tries) > 0 ? Number(tries) + 1 : 1)
 
@@ -180,7 +213,7 @@ const within = (ms, work) =>
 
 const faultOutcome = (fault) => {
   const code = head(read(() => fault.code), 40)
-  if (code === 'ERR_INVALID_URL') return { error: 'configuration', again: false }
+  if (code === 'ERR_INVALID_URL') return { error: 'configuration', again: false, detail: SETTINGS.url }
   const late = code === 'ECONNABORTED' || code === 'ETIMEDOUT' || code === 'ESOCKETTIMEDOUT'
   return { error: late ? 'timeout' : 'network', again: true, detail: code }
 }
@@ -223,15 +256,21 @@ const call = async (axios, target, timeout) => {
   }
 }
 
-// One call, and one more if the first may pass; both within BUDGET_MS.
+// Which setting nobody filled in, or filled in wrongly, for the log: its name, never its value.
+const settingFault = ({ url, token }) => {
+  const missing = [!url && SETTINGS.url, !token && SETTINGS.token].filter(Boolean)
+  if (missing.length) return 'missing / falta: ' + missing.join(', ')
+  if (!isSafeUrl(url)) return SETTINGS.url + ': not https:// / no es https://'
+  return /^[\x21-\x7e]+$/.test(token) ? '' : SETTINGS.token + ': spaces or accents / espacios o acentos'
+}
+
+// One call, and one more if the first may pass; both within BUDGET_MS of `target.started`.
 const deliver = async (axios, target) => {
-  if (!isSafeUrl(target.url) || !/^[\x21-\x7e]+$/.test(target.token) || !axios) {
-    return { error: 'configuration', again: false }
-  }
-  const started = Date.now()
+  const detail = settingFault(target) || (axios ? '' : 'axios')
+  if (detail) return { error: 'configuration', again: false, detail }
   const first = await call(axios, target, TIMEOUT_MS)
   const wait = Math.min(Math.max(first.wait || 0, PAUSE_MS), LONGEST_PAUSE_MS)
-  const left = BUDGET_MS - (Date.now() - started) - wait
+  const left = BUDGET_MS - (Date.now() - target.started) - wait
   if (first.ok || !first.again || left < 1000) return first
   say('warn', first.error, first.detail || '', 'trying once more')
   await pause(wait)
@@ -264,63 +303,236 @@ const after = (ms, ring) => {
   return bell.cancel
 }
 
-// A value by the first of its names that holds one; a name Studio does not know counts as empty.
-const captured = (...names) => names.map((name) => read(() => workflow[name])).find(Boolean)
+// A value by the first of its names that holds one; a name Studio does not know counts as empty. A variable
+// of its own comes first: that is where Capture Information puts what the person typed last.
+const isObject = (value) => Boolean(value) && typeof value === 'object'
+const contacto = () => read(() => workflow.contacto)
+const captured = (...names) =>
+  [(name) => workflow[name], (name) => contacto()[name]]
+    .map((place) => names.map((name) => read(() => place(name))).find(Boolean))
+    .find(Boolean)
+
+const works = (step) => {
+  try {
+    step()
+    return true
+  } catch (fault) {
+    return false
+  }
+}
 
 const refused = []
-const keep = (name, value) => {
-  try {
-    workflow[name] = value
-  } catch (fault) {
-    refused.push(name)
+const keep = (values) => {
+  const old = (isObject(contacto()) && read(() => ({ ...contacto() }))) || {}
+  const names = Object.keys(values).filter((name) => !works(() => { workflow[name] = values[name] }))
+  if (!works(() => { workflow.contacto = { ...old, ...values } })) refused.push(...names)
+}
+
+// The flow starts a new request with contacto = {}, an older one with contactKey = ''.
+const savedKey = () => {
+  const emptied = read(() => workflow.contactKey) === '' || (isObject(contacto()) && !read(() => contacto().contactKey))
+  return emptied ? '' : head(captured('contactKey'), 5000)
+}
+
+// ── the conversation: what was said, and the files the person sent ──
+
+const FILES = [
+  { field: 'imageUrl', word: 'imagen' },
+  { field: 'audioUrl', word: 'audio' },
+  { field: 'videoUrl', word: 'video' },
+  { field: 'fileUrl', word: 'archivo' }
+]
+
+const textOf = (thing, ...names) => names.map((name) => head(read(() => thing[name]), 10000)).find(Boolean) || ''
+const labelled = (word, ...details) => '[' + [word, details.filter(Boolean).join(', ')].filter(Boolean).join(': ') + ']'
+
+const toFile = (payload, { field }) => {
+  const url = head(payload[field], 4000)
+  const inUrl = read(() => decodeURIComponent(url.match(/\/([^/?#]+\.[a-z0-9]{2,5})(?:[?#]|$)/i)[1]))
+  const name = head(textOf(payload, 'filename', 'fileName', 'name', 'title') || inUrl, 120)
+  const type = head(textOf(payload, 'mimeType', 'contentType'), 100)
+  const size = Math.round(Number(textOf(payload, 'size', 'fileSize'))) || 0
+  return { url, ...(name && { name }), ...(type && { type }), ...(size > 0 && { size }) }
+}
+
+// The pieces of a message: `said` is the person's or the bot's own text, `shown` stands for anything else.
+const toPieces = (type, payload, incoming) => {
+  const items = read(() => payload.items)
+  if (Array.isArray(items)) {
+    return items.reduce((all, item) => {
+      const inner = read(() => item.payload)
+      return all.concat(inner ? toPieces(textOf(item, 'type'), inner, incoming) : toPieces('card', item, incoming))
+    }, [])
   }
+  const said = textOf(payload, 'text', 'markdown', 'caption')
+  if (type === 'card' || Array.isArray(read(() => payload.actions))) {
+    return [{ shown: labelled('tarjeta', textOf(payload, 'title'), textOf(payload, 'subtitle')) }]
+  }
+  const found = FILES.find(({ field }) => textOf(payload, field))
+  if (found) {
+    const file = toFile(payload, found)
+    return [{ shown: labelled(found.word, file.name), file }, { said }].filter((piece) => piece.shown || piece.said)
+  }
+  if (textOf(payload, 'latitude')) {
+    const place = textOf(payload, 'latitude') + ' ' + textOf(payload, 'longitude')
+    return [{ shown: labelled('ubicación', textOf(payload, 'title'), textOf(payload, 'address'), place) }]
+  }
+  const options = read(() => payload.options)
+  if (Array.isArray(options)) {
+    const labels = options.slice(0, 30).map((option) => textOf(option, 'label', 'value'))
+    return [{ said }, { shown: labelled('opciones', ...labels) }].filter((piece) => piece.shown || piece.said)
+  }
+  const value = textOf(payload, 'value')
+  if (incoming && value) return [{ shown: labelled('opción elegida', said || textOf(payload, 'label', 'title') || value) }]
+  return said ? [{ said }] : []
+}
+
+const toEntry = (message, incoming) => {
+  const type = textOf(message, 'type')
+  const pieces = toPieces(type, message.payload, incoming)
+  const at = new Date(message.createdAt).getTime()
+  return { id: message.id, at, incoming, pieces: pieces.length ? pieces : [{ shown: labelled(type || 'mensaje') }] }
+}
+
+const sameWords = (one, other) => JSON.stringify(one.pieces) === JSON.stringify(other.pieces)
+
+// The whole conversation through Botpress' own client, newest message first; null where it is switched off
+// in Bot Settings or cannot be read. What was read before a fault or the end of the time counts.
+const readHistory = async () => {
+  const conversationId = read(() => event.conversationId)
+  const list = read(() => client.listMessages)
+  const canStop = typeof read(() => _.debounce) === 'function' // a client that never answers must not hold up the card
+  if (!conversationId || typeof conversationId !== 'string' || typeof list !== 'function' || !canStop) return null
+  const until = Date.now() + HISTORY_MS
+  const tokens = []
+  const entries = []
+  let length = 0
+  let answered = false
+  try {
+    do {
+      const next = tokens[tokens.length - 1]
+      const query = next ? { conversationId, nextToken: next } : { conversationId }
+      const asked = Promise.resolve().then(() => client.listMessages(query))
+      const page = await within(Math.max(until - Date.now(), 1), asked)
+      answered = true
+      for (const message of page.messages) {
+        if (!isObject(message) || (message.conversationId && message.conversationId !== conversationId)) continue
+        if (entries.some((entry) => entry.id && entry.id === message.id)) continue
+        const incoming = message.direction ? message.direction === 'incoming' : message.userId === read(() => event.userId)
+        const entry = toEntry(message, incoming)
+        length += entry.pieces.reduce((sum, { said, shown }) => sum + (said || shown).length, 20)
+        entries.push(entry)
+      }
+      const token = read(() => page.meta.nextToken)
+      if (!token || tokens.includes(token) || length > TRANSCRIPT) return entries
+      tokens.push(token)
+    } while (tokens.length < HISTORY_PAGES && Date.now() < until)
+    say('warn', 'the conversation was too long to read it whole / no dio el tiempo para leer toda la conversación')
+  } catch (fault) {
+    say('warn', 'the conversation was not read whole / no se pudo leer toda la conversación:', faultOutcome(fault).detail || '')
+  }
+  return answered ? entries : null
+}
+
+// Oldest first; the message of this very turn, which Botpress may not list yet, is added.
+const inOrder = (entries) => {
+  const own = {
+    id: read(() => event.messageId),
+    at: new Date(read(() => event.createdOn)).getTime(),
+    incoming: true,
+    pieces: toPieces(textOf(read(() => event), 'type'), read(() => event.payload), true)
+  }
+  if (!own.pieces.length) own.pieces = [{ said: head(read(() => event.preview), 8000) }].filter(({ said }) => said)
+  const newest = entries.find((entry) => entry.incoming)
+  const listed = entries.some(({ id }) => id && id === own.id) || (newest && sameWords(newest, own))
+  const all = entries.slice().reverse().concat(own.pieces.length && !listed ? own : [])
+  all.forEach((entry, i) => {
+    entry.at = entry.at || (i && all[i - 1].at) // a time that is missing is that of the message before
+  })
+  return all.sort((one, other) => one.at - other.at)
+}
+
+// The person's last own words. An address they were asked for is none, as long as there is something else.
+const lastWords = (all, asked) => {
+  const theirs = all.filter((entry) => entry.incoming).reverse()
+  const words = theirs.map(({ pieces }) => pieces.map(({ said }) => said).filter(Boolean).join('\n')).filter(Boolean)
+  const things = theirs.map(({ pieces }) => pieces.map(({ shown }) => shown).filter(Boolean).join('\n'))
+  return words.find((text) => !asked.includes(text)) || things.find(Boolean) || words[0] || ''
+}
+
+// The newest ten files the person sent; of longer addresses than 2,000 characters the function makes nothing.
+const filesOf = (all) => {
+  const files = []
+  const isNew = (file) => /^https?:\/\/\S{1,1990}$/i.test(file.url) && !files.some(({ url }) => url === file.url)
+  for (const { pieces } of all.filter(({ incoming }) => incoming).reverse()) {
+    for (const { file } of pieces) if (file && isNew(file)) files.push(file)
+  }
+  return files.slice(0, 10)
+}
+
+// «[2026-11-25 14:03] Persona: …»; a file that is not among the ten shows its address. Lines after the first
+// begin with «…», so that nobody can write a line that looks like the bot's.
+const toLine = ({ at, incoming, pieces }, files) => {
+  const time = at ? read(() => new Date(at + UTC_OFFSET_H * 3600000).toISOString().slice(0, 16).replace('T', ' ')) : ''
+  const words = pieces.map(({ said, shown, file }) => {
+    const linked = incoming && file && !files.some(({ url }) => url === file.url)
+    return said || (linked ? shown + ' ' + file.url : shown)
+  })
+  const text = words.join(' ').replace(/\s*[\r\n\u2028\u2029]+\s*/g, '\n… ')
+  return (time ? '[' + time + '] ' : '') + (incoming ? 'Persona: ' : 'Bot: ') + text
 }
 
 const language = () => head(read(() => user.TranslatorAgent.language), 35) || 'es'
 
-const handoffFields = () => {
+const handoffFields = (history) => {
+  const all = inOrder(history || [])
+  const attachments = filesOf(all)
+  const told = history && all.map((entry) => toLine(entry, attachments)).join('\n')
   const email = head(captured('user_email', 'userEmail'), 400) // longer than allowed: refused, not altered
+  const phone = captured('user_phone', 'userPhone')
+  const name = head(personName(captured('user_name', 'userName')), 120)
   const reason = head(captured('reason'), 2000)
   const summary = head(read(() => conversation.SummaryAgent.summary), 8000)
-  const said = head(read(() => event.preview), 8000)
+  const said = head(lastWords(all, [email, head(phone, 64), name]), 8000)
   const conversationId = head(read(() => event.conversationId), 128)
   const link = head(read(() => env.CONTACT_CONVERSATION_URL), 500)
   return {
     bot: head(read(() => env.CONTACT_BOT), 64),
     category: head(captured('category'), 80) || NO_CATEGORY,
     user_email: email,
-    user_name: head(personName(captured('user_name', 'userName')), 120),
-    ...phoneFields(email, captured('user_phone', 'userPhone'), read(() => event.tags.conversation['whatsapp:userPhone'])),
+    user_name: name,
+    ...phoneFields(email, phone, read(() => event.tags.conversation['whatsapp:userPhone'])),
     reason,
     conversation_summary: summary || reason || said || NO_SUMMARY,
-    conversation_transcript: tail(read(() => conversation.SummaryAgent.transcript), 60000),
+    conversation_transcript: tail(told || read(() => conversation.SummaryAgent.transcript), TRANSCRIPT),
     conversation_id: conversationId,
     conversation_url: link.replace('{conversation_id}', () => encodeURIComponent(conversationId)),
     message_id: head(read(() => event.messageId), 128) || head(read(() => event.id), 128),
     user_id: head(read(() => event.userId), 128),
     bot_id: head(read(() => event.botId), 128),
     channel: head(read(() => event.integration) || read(() => event.channel), 64),
-    language: language()
+    language: language(),
+    attachments,
+    tags: tagList(captured('tags')),
+    fields: ticketFields(captured('fields'))
     // More to tell the agent? Add it here; it shows in the ticket under "Otros datos":
     // numero_de_apuesta: head(captured('numero_de_apuesta'), 200)
   }
 }
 
-const keepResult = (result) => {
-  for (const name of Object.keys(result)) keep(name, result[name])
-}
-
 const run = async () => {
-  keepResult(toResult(UNFINISHED, language())) // should the turn be ended before the card is
-  const body = toBody(handoffFields())
-  const saved = head(captured('contactKey'), 5000)
+  const started = Date.now()
+  const saved = savedKey()
+  keep(toResult(UNFINISHED, language())) // should the turn be ended before the card is
+  const history = await readHistory()
+  const body = toBody(read(() => handoffFields(history)) || handoffFields(null)) // no message may stop the request
   const key = requestKey(saved, body.conversation_id || '', body.message_id || '')
-  keep('contactTries', triesOf(saved, key, captured('contactTries')))
-  keep('contactKey', key)
+  keep({ contactTries: triesOf(saved, key, captured('contactTries')), contactKey: key })
   const url = head(read(() => env.CONTACT_URL), 2000)
   const token = head(read(() => env.CONTACT_TOKEN), 1000)
-  const outcome = await deliver(read(() => axios), { url, token, key, body })
-  if (outcome.ok && key) keep('contactKey', key + '|' + encodeURIComponent(body.message_id || ''))
+  if (!body.bot) say('warn', 'missing / falta:', SETTINGS.bot)
+  const outcome = await deliver(read(() => axios), { url, token, key, body, started })
+  if (outcome.ok && key) keep({ contactKey: key + '|' + encodeURIComponent(body.message_id || '') })
   return outcome
 }
 
@@ -330,8 +542,11 @@ try {
 } catch (fault) {
   outcome = UNFINISHED
 }
-keepResult(toResult(outcome, language()))
+keep(toResult(outcome, language()))
 
 // One line for the logs of Studio: never what the person said, never the secret.
 say(outcome.ok ? 'log' : 'error', outcome.ok ? 'kept' : outcome.error, outcome.detail || '', outcome.reference || '')
-if (refused.length) say('error', 'declare these workflow variables with the types of the README:', Array.from(new Set(refused)).join(', '))
+if (refused.length) {
+  const names = Array.from(new Set(refused)).join(', ')
+  say('error', 'declare workflow.contacto as an Object / declará workflow.contacto como Object; not kept / sin guardar:', names)
+}

@@ -19,13 +19,15 @@ const axios = require('axios')
 // calls once; the function goes on without it, and the person's retry gets the same ticket.
 const TIMEOUT_MS = Number(process.env.EXPOSED_CONTACT_TIMEOUT_MS) || 20000
 const BUDGET_MS = TIMEOUT_MS > 5000 ? 45000 : TIMEOUT_MS
+const SETTINGS = { url: 'EXPOSED_CONTACT_URL', token: 'EXPOSED_CONTACT_TOKEN', bot: 'EXPOSED_CONTACT_BOT' }
 const PAUSE_MS = 2000 // before the second and last call
 const LONGEST_PAUSE_MS = 5000 // of a longer Retry-After only this much is waited
 
 // ── shared with the other card, letter for letter ──────────────────────────────────────────────
 // No optional chaining in this part: Botpress v12 runs Node 12.
 
-const BODY_BYTES = 256 * 1024 - 1024 // the function refuses bodies above 256 KiB
+const BODY_BYTES = 240 * 1024 // the function refuses bodies above 256 KiB
+const FIELDS_BYTES = 20 * 1024
 const NO_SUMMARY = 'La persona pidió contacto. El bot no pudo armar un resumen.'
 const NO_CATEGORY = 'sin_categoria'
 // Said only where the function said nothing. None of them claims that nothing was registered: after a
@@ -129,7 +131,8 @@ const lastBytes = (text, budget) => {
 // Leaves out what is empty; cuts the transcript's beginning if the body would be too large.
 const toBody = (fields) => {
   const body = {}
-  for (const name of Object.keys(fields)) if (fields[name]) body[name] = fields[name]
+  const isEmpty = (value) => !value || (typeof value === 'object' && !Object.keys(value).length)
+  for (const name of Object.keys(fields)) if (!isEmpty(fields[name])) body[name] = fields[name]
   const excess = utf8Bytes(JSON.stringify(body)) - BODY_BYTES
   const transcript = body.conversation_transcript
   if (excess > 0 && transcript) {
@@ -159,6 +162,30 @@ const phoneFields = (email, typed, known) => {
   return email ? { user_phone_as_typed: head(typed, 64) } : { user_phone: head(typed, 64) }
 }
 
+// Values for the help desk's own ticket fields, as the flow filled them in: text, numbers, true or false.
+const ticketFields = (values) => {
+  const kept = {}
+  const cleaned = (_name, part) => (typeof part === 'string' ? clean(part) : part)
+  let room = FIELDS_BYTES
+  for (const name of (values && typeof values === 'object' && read(() => Object.keys(values))) || []) {
+    const value = read(() => JSON.parse(JSON.stringify(values[name], cleaned)))
+    const bytes = utf8Bytes(JSON.stringify({ [name]: value }))
+    if (value === undefined || value === null || value === '') continue
+    if (bytes > room) say('warn', 'too large, not sent / demasiado grande, no se mandó:', head(name, 80))
+    if (bytes > room) continue
+    room -= bytes
+    kept[head(name, 80)] = value
+  }
+  return kept
+}
+
+// A list, or text with commas.
+const tagList = (value) =>
+  (Array.isArray(value) ? value : toText(value).split(','))
+    .map((tag) => head(tag, 32))
+    .filter(Boolean)
+    .slice(0, 10)
+
 // How often this request was sent, so that the flow can stop asking.
 const triesOf = (saved, key, tries) => (key && saved.split('|')[0] === key && Number(tries) > 0 ? Number(tries) + 1 : 1)
 
@@ -179,7 +206,7 @@ const within = (ms, work) =>
 
 const faultOutcome = (fault) => {
   const code = head(read(() => fault.code), 40)
-  if (code === 'ERR_INVALID_URL') return { error: 'configuration', again: false }
+  if (code === 'ERR_INVALID_URL') return { error: 'configuration', again: false, detail: SETTINGS.url }
   const late = code === 'ECONNABORTED' || code === 'ETIMEDOUT' || code === 'ESOCKETTIMEDOUT'
   return { error: late ? 'timeout' : 'network', again: true, detail: code }
 }
@@ -222,15 +249,21 @@ const call = async (axios, target, timeout) => {
   }
 }
 
-// One call, and one more if the first may pass; both within BUDGET_MS.
+// Which setting nobody filled in, or filled in wrongly, for the log: its name, never its value.
+const settingFault = ({ url, token }) => {
+  const missing = [!url && SETTINGS.url, !token && SETTINGS.token].filter(Boolean)
+  if (missing.length) return 'missing / falta: ' + missing.join(', ')
+  if (!isSafeUrl(url)) return SETTINGS.url + ': not https:// / no es https://'
+  return /^[\x21-\x7e]+$/.test(token) ? '' : SETTINGS.token + ': spaces or accents / espacios o acentos'
+}
+
+// One call, and one more if the first may pass; both within BUDGET_MS of `target.started`.
 const deliver = async (axios, target) => {
-  if (!isSafeUrl(target.url) || !/^[\x21-\x7e]+$/.test(target.token) || !axios) {
-    return { error: 'configuration', again: false }
-  }
-  const started = Date.now()
+  const detail = settingFault(target) || (axios ? '' : 'axios')
+  if (detail) return { error: 'configuration', again: false, detail }
   const first = await call(axios, target, TIMEOUT_MS)
   const wait = Math.min(Math.max(first.wait || 0, PAUSE_MS), LONGEST_PAUSE_MS)
-  const left = BUDGET_MS - (Date.now() - started) - wait
+  const left = BUDGET_MS - (Date.now() - target.started) - wait
   if (first.ok || !first.again || left < 1000) return first
   say('warn', first.error, first.detail || '', 'trying once more')
   await pause(wait)
@@ -269,14 +302,23 @@ const keep = (place, name, value) => read(() => { place()[name] = value })
 
 const language = () => head(read(() => user.language) || read(() => event.nlu.language), 35) || 'es'
 
-// v12 keeps the last five turns only.
+// v12 keeps the last five turns only, and writes a turn down once for each reply: the person's line comes
+// again with every one. A reply that is not text is a name like #!builtin_single-choice-mrFFU_, which tells nobody anything.
 const lastTurns = () => {
   const turns = read(() => session.lastMessages)
-  const line = (who, said) => (head(said, 2000) ? who + ': ' + head(said, 2000) : '')
-  return (Array.isArray(turns) ? turns : []).map((turn) => [
-    line('Persona', read(() => turn.incomingPreview)),
-    line('Bot', read(() => turn.replyPreview))
-  ])
+  const lines = []
+  let before = {}
+  for (const turn of Array.isArray(turns) ? turns : []) {
+    const said = head(read(() => turn.incomingPreview), 2000)
+    const reply = head(read(() => turn.replyPreview), 2000)
+    const id = toText(read(() => turn.eventId))
+    const sameTurn = id ? id === before.id : said === before.said
+    const replies = sameTurn ? before.replies : []
+    if (said && !sameTurn) lines.push('Persona: ' + said)
+    if (reply && !/^#!/.test(reply) && !replies.includes(reply)) lines.push('Bot: ' + reply)
+    before = { id, said, replies: replies.concat(reply) }
+  }
+  return lines
 }
 
 const handoffFields = () => {
@@ -297,7 +339,9 @@ const handoffFields = () => {
     user_id: head(read(() => event.target), 128),
     bot_id: head(read(() => event.botId), 128),
     channel: head(read(() => event.channel), 64),
-    language: language()
+    language: language(),
+    tags: tagList(captured('tags')),
+    fields: ticketFields(captured('fields'))
   }
 }
 
@@ -306,6 +350,7 @@ const keepResult = (result) => {
 }
 
 const run = async () => {
+  const started = Date.now()
   keepResult(toResult(UNFINISHED, language())) // should the turn be ended before the card is
   const body = toBody(handoffFields())
   const saved = head(read(() => session.contactKey), 5000)
@@ -314,7 +359,8 @@ const run = async () => {
   keep(() => session, 'contactKey', key)
   const url = head(read(() => process.env.EXPOSED_CONTACT_URL), 2000)
   const token = head(read(() => process.env.EXPOSED_CONTACT_TOKEN), 1000)
-  const outcome = await deliver(axios, { url, token, key, body })
+  if (!body.bot) say('warn', 'missing / falta:', SETTINGS.bot)
+  const outcome = await deliver(axios, { url, token, key, body, started })
   if (outcome.ok && key) keep(() => session, 'contactKey', key + '|' + encodeURIComponent(body.message_id || ''))
   return outcome
 }

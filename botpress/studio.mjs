@@ -9,10 +9,13 @@
 //                 v12:   event, args, user, session, temp, bot, env (only names with EXPOSED_ pass)
 //      mode       "cloud" (default) or "v12"
 //      axios      package of tests/botpress/node: "axios", "axios-old"; "built-in"; null: what is installed
+//      client     null: "Use the Botpress Client" is off; {"messages": […]}: what listMessages gives, newest first, in
+//                 pages of `page_size` (20), each after `ms`; page `throws_at` fails, page `hangs_at` never comes;
+//                 {"api_url": "http://127.0.0.1:…"}: Botpress' own client, asking there
 //      undeclared names of workflow variables the builder forgot to declare
 //      turn_s     the turn's limit in seconds, 60
 // out  workflow (v12: temp, session), logs, error (null, or what the card threw), calls
-//      [{status, body, error, key, sent}], axios (version), ms. Exit 0 also when the card threw.
+//      [{status, body, error, key, sent}], asked (of listMessages), axios (version), ms. Exit 0 also when the card threw.
 
 import { existsSync, readFileSync } from 'node:fs'
 import http from 'node:http'
@@ -25,13 +28,15 @@ import vm from 'node:vm'
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const TEXT = 'string'
 
-// The workflow variables README tells to declare, with the type Studio holds them to.
+// The workflow variables README tells to declare, with the type Studio holds them to. From contactKey on they
+// are those of older flows: newer ones have them as fields of contacto.
 export const VARIABLES = {
   category: TEXT,
   reason: TEXT,
   user_email: TEXT,
   user_name: 'any', // String, or the object of Capture Information → Person
   user_phone: TEXT,
+  contacto: 'object',
   contactKey: TEXT,
   contactTries: 'number',
   ticketOk: 'boolean',
@@ -176,6 +181,26 @@ const v12Names = ({ env = {}, ...globals }, axios) => ({
   clearTimeout
 })
 
+/** What `client` is in a card: a list of messages, or Botpress' own client against another address. */
+export function makeClient ({ messages = [], page_size = 20, ms = 0, throws_at = 0, hangs_at = 0, api_url }, asked) {
+  if (api_url) {
+    const { Client } = createRequire(resolve(ROOT, 'tests', 'botpress', 'node', 'package.json'))('@botpress/client')
+    return new Client({ apiUrl: api_url, token: 'local', botId: 'bot_1' })
+  }
+  return {
+    listMessages: async (query) => {
+      asked.push(query)
+      if (asked.length === hangs_at) await new Promise(() => {})
+      if (ms) await new Promise((ring) => setTimeout(ring, ms))
+      if (asked.length === throws_at) throw Object.assign(new Error('ana@example.com not found'), { code: 404 })
+      const start = Number(query.nextToken || 0)
+      const end = start + page_size
+      const meta = end < messages.length ? { nextToken: String(end) } : {}
+      return { messages: messages.slice(start, end), meta }
+    }
+  }
+}
+
 const overTime = (seconds) =>
   new Promise((_resolve, reject) => {
     setTimeout(() => reject(new Error(`the turn took longer than ${seconds} s`)), seconds * 1000)
@@ -185,12 +210,14 @@ const overTime = (seconds) =>
  * Runs a card's text as the body of an async function. It sees the language's own names and those
  * given, nothing else: no fetch, process, Buffer, require or timers, unless Studio has them.
  */
-export async function runCard (source, { globals = {}, mode = 'cloud', axios = null, undeclared = [], turn_s = 60 }) {
+export async function runCard (source, { globals = {}, mode = 'cloud', axios = null, client = null, undeclared = [], turn_s = 60 }) {
   const calls = []
+  const asked = []
   const logs = []
   const found = findAxios(axios)
   const post = recorded(found.axios, calls)
   const names = mode === 'v12' ? v12Names(globals, post) : cloudNames(globals, post, undeclared)
+  if (client) names.client = makeClient(client, asked)
   const context = vm.createContext({ ...names, console: recordingConsole(logs) })
   const started = Date.now()
   let error = null
@@ -201,7 +228,8 @@ export async function runCard (source, { globals = {}, mode = 'cloud', axios = n
     error = String(thrown?.stack || thrown)
   }
   const state = mode === 'v12' ? { temp: names.temp, session: names.session } : {}
-  return { workflow: { ...names.workflow }, ...state, logs, error, calls, axios: found.version, ms: Date.now() - started }
+  const ms = Date.now() - started
+  return { workflow: { ...names.workflow }, ...state, logs, error, calls, asked, axios: found.version, ms }
 }
 
 const withoutProxy = () => {

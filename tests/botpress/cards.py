@@ -8,11 +8,12 @@ import socket
 import struct
 import subprocess
 import threading
+import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ NODE_PACKAGES: Final = ROOT / "tests" / "botpress" / "node"
 STUDIO: Final = ROOT / "botpress" / "studio.mjs"
 CARDS: Final = {"cloud": ROOT / "botpress" / "contacto.js", "v12": ROOT / "botpress" / "contacto.v12.js"}
 TOKEN: Final = "local-secret"
+# What the card fills in: fields of `workflow.contacto`, and in older flows variables of their own.
 OUTPUTS: Final = ("ticketOk", "ticketId", "ticketReference", "ticketMessage", "ticketError", "ticketField")
 
 # Waits that a test does not need; the real values in the card are checked separately.
@@ -50,6 +52,7 @@ class Run:
     calls: list[dict[str, Any]]
     axios: str
     ms: int
+    asked: list[dict[str, Any]]
     session: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -87,6 +90,12 @@ def conversation(**overrides: Any) -> dict[str, Any]:
         "bot": {},
         "env": {"CONTACT_TOKEN": TOKEN, "CONTACT_BOT": "betsur"},
     }
+
+
+def message(text: str = "hola", **overrides: Any) -> dict[str, Any]:
+    """Return a message of the person as Botpress lists it; keywords replace or add parts."""
+    base = {"id": f"msg_{uuid.uuid4().hex}", "createdAt": "2026-11-25T17:03:20.000Z", "direction": "incoming"}
+    return {**base, "type": "text", "payload": {"text": text}, "conversationId": "conv_1", **overrides}
 
 
 def v12_conversation(**overrides: Any) -> dict[str, Any]:
@@ -176,6 +185,45 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name in the base class
         """Log nothing; the requests are in `received`."""
+
+
+class MessagesApi:
+    """A server in the place of Botpress' API that lists messages, newest first, two a page."""
+
+    def __init__(self, messages: list[dict[str, Any]]) -> None:
+        self.paths: list[str] = []
+        paths = self.paths
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                paths.append(self.path)
+                query = parse_qs(urlsplit(self.path).query)
+                start = int(query.get("nextToken", ["0"])[0])
+                meta = {"nextToken": str(start + 2)} if start + 2 < len(messages) else {}
+                body = json.dumps({"messages": messages[start : start + 2], "meta": meta}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name in the base class
+                """Log nothing; the requests are in `paths`."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def __enter__(self) -> Self:
+        """Start answering."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -28,21 +28,28 @@ def first_names(language: str, name: str) -> set[str]:
     return {found for row in table(language, name) for found in re.findall(r"`([^`]+)`", row[0])}
 
 
-def card_variables() -> set[str]:
-    """Return the workflow variables that the Cloud card reads (by their first name) and those that it sets."""
+def read_by_the_card() -> set[str]:
+    """Return the workflow variables that the Cloud card reads, by their first names."""
     text = CARDS["cloud"].read_text(encoding="utf-8")
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//"))
-    read = re.findall(r"captured\('(\w+)'", code)
-    kept = re.findall(r"keep\('(\w+)'", code)
-    result = code.split("const toResult = ")[1].split("\n})")[0]
-    return {*read, *kept, *re.findall(r"^  (\w+):", result, re.MULTILINE)}
+    return set(re.findall(r"captured\('(\w+)'", code))
+
+
+def kept_by_the_card() -> set[str]:
+    """Return what the Cloud card fills in."""
+    text = CARDS["cloud"].read_text(encoding="utf-8")
+    kept = re.findall(r"(?:keep\(\{|,) (contact\w+):", text)
+    result = text.split("const toResult = ")[1].split("\n})")[0]
+    return {*kept, *re.findall(r"^  (\w+):", result, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("language", GUIDES)
 def test_the_guide_names_the_cards_variables(language: str) -> None:
-    """The table of variables contains exactly those that the card reads and sets."""
-    assert first_names(language, "variables") == card_variables()
-    assert set(OUTPUTS) < card_variables()
+    """The variables are those that the card reads; the fields of `contacto` those that it sets or a flow may add."""
+    added = {"fields", "tags"}
+    assert kept_by_the_card() == {*OUTPUTS, "contactKey", "contactTries"}
+    assert first_names(language, "fields") == kept_by_the_card() | added
+    assert first_names(language, "variables") == (read_by_the_card() - kept_by_the_card() - added) | {"contacto"}
 
 
 @pytest.mark.parametrize("language", GUIDES)
@@ -71,11 +78,44 @@ def test_the_guide_explains_every_error(language: str) -> None:
 
 @pytest.mark.parametrize("language", GUIDES)
 def test_the_types_in_the_guide_are_those_of_the_harness(language: str) -> None:
-    """The harness, which simulates Studio, enforces the type of each variable."""
+    """The harness, which simulates Studio, enforces the type of each variable, in older flows of each field, too."""
     enforced = dict(re.findall(r"^  (\w+): (TEXT|'\w+')", harness(), re.MULTILINE))
-    kinds = {"String": "TEXT", "Boolean": "'boolean'", "Number": "'number'"}
-    documented = {row[0].strip("`"): kinds.get(row[1], "'any'") for row in table(language, "variables")}
-    assert documented == enforced
+    kinds = {"String": "TEXT", "Boolean": "'boolean'", "Number": "'number'", "Object": "'object'"}
+    rows = [*table(language, "variables"), *table(language, "fields")]
+    documented = {row[0].strip("`"): kinds.get(row[1], "'any'") for row in rows}
+    assert {name: kind for name, kind in documented.items() if name not in {"fields", "tags"}} == enforced
+
+
+@pytest.mark.parametrize("language", GUIDES)
+def test_the_guide_has_a_row_for_every_status(language: str) -> None:
+    """A status that is not the function's has a row of its own; one that nobody thought of has the last."""
+    rows = table(language, "errors")
+    documented = [name for row in rows for name in re.findall(r"`http_(\d*)`", row[0])]
+    assert len(documented) == len(set(documented))
+    known = {200, 201, 202, 204, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 408, 410, 413, 415, 422, 425, 429}
+    assert set(documented) == {"", *map(str, known | {500, 502, 503, 504})}
+
+
+@pytest.mark.parametrize("language", GUIDES)
+def test_the_guide_counts_arrows_and_minutes_correctly(language: str) -> None:
+    """The arrows of its table and the minutes of its steps make what it says."""
+    text = GUIDES[language].read_text(encoding="utf-8")
+    arrows = re.findall(r"^\| .* \| .* \| (\d) \|$", text, re.MULTILINE)
+    assert sum(map(int, arrows)) == 14
+    assert ("fourteen arrows" in text) or ("catorce flechas" in text)
+    minutes = re.findall(r"^### \d\. .* \((\d+) minut", text, re.MULTILINE)
+    assert (len(minutes), sum(map(int, minutes))) == (7, 45)
+
+
+@pytest.mark.parametrize("language", GUIDES)
+def test_the_guide_quotes_the_cards_log(language: str) -> None:
+    """Each line of the log that the guide explains is one that the card writes."""
+    text = GUIDES[language].read_text(encoding="utf-8")
+    part = text.split("<!-- end -->")[-1].split("\n## ")[0]
+    quoted = re.findall(r"^\| `([^`]+)` \|", part, re.MULTILINE)
+    card = CARDS["cloud"].read_text(encoding="utf-8")
+    assert len(quoted) == 5
+    assert [line for line in quoted if line.removesuffix("CONTACT_BOT").rstrip() not in card] == []
 
 
 def harness() -> str:
@@ -117,8 +157,10 @@ def test_the_picture_has_the_expressions_of_the_guides(picture: str) -> None:
     """Its conditions are those that the guides say to type, and it contains known variables only."""
     drawn = (ROOT / "botpress" / picture).read_text(encoding="utf-8")
     guide = GUIDES["en"].read_text(encoding="utf-8")
-    conditions = re.findall(r">(workflow\.\w+ (?:===|&gt;=) [^<]+)<", drawn)
+    conditions = re.findall(r">(workflow\.[\w.]+ (?:===|&gt;=) [^<]+)<", drawn)
     assert len(conditions) == 3
     for condition in conditions:
         assert f"`{condition.replace('&gt;', '>')}`" in guide
-    assert set(re.findall(r"workflow\.(\w+)", drawn)) <= card_variables()
+    assert "workflow.contacto = {}" in drawn
+    assert set(re.findall(r"workflow\.contacto\.(\w+)", drawn)) <= kept_by_the_card()
+    assert set(re.findall(r"workflow\.(\w+)", drawn)) <= read_by_the_card() | {"contacto"}

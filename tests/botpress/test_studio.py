@@ -27,6 +27,7 @@ from tests.botpress.cards import (
 pytestmark = pytest.mark.node
 
 SHARED: Final = re.compile(r"^// ── shared .*?^// ── end of the shared part", re.DOTALL | re.MULTILINE)
+CARDS_OWN: Final = [*OUTPUTS, "contactKey", "contactTries"]
 SCALARS: Final[list[Any]] = [
     None,
     "",
@@ -79,7 +80,9 @@ def test_hostile_globals_never_cause_an_error(seed: int, card: Card) -> None:
     assert not run.workflow or run.workflow.get("ticketMessage") is not None
 
 
-@pytest.mark.parametrize("name", ["event", "workflow", "conversation", "user", "env", "console", "axios", "_"])
+@pytest.mark.parametrize(
+    "name", ["event", "workflow", "conversation", "user", "env", "client", "console", "axios", "_"]
+)
 def test_globals_that_throw_when_touched(name: str, plain: Card) -> None:
     """An object that throws on every access stops neither the card nor its answer."""
     thrower = "new Proxy({}, { get () { throw new Error('no') }, set () { throw new Error('no') } })"
@@ -97,41 +100,149 @@ def test_no_globals_at_all(card: Card) -> None:
     assert (run.error, run.calls) == (None, [])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [*OUTPUTS, "contactKey", "contactTries", "category", "reason", "user_email", "user_name", "user_phone"],
-)
+@pytest.mark.parametrize("name", [*CARDS_OWN, "category", "reason", "user_email", "user_name", "user_phone"])
 def test_an_undeclared_variable_is_named_in_the_log(name: str, plain: Card) -> None:
-    """An undeclared variable throws in Studio; the card continues, and the log says what to declare."""
+    """In a flow without `contacto` an undeclared variable throws; the card continues, and the log names it."""
     with ScriptedFunction(reply(201, created())) as endpoint:
-        run = plain.run(endpoint.url, undeclared=[name])
+        run = plain.run(endpoint.url, undeclared=[name, "contacto"])
         assert len(endpoint.bodies) == 1
     assert run.error is None
     warnings = [line for line in run.logs if "declare" in line and name in line]
-    assert bool(warnings) == (name in {*OUTPUTS, "contactKey", "contactTries"})
+    assert bool(warnings) == (name in CARDS_OWN)
+
+
+def test_one_object_variable_holds_everything_the_card_fills_in(plain: Card) -> None:
+    """With `contacto` alone nothing is missing, nothing is logged, and what the flow put into it stays."""
+    scene = conversation(contacto={"tags": ["vip"], "ticketId": "1"})
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = plain.run(endpoint.url, scene, undeclared=CARDS_OWN)
+        assert endpoint.handoffs[0]["tags"] == ["vip"]
+    assert run.logs == ["log: contacto: kept  BF-7K3QX2AB"]
+    assert run.workflow["contacto"] == {
+        "tags": ["vip"],
+        "ticketOk": True,
+        "ticketId": "1234",
+        "ticketReference": "BF-7K3QX2AB",
+        "ticketMessage": "Listo, es el ticket 1234.",
+        "ticketError": "",
+        "ticketField": "",
+        "contactTries": 1,
+        "contactKey": "conv_1:msg_1|msg_1",
+    }
+
+
+def test_a_flow_of_before_works_without_the_object_variable(plain: Card) -> None:
+    """Eight variables one by one are filled in as ever, without a line in the log."""
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = plain.run(endpoint.url, undeclared=["contacto"])
+    assert (well_ended(run), run.logs) == (True, ["log: contacto: kept  BF-7K3QX2AB"])
+    assert (run.workflow["contactKey"], run.workflow["contactTries"]) == ("conv_1:msg_1|msg_1", 1)
+
+
+def test_both_kinds_of_variables_hold_the_same(plain: Card) -> None:
+    """While a flow is being moved over it may read either."""
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = plain.run(endpoint.url)
+    assert run.workflow["contacto"] == {name: run.workflow[name] for name in CARDS_OWN}
+
+
+def test_without_any_declared_variable_the_request_is_sent(plain: Card) -> None:
+    """If Studio takes nothing of what the card fills in, the log says so once, and the ticket is made."""
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = plain.run(endpoint.url, undeclared=[*CARDS_OWN, "contacto"])
+        assert len(endpoint.bodies) == 1
+    assert run.error is None
+    (line,) = [line for line in run.logs if "workflow.contacto" in line]
+    assert all(line.count(name) == 1 for name in CARDS_OWN)
 
 
 @pytest.mark.parametrize(
-    "env",
+    ("start", "undeclared"),
     [
-        {},
-        None,
-        {"CONTACT_URL": "https://x.example/"},
-        {"CONTACT_TOKEN": "t"},
-        {"CONTACT_URL": "", "CONTACT_TOKEN": ""},
-        {"CONTACT_URL": "x.example", "CONTACT_TOKEN": "t"},
-        {"CONTACT_URL": "http://x.example/", "CONTACT_TOKEN": "t"},
-        {"CONTACT_URL": "http://localhost.evil.example/", "CONTACT_TOKEN": "t"},
-        {"CONTACT_URL": "file:///etc/hosts", "CONTACT_TOKEN": "t"},
-        {"CONTACT_URL": "http://127.0.0.1:1/", "CONTACT_TOKEN": "t\r\nX: y"},
-        {"CONTACT_URL": "http://127.0.0.1:1/", "CONTACT_TOKEN": "clavé"},
+        ({"contacto": {}}, CARDS_OWN),
+        ({"contactKey": ""}, ["contacto"]),
+        ({"contacto": {}}, []),
+        ({"contactKey": ""}, []),
     ],
 )
-def test_a_broken_configuration_makes_no_call(env: Any, plain: Card) -> None:
-    """Without a safe URL and a usable token nothing is sent, and the error says why."""
+def test_a_new_request_starts_clean_with_either_kind(start: dict[str, Any], undeclared: list[str], plain: Card) -> None:
+    """After a failure, emptying the one or the other makes the next request a new one, also where both are declared."""
+    keys = []
+    kept: dict[str, Any] = {}
+    with ScriptedFunction(reply(404, b"no")) as endpoint:
+        for message, reset in (("m1", {}), ("m2", {}), ("m3", start)):
+            scene = conversation(**{**kept, **reset})
+            scene["event"]["messageId"] = message
+            kept = plain.run(endpoint.url, scene, undeclared=undeclared).workflow
+        keys = [headers["Idempotency-Key"] for headers in endpoint.headers]
+    assert keys == ["conv_1:m1", "conv_1:m1", "conv_1:m3"]
+
+
+def test_a_request_begun_under_the_older_card_keeps_its_key(plain: Card) -> None:
+    """A retry right after the card was replaced is the same request, although `contacto` is still empty."""
+    scene = conversation(contactKey="conv_1:m1", contactTries=1)
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = plain.run(endpoint.url, scene)
+        assert endpoint.headers[0]["Idempotency-Key"] == "conv_1:m1"
+    assert (run.workflow["contactTries"], run.workflow["contacto"]["contactTries"]) == (2, 2)
+
+
+def test_an_object_variable_that_throws_when_touched(plain: Card) -> None:
+    """The request is sent, whatever reading `contacto` does."""
+    thrower = "new Proxy({}, { get () { throw new Error('no') }, ownKeys () { throw new Error('no') } })"
+    bad = Card(mode="cloud", text=f"workflow.contacto = {thrower}\n{plain.text}", folder=plain.folder, axios="built-in")
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = bad.run(endpoint.url)
+    assert (well_ended(run), run.workflow["ticketOk"]) == (True, True)
+
+
+def test_what_was_captured_last_comes_first(plain: Card) -> None:
+    """Capture Information writes a variable of its own; a field of that name in `contacto` is older or alone."""
+    old = {"user_email": "old@example.com", "category": "apuestas"}
+    scene = conversation(contacto=old, user_email="new@example.com", category="")
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        plain.run(endpoint.url, scene)
+    assert (endpoint.handoffs[0]["user_email"], endpoint.handoffs[0]["category"]) == ("new@example.com", "apuestas")
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({}, ["CONTACT_URL", "CONTACT_TOKEN"]),
+        (None, ["CONTACT_URL", "CONTACT_TOKEN"]),
+        ({"CONTACT_URL": "https://x.example/"}, ["CONTACT_TOKEN"]),
+        ({"CONTACT_TOKEN": "t"}, ["CONTACT_URL"]),
+        ({"CONTACT_URL": "", "CONTACT_TOKEN": ""}, ["CONTACT_URL", "CONTACT_TOKEN"]),
+        ({"CONTACT_URL": "x.example", "CONTACT_TOKEN": "t"}, ["CONTACT_URL"]),
+        ({"CONTACT_URL": "http://x.example/", "CONTACT_TOKEN": "t"}, ["CONTACT_URL"]),
+        ({"CONTACT_URL": "http://localhost.evil.example/", "CONTACT_TOKEN": "t"}, ["CONTACT_URL"]),
+        ({"CONTACT_URL": "file:///etc/hosts", "CONTACT_TOKEN": "t"}, ["CONTACT_URL"]),
+        ({"CONTACT_URL": "http://127.0.0.1:1/", "CONTACT_TOKEN": "hunter2\r\nX: y"}, ["CONTACT_TOKEN"]),
+        ({"CONTACT_URL": "http://127.0.0.1:1/", "CONTACT_TOKEN": "hunter2é"}, ["CONTACT_TOKEN"]),
+    ],
+)
+def test_a_broken_configuration_makes_no_call(env: Any, named: list[str], plain: Card) -> None:
+    """Without a safe URL and a usable token nothing is sent, and the log names the setting, not its value."""
     run = plain.run(None, conversation() | {"env": env})
     assert (run.workflow["ticketError"], run.calls) == ("configuration", [])
     assert well_ended(run)
+    (line,) = [line for line in run.logs if line.startswith("error:")]
+    assert [name for name in ("CONTACT_URL", "CONTACT_TOKEN") if name in line] == named
+    assert "hunter2" not in line
+    assert "example" not in line
+
+
+@pytest.mark.parametrize(("mode", "prefix"), [("cloud", ""), ("v12", "EXPOSED_")])
+def test_a_missing_bot_is_only_a_warning(mode: str, prefix: str, tmp_path: Any) -> None:
+    """The request goes to the default bot, and the log names the setting; v12's have names of their own."""
+    card = Card(mode=mode, text=CARDS[mode].read_text(encoding="utf-8"), folder=tmp_path, axios="built-in")
+    scene = (v12_conversation() if mode == "v12" else conversation()) | {"env": {f"{prefix}CONTACT_TOKEN": "t"}}
+    with ScriptedFunction(reply(201, created())) as endpoint:
+        run = card.run(endpoint.url, scene)
+        assert "bot" not in endpoint.handoffs[0]
+    assert run.logs[0] == f"warn: contacto: missing / falta: {prefix}CONTACT_BOT"
+    missing = card.run(None, {**scene, "env": {}})
+    assert f"missing / falta: {prefix}CONTACT_URL, {prefix}CONTACT_TOKEN" in missing.logs[-1]
 
 
 def test_an_earlier_outcome_is_erased(plain: Card) -> None:

@@ -18,6 +18,7 @@ from tests.botpress.cards import (
     Run,
     ScriptedFunction,
     conversation,
+    message,
     swallowed,
     v12_conversation,
     well_ended,
@@ -216,6 +217,36 @@ def test_the_function_is_not_running(real: Card) -> None:
     """The person gets a sentence, and the flow an error to check."""
     run = real.run(f"http://127.0.0.1:{free_port()}/", scene(real.mode))
     assert (run.workflow["ticketError"], len(run.calls), well_ended(run)) == ("network", 2, True)
+
+
+def test_the_whole_conversation_and_its_files_are_in_the_ticket(calm: System, cloud_card: Card) -> None:
+    """Both sides, the picture with its link, values and tags arrive; nothing of them is foreign to the function."""
+    url = f"https://files.example/2026/{uuid.uuid4().hex}.jpg"  # a host that the function never calls
+    there = scene(fields={"numero_de_apuesta": 7_345_112}, tags=["vip"])
+    ids = {"conversationId": there["event"]["conversationId"]}
+    told = [
+        message(type="image", payload={"imageUrl": url, "filename": "comprobante.jpg"}, **ids),
+        message("¿Qué pasó?", direction="outgoing", **ids),
+        message("No me llega el retiro 👨‍👩‍👧", **ids),
+    ]
+    run = cloud_card.run(calm.url, there, client={"messages": told})
+    assert (run.statuses, well_ended(run)) == ([201], True)
+    (ticket,) = calm.tickets_of(run)
+    text = ticket["description"]
+    for words in ("Persona: No me llega el retiro 👨‍👩‍👧", "Bot: ¿Qué pasó?", "comprobante.jpg", url, "7345112"):
+        assert words in text
+    assert "vip" in ticket["tags"]
+    assert "Otros datos" not in text
+    assert run.calls[0]["body"].get("warnings") in (None, [])
+
+
+def test_a_person_on_whatsapp_needs_no_address(calm: System, cloud_card: Card) -> None:
+    """WhatsApp may hide the telephone: the Botpress user and the channel are enough for a ticket."""
+    there = scene(user_email="")
+    there["event"] |= {"integration": "whatsapp", "userId": f"user_{uuid.uuid4().hex}"}
+    run = cloud_card.run(calm.url, there)
+    assert (run.statuses, well_ended(run), run.workflow["ticketField"]) == ([201], True, "")
+    assert len(calm.tickets_of(run)) == 1
 
 
 def test_both_bots_use_their_own_groups(calm: System, cloud_card: Card) -> None:
