@@ -90,6 +90,7 @@ class FakeFreshdesk:
         self.timeouts: list[float] = []
         self.tickets: list[dict[str, Any]] = []
         self.notes: list[tuple[int, str]] = []
+        self.files: dict[int, bytes] = {}  # of notes, by their place in the list
         self.headers: dict[str, str] = {}
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
@@ -124,8 +125,20 @@ class FakeFreshdesk:
         if request.method == "GET" and "?" not in request.path:
             shown = [one for one in self.tickets if one["id"] == int(request.path.split("/")[4])]
             return answer(200, shown[0], self.headers) if shown else answer(404)
+        if request.method == "GET" and "/conversations?" in request.path:
+            number = int(request.path.split("/")[4])
+            notes = [
+                {"id": at, "body": html, "attachments": [{"size": len(self.files[at])}] if at in self.files else []}
+                for at, (ticket_id, html) in enumerate(self.notes)
+                if ticket_id == number
+            ]
+            return answer(200, notes, self.headers)
         if request.method == "GET":
             return self._list(request)
+        if request.more:
+            self.files[len(self.notes)] = request.more[0]
+            self.notes.append((int(request.path.split("/")[4]), (request.body or b"").decode()))
+            return answer(201, {"id": len(self.notes)}, self.headers)
         said = json.loads(request.body or b"")
         if request.path != "/api/v2/tickets":
             self.notes.append((int(request.path.split("/")[4]), said["body"]))
