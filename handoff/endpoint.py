@@ -15,6 +15,7 @@ from handoff.inbound import Fault, Handoff, InvalidHandoff, is_reference, read_h
 from handoff.log import place_of
 from handoff.responses import Messages, Reply, Status, outcome_reply, problem
 from handoff.strict_json import BODY_MAX, BodyTooLarge, JSONObject, MalformedJSON, parse_body, unpacked
+from handoff.ticket import unfit_fields
 
 logger = logging.getLogger("handoff.endpoint")
 
@@ -88,7 +89,10 @@ class Endpoint:
         if outcome.status is Status.REJECTED:
             faults = (Fault(f"user_{outcome.bad_field}", "invalid"),)
             return self._problem("invalid-handoff", outcome.language, faults, outcome.reference)
-        return outcome_reply(outcome, self._messages, other=[name for name, _ in handoff.other])
+        route = self.delivery.writer.route(handoff)
+        other = [name for name, _ in handoff.other]
+        unfit = unfit_fields(handoff, route)
+        return outcome_reply(outcome, self._messages, other=other, unfit=unfit, knows_bot=not route.unknown_bot)
 
     def _keep(self, code: str, salvaged: Handoff, faults: tuple[Fault, ...] = ()) -> Reply:
         """Refuse a request, but keep what can be read of it."""

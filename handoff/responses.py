@@ -215,7 +215,13 @@ NAMES: Final = frozenset(
 
 
 def outcome_reply(
-    outcome: Outcome, messages: Messages, *, other: Iterable[str] = (), status: int | None = None
+    outcome: Outcome,
+    messages: Messages,
+    *,
+    other: Iterable[str] = (),
+    unfit: Iterable[str] = (),
+    knows_bot: bool = True,
+    status: int | None = None,
 ) -> Reply:
     """Return the answer to a handoff that was delivered or kept.
 
@@ -224,6 +230,8 @@ def outcome_reply(
         messages: the sentences.
         other: names of fields that are only shown in the ticket, for the warnings; the schema does not know them, or
             their value cannot be used (`user_phone (?)`).
+        unfit: names of values under `fields` that do not fit the help desk's field, for the warnings.
+        knows_bot: whether routing.toml has the bot that the request names.
         status: the HTTP status, where it is not the outcome's own.
     """
     said = messages.say(str(outcome.status), outcome.language, ticket_id=outcome.ticket_id, reference=outcome.reference)
@@ -235,7 +243,7 @@ def outcome_reply(
         "group": outcome.group,
         "priority": outcome.priority,
         "message": said,
-        "warnings": [*_warnings(outcome, other)],
+        "warnings": [*_warnings(outcome, other), *_routing_warnings(unfit, knows_bot=knows_bot)],
     }
     waits = {"Retry-After": str(QUEUED_RETRY_AFTER_S)} if outcome.status is Status.QUEUED else {}
     shown = {name: value for name, value in body.items() if value not in (None, "", [])}
@@ -275,6 +283,13 @@ def _reply(body: Mapping[str, Any], status: int, media_type: str, headers: Mappi
 
 def _fix(fault: Fault) -> str:
     return _FIXES.get((fault.field, fault.code)) or _FIXES_BY_CODE[fault.code]
+
+
+def _routing_warnings(unfit: Iterable[str], *, knows_bot: bool) -> Iterable[str]:
+    for name in unfit:
+        yield f"The value of fields.{name} does not fit the help desk's field; it is shown in the ticket."
+    if not knows_bot:
+        yield "The bot is not in routing.toml; the default bot's routes apply."
 
 
 def _warnings(outcome: Outcome, other: Iterable[str]) -> Iterable[str]:

@@ -31,6 +31,9 @@ WHY_NOT: Final = {
     "too-large": "No entra: un ticket de Freshdesk lleva hasta 20 MB de archivos en total.",
     "gone": "El enlace ya no funciona.",
     "host-not-listed": "Su servidor no figura en ATTACHMENT_HOSTS: abrí el enlace sólo si lo conocés.",
+    "not-https": "Su enlace no es seguro (https).",
+    "private-address": "Su enlace lleva a una red privada: no lo abras sin preguntarle a quien mantiene el bot.",
+    "bad-address": "Su enlace está mal escrito.",
     "refused": "Freshdesk no lo aceptó. Abrilo desde el enlace, antes de que venza.",
     "not-had": "El servidor donde está no lo entregó. Abrilo desde el enlace, antes de que venza.",
 }

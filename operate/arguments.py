@@ -214,7 +214,9 @@ certainly have none are erased whole. What waits never becomes a ticket then: th
 tickets in Freshdesk must be deleted there; backups keep what they hold."""
     command = _command(commands, "forget", forget, about, "LEDGER_URL", ("ana@example.com", "ana@example.com --yes"))
     command.add_argument(
-        "email", metavar="EMAIL", help="the person's e-mail address (or telephone, as the bot sent it)"
+        "email",
+        metavar="EMAIL",
+        help="the person's e-mail address, telephone as the bot sent it, or BOT:USER_ID",
     )
     command.add_argument("--yes", action="store_true", help="erase waiting handoffs too, though they had no answer yet")
 

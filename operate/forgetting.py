@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from handoff.identity import Identity, persons_of
+from handoff.identity import Identity, persons_of, user_hash
 from handoff.inbound import Handoff
 from handoff.ledger import Entry, Ledger
 from handoff.settings import read_ledger
@@ -72,12 +72,15 @@ def forget(args: Namespace, operator: Operator) -> int:
 
 def _hashes_of(entry: Entry) -> set[str]:
     identity = Identity.from_text(entry.identity)
-    return {entry.person, identity.email, identity.phone} - {""}
+    return {entry.person, identity.email, identity.phone, identity.user} - {""}
 
 
 def matches(entries: list[Entry], address: str) -> Iterator[Match]:
-    """Yield the rows of the person with this address, their notes, and rows whose words name the address."""
-    persons = set(persons_of(address))
+    """Yield the rows of the person with this address, their notes and files, and rows whose words name the address.
+
+    A person without an address is found by the Botpress user, alone or as in Freshdesk: `<bot>:<user_id>`.
+    """
+    persons = {*persons_of(address), user_hash(address), user_hash(address.partition(":")[2])} - {""}
     theirs = {(one.reference, one.entry) for one in entries if persons & _hashes_of(one)}
     for entry in entries:
         if (entry.reference, entry.entry.partition("#")[0]) in theirs:

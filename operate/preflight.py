@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from handoff.routing import MAIN_ACCOUNT, PRIORITIES, Route
 from handoff.routing_errors import line_of
+from handoff.ticket_fields import TicketField
 
 Level = Literal["ok", "warning", "fault"]
 Choice = tuple[int | str, str]  # the value of a ticket field, and its name for people
@@ -28,12 +29,27 @@ FORM_NAMES: Final = MappingProxyType(
 )
 # Every ticket has these, whatever its route.
 _ALWAYS: Final = frozenset({"requester", "subject", "description", "status", "priority", "source"})
-_ACCOUNT_WIDE: Final = frozenset({"group_id", "type", "product_id", "source", "responder_id", "custom_fields"})
+_ACCOUNT_WIDE: Final = frozenset(
+    {"group_id", "type", "product_id", "source", "responder_id", "custom_fields", "fields"}
+)
 _CUSTOM_KINDS: Final = MappingProxyType(
     {
         "custom_number": (int,),
         "custom_decimal": (int, float),
         "custom_checkbox": (bool,),
+    },
+)
+
+
+# Freshdesk's kinds of custom fields → the type to write under [fields]; any other takes text
+_TYPES: Final = MappingProxyType(
+    {
+        "custom_number": "number",
+        "custom_decimal": "decimal",
+        "custom_date": "date",
+        "custom_checkbox": "checkbox",
+        "custom_dropdown": "dropdown",
+        "nested_field": "dropdown",
     },
 )
 
@@ -115,7 +131,8 @@ class Preflight:
     def findings(self) -> Iterator[Finding]:
         """Yield the faults, each once with the routes it affects, then the correct fields, one line each."""
         for route in self._routes:
-            for finding in (*self._standard(route), *self._custom(route), *self._required(route)):
+            checks = (*self._standard(route), *self._custom(route), *self._conversation(route), *self._required(route))
+            for finding in checks:
                 self._found[finding].append(f"{route.bot}/{route.category or '(any other)'}")
         for finding, routes in self._found.items():
             yield finding._replace(text=f"{finding.text} [{_some(routes)}]")
@@ -156,8 +173,29 @@ class Preflight:
             elif not _fits(field, value):
                 yield Finding("fault", what, f"{value!r} does not fit a field of the type {field.kind}", line)
 
+    def _conversation(self, route: Route) -> Iterator[Finding]:
+        """Yield what is wrong with the fields that values of the conversation go into."""
+        for name, one in route.fields.items():
+            level, problem = self._field_problem(one)
+            if problem:
+                yield Finding(level, f"fields.{name}", problem, self._line(route, "fields", name))
+
+    def _field_problem(self, one: TicketField) -> tuple[Level, str]:
+        field = self._form.get(one.field)
+        if field is None or not field.custom:
+            own = [each.name for each in self._form.values() if each.custom]
+            return "fault", f"Freshdesk has no field {one.field}; it has {_some(own)}"
+        if (expected := _TYPES.get(field.kind, "text")) != one.type:
+            fix = f'write {{ field = "{one.field}", type = "{expected}" }}'
+            return "fault", f"Freshdesk's field is of the type {field.kind}: {fix}"
+        if field.choices is not None and (strange := {*one.choices} - {str(value) for value, _ in field.choices}):
+            return "fault", f"Freshdesk does not have {_some(sorted(strange))}; it has {_listed(field.choices)}"
+        needs_default = field.required and one.default is None
+        return "warning", f"Freshdesk requires {field.label!r}: add default = …" if needs_default else ""
+
     def _required(self, route: Route) -> Iterator[Finding]:
-        set_by = {FORM_NAMES[name] for name in FORM_NAMES if getattr(route, name) is not None}
+        of_conversation = {one.field for one in route.fields.values()}
+        set_by = of_conversation | {FORM_NAMES[name] for name in FORM_NAMES if getattr(route, name) is not None}
         for field in self._form.values():
             if not field.required or field.name in _ALWAYS | set_by | route.custom_fields.keys():
                 continue
@@ -178,6 +216,8 @@ class Preflight:
         own = ("bots", route.bot, "categories", route.category)
         shared, bot, default = ("categories", route.category), ("bots", route.bot), ("default",)
         levels: tuple[tuple[str, ...], ...] = (own, shared, bot, default)
+        if keys[0] == "fields" and not any(_has(self._table, (*level, *keys)) for level in levels):
+            return line_of(self._text, keys)  # those for all stand at the top
         if route.account != MAIN_ACCOUNT and keys[0] in _ACCOUNT_WIDE:
             levels = (own, bot)  # numbers of another account are not inherited
         wanted = () if whole else keys

@@ -56,7 +56,7 @@ def preview(args: Namespace, operator: Operator) -> int:
         return _refused(operator, "payload-too-large", found=f"this one has {len(raw):,} bytes")
     try:
         body = parse_body(raw)
-        handoff = read_handoff(body, args.idempotency_key)
+        handoff = read_handoff(body, args.idempotency_key, routing.messengers)
     except MalformedJSON as error:
         return _refused(operator, "malformed-json", found=f"{error.__cause__ or error}")
     except InvalidHandoff as error:

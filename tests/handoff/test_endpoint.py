@@ -600,3 +600,32 @@ def test_an_ambiguous_reference_is_a_409_without_a_number(endpoint: Endpoint) ->
         delivery.deliver(handoff(key=key, reason=key))
     reply = endpoint(request(method="GET", path="/?reference=BF-BBBBBBBB"))
     assert (reply.status, said(reply)["code"], "ticket_id" in reply.body) == (409, "ambiguous-reference", False)
+
+
+def test_an_unknown_bot_and_a_value_that_does_not_fit_are_warned_of(tmp_path: Path, freshdesk: LocalFreshdesk) -> None:
+    """The ticket is made, under the default bot and with the value shown, and whoever tests the bot sees it."""
+    routing = (ROOT / "config" / "routing.toml").read_text(encoding="utf-8")
+    file = tmp_path / "routing.toml"
+    file.write_text(routing + '\n[fields]\nveces = { field = "cf_intentos", type = "number" }\n', encoding="utf-8")
+    with open_endpoint(freshdesk.url, tmp_path, ROUTING_FILE=str(file)) as endpoint:
+        answer = json.loads(endpoint(request(bot="instituccional", fields={"veces": "tres"})).body)
+    assert answer["warnings"] == [
+        "The value of fields.veces does not fit the help desk's field; it is shown in the ticket.",
+        "The bot is not in routing.toml; the default bot's routes apply.",
+    ]
+    (ticket,) = freshdesk.tickets()
+    assert "bot-desconocido" in ticket["tags"]
+
+
+@pytest.mark.parametrize(("channel", "status"), [("WhatsApp", 201), ("webchat", 422), ("", 422)])
+def test_on_a_messenger_nobody_needs_an_address(
+    tmp_path: Path, freshdesk: LocalFreshdesk, channel: str, status: int
+) -> None:
+    """The person is a contact of their own, by the bot's name and Botpress's id of the user."""
+    sent = request(user_email="", user_id="user_01HZX1", channel=channel, bot="betsur")
+    with open_endpoint(freshdesk.url, tmp_path) as endpoint:
+        assert endpoint(sent).status == status
+    tickets = freshdesk.tickets()
+    assert len(tickets) == (status == 201)
+    for ticket in tickets:
+        assert "contestale en la conversación" in ticket["description"]

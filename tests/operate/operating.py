@@ -64,7 +64,9 @@ class Station:
     def deliver(self, number: int = 1, **fields: Any) -> Outcome:
         """Deliver a new handoff, as the function does."""
         ids = {"conversation_id": f"conv_{number}", "message_id": f"msg_{number}"}
-        return self.delivery().deliver(read_handoff(body(**{**ids, **fields})))
+        delivery = self.delivery()
+        messengers = delivery.writer.routing.messengers
+        return delivery.deliver(read_handoff(body(**{**ids, **fields}), messengers=messengers))
 
     def has(self, number: int = 1, **fields: Any) -> Entry:
         """Put a row into the ledger, and return it."""

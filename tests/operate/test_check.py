@@ -188,6 +188,38 @@ def test_custom_fields_must_exist_and_fit(station: Station, tmp_path: Path, cate
     assert fault["line"] == 11
 
 
+@pytest.mark.parametrize(
+    ("described", "shown"),
+    [
+        ('"cf_nada"', "Freshdesk has no field cf_nada; it has cf_canal, cf_pais, cf_monto, cf_vip"),
+        ('"cf_monto"', 'of the type custom_number: write { field = "cf_monto", type = "number" }'),
+        ('{ field = "cf_vip", type = "number" }', 'write { field = "cf_vip", type = "checkbox" }'),
+        (
+            '{ field = "cf_canal", type = "dropdown", choices = ["Web", "Fax"] }',
+            "Freshdesk does not have Fax; it has Web",
+        ),
+    ],
+)
+def test_fields_of_the_conversation_must_exist_and_fit(
+    station: Station, tmp_path: Path, described: str, shown: str
+) -> None:
+    """A value of another type would be refused in every ticket; the line to write is shown."""
+    ran = small(station, tmp_path, category=f"fields = {{ dato = {described} }}")
+    [fault] = [one for one in ran.json["findings"] if one["level"] == "fault"]
+    assert shown in fault["text"]
+    assert fault["line"] == 11
+
+
+def test_a_required_field_of_the_conversation_needs_a_default(station: Station, tmp_path: Path) -> None:
+    """Else a conversation without the value costs a second call; with one it is no finding."""
+    form = [*FORM, {"name": "cf_x", "label": "X", "type": "custom_text", "default": False, "required_for_agents": True}]
+    without = small(station, tmp_path, form=form, bot='fields = { dato = "cf_x" }')
+    assert ("fields.dato", 9) in found(without, "warning")
+    assert without.status == 0
+    given = small(station, tmp_path, form=form, bot='fields = { dato = { field = "cf_x", default = "-" } }')
+    assert found(given, "warning") == [one for one in found(without, "warning") if one[0] != "fields.dato"]
+
+
 def test_sound_custom_fields_are_no_fault(station: Station, tmp_path: Path) -> None:
     """Choice, nested choice, number and checkbox."""
     fields = 'custom_fields = { cf_canal = "Web", cf_pais = "Argentina", cf_monto = 5, cf_vip = true }'

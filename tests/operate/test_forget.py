@@ -42,6 +42,15 @@ def test_a_repeat_afterwards_makes_no_second_ticket(station: Station) -> None:
     assert station.freshdesk.notes(1) == []
 
 
+@pytest.mark.parametrize("named", ["user_01HZX1", "betsur:user_01HZX1"])
+def test_a_person_without_an_address_is_found_by_user(station: Station, named: str) -> None:
+    """As Botpress calls them, or as their contact in Freshdesk does."""
+    station.deliver(1, user_email="", user_id="user_01HZX1", channel="whatsapp")
+    station.run("forget", named)
+    [row] = station.rows()
+    assert (row.identity, row.mailbox, row.ticket_id) == ("", "", 1)
+
+
 def test_a_waiting_row_is_not_erased_without_yes(station: Station) -> None:
     """It would never become a ticket: nothing is changed, and the output says so."""
     station.deliver(1)
