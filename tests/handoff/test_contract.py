@@ -16,6 +16,7 @@ from openapi_spec_validator import validate
 from dev.local_freshdesk import LocalFreshdesk
 from handoff.inbound import SCHEMA_FILE, Handoff, InvalidHandoff, read_handoff, schema
 from handoff.responses import PROBLEMS, Reply
+from handoff.routing import MESSENGERS
 from tests.endpoints import NOWHERE, Endpoint, open_endpoint
 from tests.factories import SECRET, handoff, request
 
@@ -108,7 +109,7 @@ def test_every_problem_has_an_example() -> None:
 def test_every_request_example_is_valid_or_refused_as_described(name: str) -> None:
     """The schema accepts all of them except the one that shows a refusal."""
     try:
-        read = read_handoff(BODIES[name]["value"])
+        read = read_handoff(BODIES[name]["value"], messengers=MESSENGERS)
     except InvalidHandoff:
         assert name == "bad-address"
     else:
