@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from jinja2 import TemplateError
 
@@ -64,6 +66,21 @@ def open_writer(settings: DeliverySettings, clock: Clock | None = None, *, creat
     )
 
 
+def threads_of(environ: Mapping[str, str]) -> int:
+    """Return how many calls functions-framework serves at once: THREADS, else four for each core."""
+    said = environ.get("THREADS", "").strip()
+    return max(int(said), 1) if said.isdecimal() else 4 * (os.cpu_count() or 1)
+
+
+def posts_for(threads: int) -> int:
+    """Return how many of a process's threads may wait for Freshdesk at once.
+
+    >>> [posts_for(threads) for threads in (1, 4, 16, 64)]
+    [1, 2, 12, 60]
+    """
+    return max(threads - 4, threads // 2, 1)
+
+
 def open_endpoint(
     environ: Mapping[str, str], messages_file: Path = MESSAGES_FILE, clock: Clock | None = None
 ) -> Endpoint:
@@ -84,6 +101,7 @@ def open_endpoint(
         writer.ledger.check()
     except LedgerUnavailable as error:  # requests still get tickets, without a ledger
         logger.error("ledger down", extra={"store": settings.ledger.store, "error": str(error)})
-    endpoint = Endpoint(Delivery(writer), settings.secrets, messages)
+    posts_at_once = BoundedSemaphore(posts_for(threads_of(environ)))
+    endpoint = Endpoint(Delivery(writer, posts_at_once), settings.secrets, messages)
     logger.info("started", extra={"version": VERSION, "commit": commit()})
     return endpoint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from threading import BoundedSemaphore
 from typing import Final
 
 from freshdesk_client import FreshdeskError
@@ -21,6 +22,7 @@ from handoff.writer import TicketWriter
 
 logger = logging.getLogger("handoff.delivery")
 
+POST_WAIT_S: Final = 1.0  # for another call's POST to end: longer than one takes while all is well
 WITHOUT_LEDGER_S: Final = 86_400.0
 NEW_WORDS: Final = "La persona (o el bot) mandó otra vez este pedido, con otras palabras:"
 SENT_AGAIN: Final = "Este pedido llegó otra vez mientras no se podía consultar el registro. Por las dudas, entero:"
@@ -36,9 +38,14 @@ class NothingKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Delivers handoffs, each as one ticket. Safe to share between threads."""
+    """Delivers handoffs, each as one ticket. Safe to share between threads.
+
+    `posts_at_once` counts the threads of the process that may wait for Freshdesk. It leaves a few to the callers who
+    would otherwise wait until all those are done, and only then begin with a deadline of their own.
+    """
 
     writer: TicketWriter
+    posts_at_once: BoundedSemaphore | None = None
 
     def deliver(self, handoff: Handoff) -> Outcome:
         """Make the handoff one ticket, or remember that it must become one.
@@ -185,7 +192,16 @@ class Delivery:
             waiting = {"state": State.NOT_CREATED, "due_at": self.writer.clock.now(), "over_limit": True}
             aside = transitions.changed(row, cause=Cause.WAITING, error="over limit", **waiting)
             return self._report(self.writer.settle(row, aside, deadline), Status.QUEUED, deadline)
-        after = self.writer.create_ticket(row, handoff, deadline)
+        posts = self.posts_at_once
+        if posts is not None and not posts.acquire(timeout=POST_WAIT_S):
+            waiting = {"state": State.NOT_CREATED, "due_at": self.writer.clock.now()}
+            aside = transitions.changed(row, cause=Cause.UNAVAILABLE, error="no thread free", **waiting)
+            return self._report(self.writer.settle(row, aside, deadline), Status.QUEUED, deadline)
+        try:
+            after = self.writer.create_ticket(row, handoff, deadline)
+        finally:
+            if posts is not None:
+                posts.release()
         return self._report(after, Status.of(after, just_posted=True), deadline)
 
     def _repeat(self, handoff: Handoff, standing: Entry, new: Entry, deadline: Deadline) -> Outcome:

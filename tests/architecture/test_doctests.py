@@ -9,6 +9,7 @@ import pytest
 
 MODULES = (
     "freshdesk_client",
+    "handoff.bootstrap",
     "handoff.inbound",
     "handoff.pagination",
     "handoff.parts",

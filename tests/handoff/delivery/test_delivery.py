@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
 
 from dev.local_freshdesk import LocalFreshdesk
+from freshdesk_client import Answer, Request
 from handoff.deadline import SystemClock
 from handoff.delivery import Delivery
 from handoff.ledger import Claim, Entry, State
@@ -289,3 +293,25 @@ def test_without_time_left_nothing_is_posted(clock: VirtualClock, fake: FakeFres
     assert rule.deliver(handoff()).status is Status.QUEUED
     assert fake.calls == []
     assert only_row(rule).error == "no-time"
+
+
+def test_a_freshdesk_that_hangs_leaves_a_thread_to_the_next_caller(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """Else whoever comes when all threads hang waits for their deadline, and then for one of their own."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hanging(request: Request, timeout_s: float) -> Answer:
+        entered.set()
+        go_on.wait(30.0)
+        return fake(request, timeout_s)
+
+    writer = delivery(clock=clock, transport=hanging).writer
+    rule = Delivery(writer, BoundedSemaphore(1))
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(rule.deliver, handoff())
+        entered.wait(30.0)
+        second = rule.deliver(handoff(key="B" * 52, reason="más"))
+        go_on.set()
+    assert (first.result().status, second.status) == (Status.CREATED, Status.QUEUED)
+    assert rule.deliver(handoff(key="C" * 52, reason="otra")).status is Status.CREATED
+    pass_over(rule)
+    assert len(fake.tickets) == 3
