@@ -227,6 +227,8 @@ def read_handoff(body: JSONObject, idempotency_key: str = "", messengers: Collec
     if reachable and "user_phone" in given and not _is_phone(given["user_phone"]):
         given = _moved_aside(given, {"user_phone"})
     faults = _faults(given, needs_address=not known)
+    if len(body) > schema()["maxProperties"] and not any(fault.field == "*" for fault in faults):
+        faults = (*faults, Fault("*", "too-many"))  # the contract counts empty fields, too
     if faults:
         raise InvalidHandoff(faults, _salvage(given, key))
     return _handoff(given, key=key, lifetime_s=lifetime_s)

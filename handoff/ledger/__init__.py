@@ -285,7 +285,7 @@ def files_of(old: Entry, new: Entry) -> list[Entry]:
 
     A store writes them in the step that writes new: then no file is forgotten on any way to a ticket.
     """
-    if old.ticket_id is not None or new.ticket_id is None or '"attachments"' not in old.handoff:
+    if old.ticket_id is not None or new.ticket_id is None or old.is_file or '"attachments"' not in old.handoff:
         return []
     said, now = json.loads(old.handoff), new.expires_at - new.lifetime_s
     whose = {name: getattr(new, name) for name in ("reference", "owner", "bot", "category", "account", "language")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -63,6 +64,7 @@ def test_every_field_comes_back_as_it_was_written(ledger: Ledger) -> None:
         priority="high",
         language="es",
         ticket_id=2**53 + 1,
+        on_ticket=7,
         refused=True,
         over_limit=True,
         error="without: group_id",
@@ -410,3 +412,54 @@ def test_an_outage_in_which_a_ticket_may_have_been_made_is_marked(ledger: Ledger
     assert ledger.had_outage(NOW + OUTAGE_WINDOW_S - 1)
     assert not ledger.had_outage(NOW + OUTAGE_WINDOW_S)
     assert list(ledger.each()) == []
+
+
+# Files
+
+
+def with_files(count: int, *files: str) -> Entry:
+    """Return the row of a handoff with files, each an address."""
+    sent = [[f"https://files.bpcontent.cloud/{name}", name, "", 0] for name in files]
+    return number(count, handoff=json.dumps({"key": "k", "attachments": sent}))
+
+
+def made_of(row: Entry) -> Entry:
+    """Return the row's next version, with a ticket."""
+    return next_of(row, state=State.CREATED, ticket_id=7, handoff="", due_at=None)
+
+
+def test_the_rows_of_files_are_written_with_the_tickets_number(ledger: Ledger) -> None:
+    """One each, due at once, on the ticket; and again they are not, though the answer was lost."""
+    row = with_files(1, "a.jpg", "b.pdf")
+    claim(ledger, row)
+    for _ in range(2):
+        assert ledger.replace(row, made_of(row))
+    _, *files = ledger.find(row.reference, now=NOW)
+    assert [(file.is_file, file.on_ticket, file.ticket_id) for file in files] == [(True, 7, None)] * 2
+    assert {json.loads(file.handoff)["attachments"][0][1] for file in files} == {"a.jpg", "b.pdf"}
+    assert {file.entry for file in ledger.due(NOW + ROW_LIFETIME_S, 10)} == {file.entry for file in files}
+
+
+def test_no_file_is_written_for_a_row_that_another_has_changed(ledger: Ledger) -> None:
+    """All or none."""
+    row = with_files(1, "a.jpg")
+    claim(ledger, row)
+    assert ledger.replace(row, next_of(row, owner="another", error="x"))
+    assert not ledger.replace(row, made_of(row))
+    assert [one.is_file for one in ledger.find(row.reference, now=NOW)] == [False]
+
+
+def test_the_row_of_a_file_that_is_there_stays(ledger: Ledger) -> None:
+    """The same file came with a note of the handoff: its row may be done."""
+    row, note = with_files(1, "a.jpg"), with_files(1, "a.jpg", "b.pdf")
+    note = replace(note, entry=f"{note.entry}#words", owner="two")
+    for one in (row, note):
+        claim(ledger, one)
+    assert ledger.replace(row, made_of(row))
+    (first,) = [one for one in ledger.find(row.reference, now=NOW) if one.is_file]
+    done = next_of(first, state=State.CREATED, ticket_id=7, handoff="", due_at=None)
+    assert ledger.replace(first, done)
+    assert ledger.replace(note, made_of(note))
+    files = [one for one in ledger.find(row.reference, now=NOW) if one.is_file]
+    assert len(files) == 2
+    assert done in files
