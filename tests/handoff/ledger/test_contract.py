@@ -19,7 +19,9 @@ from handoff.ledger import (
     Entry,
     Ledger,
     State,
+    files_of,
 )
+from handoff.parts import Attachment
 from tests.factories import handoff
 from tests.ledger_factories import NOW, entry
 
@@ -410,3 +412,47 @@ def test_an_outage_in_which_a_ticket_may_have_been_made_is_marked(ledger: Ledger
     assert ledger.had_outage(NOW + OUTAGE_WINDOW_S - 1)
     assert not ledger.had_outage(NOW + OUTAGE_WINDOW_S)
     assert list(ledger.each()) == []
+
+
+FILES = tuple(Attachment(f"https://files.bpcontent.cloud/{name}?sig=1", name) for name in ("a.jpg", "b.ogg"))
+WITH_FILES = entry(handoff=handoff(attachments=FILES).to_json())
+MADE = next_of(WITH_FILES, state=State.CREATED, due_at=None, ticket_id=7, handoff="")
+
+
+def files_in(ledger: Ledger) -> list[Entry]:
+    """Return the rows of files under the reference."""
+    return [row for row in ledger.find(WITH_FILES.reference, now=NOW) if row.is_file]
+
+
+def test_a_ticket_and_the_rows_of_its_files_are_written_together(ledger: Ledger) -> None:
+    """Each file waits with the ticket's number; if the answer was lost, the same call succeeds again."""
+    claim(ledger, WITH_FILES)
+    for _ in range(2):
+        assert ledger.replace(WITH_FILES, MADE)
+    assert ledger.find(WITH_FILES.reference, now=NOW)[0] == MADE
+    assert [(row.on_ticket, row.state, row.due_at) for row in files_in(ledger)] == [(7, State.NOT_CREATED, NOW)] * 2
+    assert {Handoff.from_json(row.handoff).attachments for row in files_in(ledger)} == {(one,) for one in FILES}
+
+
+def test_the_row_of_a_file_that_is_there_already_stays(ledger: Ledger) -> None:
+    """The same file came with other words before; the other file gets its row."""
+    one, two = files_of(WITH_FILES, MADE)
+    there = replace(one, state=State.CREATED, due_at=None, on_ticket=3)
+    claim(ledger, WITH_FILES)
+    claim(ledger, there)
+    assert ledger.replace(WITH_FILES, MADE)
+    assert {row.entry: row for row in files_in(ledger)} == {one.entry: there, two.entry: two}
+
+
+def test_no_row_of_a_file_is_written_without_the_ticket(ledger: Ledger) -> None:
+    """Another caller has taken the row meanwhile."""
+    claim(ledger, replace(WITH_FILES, owner="two"))
+    assert not ledger.replace(WITH_FILES, MADE)
+    assert files_in(ledger) == []
+
+
+def test_there_is_nothing_to_migrate_in_rows_of_this_version(ledger: Ledger) -> None:
+    """A row with a ticket may expire, and stays as it is."""
+    claim(ledger, entry(ticket_id=7))
+    assert ledger.migrate() == 0
+    assert list(ledger.each()) == [entry(ticket_id=7)]
