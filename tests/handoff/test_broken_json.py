@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff import broken_json
-from handoff.broken_json import REST_MAX, understand
+from handoff.broken_json import FIELDS_MAX, REST_MAX, understand
 from handoff.inbound import schema
 from tests.steps import steps_of
 
@@ -65,6 +65,12 @@ def test_readable_fields_are_read(text: str, fields: dict[str, Any], rest: str) 
 )
 def test_a_text_without_fields_is_not_understood(text: str) -> None:
     """The caller keeps such a text whole."""
+    assert understand(text, KNOWN) == ({}, "")
+
+
+def test_a_form_of_too_many_fields_is_not_understood() -> None:
+    """Reading it would take too long."""
+    text = "category=a&" + "&".join(f"a{number}=b" for number in range(FIELDS_MAX))
     assert understand(text, KNOWN) == ({}, "")
 
 

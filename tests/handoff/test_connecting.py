@@ -110,6 +110,17 @@ def test_lookups_that_hang_are_limited_and_block_no_other_call() -> None:
     assert refused(RequestsTransport("http://localhost:1", "key", look_up=found(1)), 2.0)[0] == "refused"
 
 
+def test_without_a_thread_for_the_lookup_nothing_was_sent() -> None:
+    """However often the system has none left, later calls work."""
+    before = threading.stack_size(1 << 47)  # more than there are addresses: no thread can start
+    try:
+        ended = [refused(RequestsTransport("http://localhost:1", "key"), 0.3) for _ in range(LOOKUPS_MAX + 1)]
+    finally:
+        threading.stack_size(before)
+    assert {code for code, _ in ended} == {"dns"}
+    assert refused(RequestsTransport("http://localhost:1", "key", look_up=found(1)), 2.0)[0] == "refused"
+
+
 def test_a_lookup_that_takes_part_of_the_time_leaves_the_rest(start: Start) -> None:
     """The answer has the time that is left, and no more."""
     host = start(lambda connection: time.sleep(2.0 if read_request(connection) else 0.0))

@@ -278,6 +278,10 @@ REFUSED_SPELLINGS: dict[str, tuple[bytes, str]] = {
         gzip.compress(TEXT.encode() + random.Random(1).randbytes(2 * BODY_MAX)),
         "application/json",
     ),
+    "gzip that is too large, packed and unpacked": (
+        gzip.compress((TEXT + random.Random(1).randbytes(2 * BODY_MAX).hex()).encode()),
+        "application/json",
+    ),
     "form": (urlencode(GOOD).encode(), "application/x-www-form-urlencoded"),
     "form in latin-1": (urlencode(GOOD, encoding="latin-1").encode(), "application/x-www-form-urlencoded"),
     "JSON in a form": (urlencode({"payload": TEXT}).encode(), "application/x-www-form-urlencoded"),

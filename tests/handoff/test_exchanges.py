@@ -133,6 +133,17 @@ def test_a_malformed_answer_is_a_bad_answer(start: Start, name: str) -> None:
         assert host.connections == calls
 
 
+def test_an_answer_that_ends_in_its_trailers_is_a_bad_answer(start: Start) -> None:
+    """Something cut it on the way."""
+
+    def talk(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(BAD["no end of the trailers"])
+
+    with pytest.raises(OutcomeUnknown):
+        transport_to(start(talk))(post("x"), 2.0)
+
+
 GOOD: dict[str, bytes] = {
     "chunks": CHUNKED + b"1\r\n[\r\n001;name=value\r\n]\r\n0\r\n\r\n",
     "chunks with trailers": CHUNKED + b"2\r\n[]\r\n0\r\nX-A: b\r\nX-C: d\r\n\r\n",

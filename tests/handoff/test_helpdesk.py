@@ -285,3 +285,22 @@ def test_an_account_knows_the_agents_url_of_a_ticket() -> None:
     """The URL that stands in the answer."""
     clock = VirtualClock()
     assert desk_of(FakeFreshdesk(clock), clock).ticket_url(7) == "https://betsur.freshdesk.com/a/tickets/7"
+
+
+def test_whether_a_ticket_is_open_is_unknown_if_freshdesk_refuses_to_say() -> None:
+    """Only a 404 means that it is gone."""
+    clock = VirtualClock()
+    freshdesk = desk_of(FakeFreshdesk(clock, answer(403), answer(404)), clock)
+    with pytest.raises(FreshdeskRefused):
+        freshdesk.is_open(7, turn_on(clock))
+    assert not freshdesk.is_open(7, turn_on(clock))
+
+
+def test_a_refused_list_by_address_ends_a_search_that_is_not_everywhere() -> None:
+    """No other list would show the ticket."""
+    clock = VirtualClock()
+    fake = FakeFreshdesk(clock, answer(403))
+    asked = {"requester": Requester("a@example.com"), "since": NOW, "everywhere": False}
+    with pytest.raises(FreshdeskRefused):
+        desk_of(fake, clock).look(REFERENCE, turn_on(clock), **asked)  # type: ignore[arg-type]  # each as it is named
+    assert len(fake.calls) == 1

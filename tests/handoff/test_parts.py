@@ -50,6 +50,7 @@ def test_a_file_is_read_with_all_that_is_known_of_it() -> None:
         {"url": "file:///etc/passwd"},
         {"url": "javascript:alert(1)"},
         {"url": "https://"},
+        {"url": "https://["},
         {"url": f"https://x.example.com/{'a' * 2_000}"},
         {"url": "https://x.example.com/a b"},
     ],

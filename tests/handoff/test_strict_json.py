@@ -80,7 +80,7 @@ TEXT = '{"reason": "Débito de 500 €"}'
 )
 @pytest.mark.parametrize(
     "charset",
-    ["", "utf-8", "UTF8", "utf-16", "us-ascii", "undefined", "rot13", "unicode_escape", "../x", "x" * 99, "\0"],
+    ["", "utf-8", "UTF8", "utf-16", "us-ascii", "none", "undefined", "rot13", "unicode_escape", "../x", "x" * 99, "\0"],
 )
 def test_text_is_read_in_any_usual_encoding(encoding: str, charset: str) -> None:
     """It is recognised by its byte-order mark or its zeros, else Windows-1252, whatever a wrong charset says."""
@@ -102,6 +102,12 @@ def test_a_charset_of_one_byte_is_used(charset: str) -> None:
 def test_any_bytes_are_read_as_some_text(raw: bytes, charset: str) -> None:
     """The text can be written again."""
     decode(raw, charset).encode()
+
+
+def test_half_a_character_is_written_by_no_means() -> None:
+    """The way to read wrong bytes as Windows-1252 is for reading only."""
+    with pytest.raises(UnicodeEncodeError):
+        "\ud800".encode("utf-8", "windows-1252")
 
 
 def test_an_object_that_was_encoded_twice_is_read() -> None:

@@ -73,6 +73,12 @@ def test_a_value_is_sent_as_the_field_takes_it(kind: str, value: Any, fit: Any) 
     assert (found, type(found)) == (fit, type(fit)) or (fit, found) == ("Tarjeta", "Tarjeta de crédito")
 
 
+@pytest.mark.parametrize(("value", "fit"), [("Tarjeta", "Tarjeta"), (7, "7"), (True, None)])
+def test_a_choice_of_an_unknown_list_is_sent_as_it_is(value: Any, fit: str | None) -> None:
+    """Freshdesk says whether it is one of its own."""
+    assert TicketField("cf_x", "dropdown").fit(value) == fit
+
+
 def test_values_go_into_the_fields_that_the_routing_names() -> None:
     """By the names the bot uses, however they are spelled; a default stands in for a value that does not fit."""
     assert custom(Apuesta="A-77", veces="tres", VIP="si") == {"cf_apuesta": "A-77", "cf_vip": True, "cf_monto": 0.5}

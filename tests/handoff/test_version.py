@@ -57,7 +57,7 @@ def test_without_a_commit_the_function_starts(tmp_path: Path, text: str | None) 
     """With no build.json, or a broken one."""
     if text is not None:
         (tmp_path / BUILD_FILE).write_text(text)
-    assert commit(tmp_path) == "unknown"
+    assert commit(tmp_path) == git_commit(tmp_path) == "unknown"
 
 
 def test_with_a_broken_repository_the_function_starts(tmp_path: Path) -> None:

@@ -69,11 +69,12 @@ def test_missing_credentials_are_an_outage(moto: str, monkeypatch: pytest.Monkey
         ledger.find("BF-7K3QX2AB", now=NOW)
 
 
-def test_a_row_that_is_removed_during_a_claim_is_an_outage() -> None:
-    """If the existing row is removed before it is read, the caller must ask again."""
+@pytest.mark.parametrize("words", ["", "words"])
+def test_a_row_that_is_removed_during_a_claim_is_an_outage(words: str) -> None:
+    """If the existing row, or who holds its words, is removed before it is read, the caller must ask again."""
     ledger = _Vanishing("handoffs", region=REGION, endpoint="http://127.0.0.1:1")
     with pytest.raises(LedgerUnavailable, match="over and over"):
-        ledger.claim(entry(), now=NOW, tickets_an_hour=5)
+        ledger.claim(entry(words=words), now=NOW, tickets_an_hour=5)
 
 
 def test_reads_are_consistent() -> None:
@@ -126,6 +127,10 @@ class _Vanishing(DynamoDBLedger):
         assert condition
         assert values
         return False
+
+    def _put_both(self, *requests: dict[str, Any]) -> list[bool]:
+        assert len(requests) == 2
+        return [True, False]
 
     def _get(self, key: Item) -> Item | None:
         assert key

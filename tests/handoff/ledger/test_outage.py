@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from handoff.ledger import Entry, LedgerUnavailable, State
+from handoff.ledger import Claim, Entry, LedgerUnavailable, State
 from handoff.ledger.sqlite import SQLiteLedger
 from tests.ledger_factories import NOW, entry
 
@@ -152,3 +153,49 @@ def test_processes_can_remember_and_recover_at_once(path: Path, ledger: SQLiteLe
     ledger.recover()
     other.close()
     assert sorted(row.ticket_id or 0 for row in ledger.each()) == list(range(40))
+
+
+def test_a_spool_that_cannot_be_read_is_an_outage(path: Path, ledger: SQLiteLedger) -> None:
+    """It may hold tickets, so nothing is claimed before it can be read."""
+    Path(f"{path}.spool", "x").mkdir(parents=True)
+    with pytest.raises(LedgerUnavailable, match="spool: IsADirectoryError"):
+        ledger.claim(entry(), now=NOW, tickets_an_hour=5)
+
+
+def test_a_row_that_changes_over_and_over_stays_in_the_spool(path: Path, ledger: SQLiteLedger) -> None:
+    """Another caller is quicker each time; the ticket's number is not lost."""
+
+    class Overtaken(SQLiteLedger):
+        def replace(self, old: Entry, new: Entry) -> bool:
+            return not (old or new)
+
+    overtaken = Overtaken(path)
+    overtaken.claim(entry(owner="two"), now=NOW, tickets_an_hour=5)
+    overtaken.remember(MADE, now=NOW)
+    with pytest.raises(LedgerUnavailable, match="over and over"):
+        overtaken.recover()
+    overtaken.close()
+    assert ledger.recover() == 1
+    assert [row.ticket_id for row in ledger.each()] == [7]
+
+
+def test_while_one_call_brings_in_rows_another_does_not_wait_for_long(path: Path) -> None:
+    """The store is slow: not every call has to learn it."""
+    began, let_go = threading.Event(), threading.Event()
+
+    class Slow(SQLiteLedger):
+        def claim(self, entry: Entry, *, now: float, tickets_an_hour: int) -> Claim:
+            began.set()
+            let_go.wait(10.0)
+            return super().claim(entry, now=now, tickets_an_hour=tickets_an_hour)
+
+    slow = Slow(path)
+    slow.remember(MADE, now=NOW)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(slow.recover)
+        began.wait(10.0)
+        with pytest.raises(LedgerUnavailable, match="still being brought in"):
+            slow.recover()
+        let_go.set()
+        assert first.result() == 1
+    slow.close()

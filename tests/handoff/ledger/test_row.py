@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handoff.ledger import PERSON_WINDOW_S, Claim, Entry, State
+from handoff.ledger import PERSON_WINDOW_S, Cause, Claim, Entry, State
 from tests.ledger_factories import NOW, entry
 
 
@@ -40,6 +40,13 @@ def test_fields_that_are_true_are_written() -> None:
     """The sweep needs both, and `over_limit` keeps its name of 1.0.0."""
     written = entry(refused=True, over_limit=True).to_dict()
     assert (written["refused"], written["crowded"]) == (True, True)
+
+
+def test_a_search_that_1_0_0_put_off_waits_for_the_rate_limit() -> None:
+    """Whatever it was that met the limit."""
+    row = {**entry(state=State.IN_DOUBT, error="look: rate limit, 30 s").to_dict()}
+    del row["cause"]
+    assert Entry.from_dict(row).cause is Cause.RATE_LIMIT
 
 
 def test_letters_are_not_escaped() -> None:

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from handoff import transitions
 from handoff.ledger import PERSON_WINDOW_S, LedgerUnavailable
-from handoff.ledger.sqlite import TIDY_EVERY_S, SQLiteLedger
+from handoff.ledger.sqlite import TIDY_EVERY_S, SQLiteLedger, _erase_now
 from handoff.ledger.sqlite_file import BUSY_TIMEOUT_S
 from tests.closing import sqlite_ledger
 from tests.ledger_factories import NOW, entry
@@ -214,3 +215,16 @@ def test_one_connection_serves_all_calls(tmp_path: Path) -> None:
     assert ledger._open() is ledger._open()  # noqa: SLF001 -- the reuse is not visible otherwise
     assert BUSY_TIMEOUT_S == 1.0
     ledger.close()
+
+
+def test_what_is_erased_later_waits_for_nobody(tmp_path: Path) -> None:
+    """The file may be closed by then, or its ledger gone; whoever opens it next erases."""
+    ledger = SQLiteLedger(tmp_path / "handoffs.db")
+    ledger.check()
+    whose = weakref.ref(ledger)
+    ledger.close()
+    ledger.erase_now()
+    assert times_open(tmp_path / "handoffs.db") == 0
+    del ledger
+    _erase_now(whose)
+    assert whose() is None
