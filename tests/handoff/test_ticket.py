@@ -18,6 +18,7 @@ from handoff.ticket import (
     NO_ROUTE_TAG,
     REFUSED_REMARK,
     TAG_MAX,
+    UNKNOWN_BOT_TAG,
     Offer,
     droppable,
     subject,
@@ -125,6 +126,13 @@ def test_without_an_address_the_fallback_requester_is_used() -> None:
 def test_the_subject_names_the_matter(changes: dict[str, str], template: str | None, start: str) -> None:
     """The route's own subject, or category and reason, or the summary's first line; then the reference."""
     assert subject(handoff(**changes), route(subject=template)) == f"{start} [{REFERENCE}]"
+
+
+def test_a_bot_that_nobody_configured_is_named() -> None:
+    """The operator finds it by its tag, and the agent knows why the ticket is here."""
+    fields = to_ticket(handoff(bot="otro"), route(unknown_bot="otro"))
+    assert "El bot «otro» no está en routing.toml" in fields["description"]
+    assert UNKNOWN_BOT_TAG in fields["tags"]
 
 
 def test_the_subject_has_the_unknown_category() -> None:

@@ -199,6 +199,23 @@ def test_the_first_form_that_freshdesk_accepts_ends_the_attempts(
     assert [REASON in html for _, html in fake.notes] == ([True] if rung >= 3 else [])
 
 
+def test_a_call_offers_a_ticket_five_times_at_most(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """However many of its optional fields are refused one after another."""
+    fake.fates.extend(refusal(name) for name in ("group_id", "type", "source", "tags", "product_id"))
+    routed = with_route(rule, type="Incidente", product_id=7)
+    assert routed.deliver(handoff()).status is Status.QUEUED
+    assert (fake.posts, only_row(rule).state, only_row(rule).rung) == (5, State.NOT_CREATED, 0)
+
+
+def test_a_short_ticket_is_offered_only_if_the_rest_is_kept(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """The ledger went down after the claim, so the whole text waits for a ticket of its own."""
+    ledger = FaultyLedger(sqlite_ledger(), "", *["before"] * 4, only="claim")
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    fake.always = answer(422)
+    assert rule.deliver(handoff()).status is Status.QUEUED
+    assert (fake.posts, only_row(rule).error) == (2, "rest not kept")
+
+
 def test_the_form_reached_is_remembered(fake: FakeFreshdesk, rule: Delivery) -> None:
     """The next pass does not start again with forms that were refused."""
     fake.always = answer(422)

@@ -14,7 +14,7 @@ from handoff.ledger import Cause, Entry, State
 from handoff.parts import Attachment
 from handoff.ticket import WHY_NOT
 from tests.factories import handoff
-from tests.handoff.delivery.keeping import LOST, REFUSED, UNKNOWN, WAIT_S, keep, pass_over
+from tests.handoff.delivery.keeping import LOST, REFUSED, UNKNOWN, WAIT_S, keep, keep_number, pass_over
 from tests.ledger_factories import FakeFreshdesk, FaultyLedger, VirtualClock, answer, busy, delivery, with_parts
 
 HOST = "https://files.bpcontent.cloud"
@@ -221,6 +221,18 @@ def test_a_slow_file_holds_up_no_ticket(fake: FakeFreshdesk, rule: Delivery) -> 
     pass_over(rule)
     paths = [call.path for call in fake.calls if call.method == "POST"]
     assert paths[1:] == ["/api/v2/tickets", "/api/v2/tickets/1/notes"]
+
+
+def test_a_pass_brings_a_hundred_files(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The others wait for the next pass."""
+    for number in range(101):
+        given = {"entry": f"{number:08d}{'A' * 44}#file:x", "handoff": handoff(attachments=(PHOTO,)).to_json()}
+        keep_number(rule, number, on_ticket=number, **given)
+    counts = []
+    for _ in range(2):
+        pass_over(rule)
+        counts.append(len(fake.notes))
+    assert counts == [100, 101]
 
 
 def test_files_of_a_call_without_the_ledger_are_named_in_the_ticket(fake: FakeFreshdesk, clock: VirtualClock) -> None:

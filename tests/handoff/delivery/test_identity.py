@@ -182,6 +182,15 @@ def test_after_an_outage_a_new_claim_searches_before_it_posts(fake: FakeFreshdes
     assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 2)
 
 
+def test_a_search_that_finds_nothing_after_an_outage_is_followed_by_the_ticket(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """Nobody made it meanwhile."""
+    rule.writer.ledger.remember(next(iter(_row(rule))), now=clock.now())
+    assert rule.deliver(handoff()).status is Status.CREATED
+    assert [call.method for call in fake.calls] == ["GET", "POST"]
+
+
 def test_a_search_that_fails_after_an_outage_leaves_the_handoff_to_the_sweep(
     fake: FakeFreshdesk, clock: VirtualClock
 ) -> None:

@@ -19,6 +19,7 @@ from tests.handoff.delivery.keeping import (
     LOST,
     UNKNOWN,
     WAIT_S,
+    errors,
     keep,
     pass_over,
     row_of,
@@ -165,15 +166,43 @@ def test_a_reference_typed_by_somebody_is_not_the_ticket(fake: FakeFreshdesk, ru
     [
         (handoff(), f"email={EMAIL.replace('@', '%40')}"),
         (handoff(user_email="", user_phone=PHONE), ""),
+        (handoff(user_email="", user_id="u-7"), "unique_external_id=betsur%3Au-7"),
         (handoff(user_email=""), f"email={ROUTING.fallback_requester.replace('@', '%40')}"),
     ],
 )
 def test_a_search_asks_for_the_requester(fake: FakeFreshdesk, rule: Delivery, made: Any, asked: str) -> None:
-    """By address, by the fallback's address, or among all tickets if there is only a phone."""
+    """By address, by the bot's id of the person, by the fallback's address; with only a phone, among all tickets."""
     row = keep(rule, made=made)
     LookByAddress(rule.writer)(row, Deadline(rule.writer.clock, 12.0))
     assert asked in fake.calls[0].path
     assert asked or "email" not in fake.calls[0].path
+
+
+def test_a_list_that_is_too_long_for_a_search_is_an_error(
+    fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is posted while the ticket may be past the end of what can be read."""
+    fake.headers["link"] = '<…>; rel="next"'
+    keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S)
+    pass_over(rule)
+    assert (fake.posts, row_of(rule).state, errors(caplog)) == (0, State.IN_DOUBT, ["list too long"])
+
+
+def test_a_ticket_that_stays_in_doubt_for_hours_is_offered_plainer(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """Freshdesk may answer 500 to something in it."""
+    keep(rule, state=State.IN_DOUBT, doubt_since=NOW - WAIT_S, created_at=NOW - 3 * 3600.0)
+    pass_over(rule)
+    assert (row_of(rule).state, row_of(rule).rung) == (State.CREATED, 1)
+    assert "group_id" not in fake.tickets[0]
+
+
+def test_a_row_whose_words_were_forgotten_is_given_up(
+    fake: FakeFreshdesk, rule: Delivery, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is nothing to make a ticket of."""
+    keep(rule, state=State.NOT_CREATED, handoff="")
+    pass_over(rule)
+    assert (fake.calls, row_of(rule).state, errors(caplog)) == ([], State.FAILED, ["given up"])
 
 
 # Died

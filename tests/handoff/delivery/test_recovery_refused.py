@@ -12,10 +12,12 @@ from tests.factories import EMAIL, PHONE, handoff
 from tests.handoff.delivery.keeping import (
     UNKNOWN,
     errors,
+    keep,
     pass_over,
     row_of,
 )
 from tests.ledger_factories import (
+    NOW,
     ROUTING,
     FakeFreshdesk,
     VirtualClock,
@@ -108,6 +110,18 @@ def test_the_words_of_the_refused_request_join_the_later_ticket(
     ((ticket_id, html),) = fake.notes
     assert (ticket_id, len(fake.tickets), row_of(rule).state) == (1, 1, State.CREATED)
     assert "otra cosa" in html
+
+
+def test_any_later_request_of_the_conversation_settles_a_refused_row_of_1_0_0(
+    fake: FakeFreshdesk, rule: Delivery, clock: VirtualClock
+) -> None:
+    """It kept nothing else of who sent it."""
+    made = handoff(user_email="", conversation_id="c")
+    keep(rule, made=made, conversation=made.conversation, state=State.REJECTED, refused=True, due_at=NOW + 900.0)
+    rule.deliver(handoff(key="B" * 52, conversation_id="c", reason="otra cosa"))
+    clock.time += 900.0
+    pass_over(rule)
+    assert (len(fake.tickets), row_of(rule).ticket_id) == (1, 1)
 
 
 def test_the_first_of_two_later_valid_requests_settles_the_refused_one(

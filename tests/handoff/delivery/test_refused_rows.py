@@ -12,9 +12,9 @@ from handoff.ledger import Entry, State
 from handoff.responses import Status
 from handoff.sweep import sweep
 from tests.closing import sqlite_ledger
-from tests.factories import handoff
+from tests.factories import REASON, handoff
 from tests.handoff.delivery.keeping import notes_in, only_row, pass_over
-from tests.ledger_factories import ROUTING, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery
+from tests.ledger_factories import ROUTING, FakeFreshdesk, FaultyLedger, VirtualClock, answer, delivery, refusal
 
 NO_FALLBACK = replace(ROUTING, fallback_requester="")
 QUARTER_S = 900.0
@@ -95,6 +95,52 @@ def test_a_request_refused_again_while_the_sweep_has_its_row_is_kept(clock: Virt
     pass_over(rule)
     assert len(fake.tickets) == 1
     assert ["otras palabras" in html for _, html in fake.notes] == [True]
+
+
+@pytest.mark.parametrize(("reason", "notes"), [(REASON, 0), ("otras palabras", 1)])
+def test_of_two_corrections_at_once_one_is_the_ticket(
+    clock: VirtualClock, fake: FakeFreshdesk, reason: str, notes: int
+) -> None:
+    """The other gets its number; only words that it does not have join it."""
+    copies: list[Delivery] = []
+
+    class CorrectedMeanwhile(WrappedLedger):
+        def replace(self, old: Entry, new: Entry) -> bool:
+            if copies:
+                copies.pop().deliver(handoff())
+            return self.inner.replace(old, new)
+
+    store = sqlite_ledger()
+    rule = delivery(clock=clock, transport=fake, ledger=CorrectedMeanwhile(store))
+    rule.keep_refused(handoff(user_email=""))
+    copies.append(delivery(clock=clock, transport=fake, ledger=store))
+    outcome = rule.deliver(handoff(reason=reason))
+    assert (outcome.status, outcome.ticket_id, len(fake.tickets)) == (Status.DUPLICATE, 1, 1)
+    assert len(fake.notes) == notes
+
+
+def test_a_correction_that_comes_too_late_is_kept_or_sent_again(clock: VirtualClock, fake: FakeFreshdesk) -> None:
+    """The sweep was quicker, and nobody can read what it made of the request."""
+    ledger = FaultyLedger(sqlite_ledger(), only="find")
+
+    class Overtaken(WrappedLedger):
+        def replace(self, old: Entry, new: Entry) -> bool:
+            return not (old or new)
+
+    rule = delivery(clock=clock, transport=fake, ledger=Overtaken(ledger))
+    rule.keep_refused(handoff(user_email="", conversation_id="c"))
+    ledger.always = "before"
+    with pytest.raises(NothingKept):
+        rule.deliver(handoff(conversation_id="c"))
+    assert fake.posts == 0
+
+
+def test_words_whose_address_was_refused_are_one_request_under_another_key(fake: FakeFreshdesk, rule: Delivery) -> None:
+    """The account takes the address now: one row, one ticket."""
+    fake.fates.append(refusal("email"))
+    assert rule.deliver(handoff(conversation_id="c")).status is Status.REJECTED
+    assert rule.deliver(handoff(key="B" * 52, conversation_id="c")).status is Status.CREATED
+    assert (only_row(rule).state, len(fake.tickets)) == (State.CREATED, 1)
 
 
 def test_a_call_that_died_over_a_refused_request_does_not_hide_it(clock: VirtualClock, fake: FakeFreshdesk) -> None:

@@ -207,6 +207,16 @@ def test_a_ledger_that_is_down_ends_the_pass_and_says_so(
     assert "swept" not in messages
 
 
+def test_a_ledger_that_cannot_be_tidied_hides_nothing_of_the_pass(fake: FakeFreshdesk, clock: VirtualClock) -> None:
+    """What was done is reported, and that the ledger went down."""
+    ledger = FaultyLedger(sqlite_ledger(), only="tidy")
+    ledger.always = "before"
+    rule = delivery(clock=clock, transport=fake, ledger=ledger)
+    keep_number(rule, 0)
+    report = sweep(rule.writer, budget_s=120.0)
+    assert (report.stopped, report.states[State.CREATED]) == ("ledger-down", 1)
+
+
 # What it reports
 
 
