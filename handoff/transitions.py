@@ -202,14 +202,13 @@ def settled(entry: Entry, result: Result, *, now: float, jitter: float, policy: 
         case InDoubt(detail):
             doubtful = {"state": State.IN_DOUBT, "due_at": again_at, "doubt_since": now}
             return changed(entry, cause=Cause.IN_DOUBT, error=detail, **doubtful, **tried)
-        case Refused(detail, _, address, of_content, rung):
-            if address:
-                return _rejected(entry, address, now=now, policy=policy)
-            if of_content and rung >= Rung.FALLBACK_REQUESTER:
-                again_at = now + BACKOFF_PLAINEST_S
-            cause = Cause.REFUSED if of_content else Cause.ACCOUNT
-            waiting = {"state": State.NOT_CREATED, "due_at": again_at, "doubt_since": None, "rung": rung}
-            return changed(entry, cause=cause, error=f"refused: {detail}", **waiting, **tried)
+    if result.address:
+        return _rejected(entry, result.address, now=now, policy=policy)
+    if result.of_content and result.rung >= Rung.FALLBACK_REQUESTER:
+        again_at = now + BACKOFF_PLAINEST_S
+    cause = Cause.REFUSED if result.of_content else Cause.ACCOUNT
+    waiting = {"state": State.NOT_CREATED, "due_at": again_at, "doubt_since": None, "rung": result.rung}
+    return changed(entry, cause=cause, error=f"refused: {result.detail}", **waiting, **tried)
 
 
 def _rejected(entry: Entry, address: str, *, now: float, policy: Policy) -> Entry:
