@@ -112,7 +112,7 @@ def test_lookups_that_hang_are_limited_and_block_no_other_call() -> None:
 
 def test_without_a_thread_for_the_lookup_nothing_was_sent() -> None:
     """However often the system has none left, later calls work."""
-    before = threading.stack_size(1 << 47)  # more than there are addresses: no thread can start
+    before = threading.stack_size(1 << 60)  # more than there are addresses: no thread can start
     try:
         ended = [refused(RequestsTransport("http://localhost:1", "key"), 0.3) for _ in range(LOOKUPS_MAX + 1)]
     finally:

@@ -157,7 +157,8 @@ def test_too_many_fields_are_refused_as_a_whole() -> None:
     """A thousand fields are read; a body with more is refused, and kept as text."""
     more = {f"f{number}": 1 for number in range(992)}
     assert read_handoff(body(**more)).other[-1][1] == "[+892]"
-    assert faults(**more, one_more=1) == (Fault("*", "too-many"),)
+    for one_more in (1, "", None):  # an empty field counts, too
+        assert faults(**more, one_more=one_more) == (Fault("*", "too-many"),)
 
 
 def test_unknown_fields_are_kept_as_text() -> None:

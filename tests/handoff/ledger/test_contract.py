@@ -414,6 +414,15 @@ def test_an_outage_in_which_a_ticket_may_have_been_made_is_marked(ledger: Ledger
     assert list(ledger.each()) == []
 
 
+def test_there_is_nothing_to_migrate_in_rows_of_this_version(ledger: Ledger) -> None:
+    """A row with a ticket may expire, one without may not; both stay as they are."""
+    rows = [number(1, ticket_id=7), number(2)]
+    for row in rows:
+        claim(ledger, row)
+    assert ledger.migrate() == 0
+    assert sorted(ledger.each(), key=lambda row: row.entry) == rows
+
+
 # Files
 
 
