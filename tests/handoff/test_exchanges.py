@@ -129,7 +129,7 @@ def test_a_malformed_answer_is_a_bad_answer(start: Start, name: str) -> None:
     send = transport_to(host)
     for calls in (1, 2):
         with pytest.raises(OutcomeUnknown):
-            send(post("x"), 0.3)
+            send(post("x"), 0.6)
         assert host.connections == calls
 
 
