@@ -189,20 +189,20 @@ class Delivery:
     def _create(self, row: Entry, handoff: Handoff, deadline: Deadline, *, over_limit: bool) -> Outcome:
         """Make the ticket of a row that the caller holds; past the person's limit, leave it to the sweep."""
         if over_limit:
-            waiting = {"state": State.NOT_CREATED, "due_at": self.writer.clock.now(), "over_limit": True}
-            aside = transitions.changed(row, cause=Cause.WAITING, error="over limit", **waiting)
-            return self._report(self.writer.settle(row, aside, deadline), Status.QUEUED, deadline)
+            return self._leave_to_sweep(row, deadline, cause=Cause.WAITING, error="over limit", over_limit=True)
         posts = self.posts_at_once
         if posts is not None and not posts.acquire(timeout=POST_WAIT_S):
-            waiting = {"state": State.NOT_CREATED, "due_at": self.writer.clock.now()}
-            aside = transitions.changed(row, cause=Cause.UNAVAILABLE, error="no thread free", **waiting)
-            return self._report(self.writer.settle(row, aside, deadline), Status.QUEUED, deadline)
+            return self._leave_to_sweep(row, deadline, cause=Cause.UNAVAILABLE, error="no thread free")
         try:
             after = self.writer.create_ticket(row, handoff, deadline)
         finally:
             if posts is not None:
                 posts.release()
         return self._report(after, Status.of(after, just_posted=True), deadline)
+
+    def _leave_to_sweep(self, row: Entry, deadline: Deadline, **why: object) -> Outcome:
+        aside = transitions.changed(row, state=State.NOT_CREATED, due_at=self.writer.clock.now(), **why)
+        return self._report(self.writer.settle(row, aside, deadline), Status.QUEUED, deadline)
 
     def _repeat(self, handoff: Handoff, standing: Entry, new: Entry, deadline: Deadline) -> Outcome:
         """Answer a handoff that has a row already; words it did not have become a note."""

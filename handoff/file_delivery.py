@@ -39,8 +39,7 @@ def bring_file(writer: TicketWriter, entry: Entry, within_s: float) -> Entry | N
         LedgerUnavailable: the ledger did not answer.
     """
     deadline, looked_at = Deadline(writer.clock, min(within_s, FILE_DEADLINE_S)), writer.clock.now()
-    doubt_since = entry.due_at if entry.state is State.CREATING else entry.doubt_since
-    taken = writer.take(entry, State.CREATING, lease_s=FILE_LEASE_S, doubt_since=doubt_since)
+    taken = writer.take(entry, State.CREATING, lease_s=FILE_LEASE_S, doubt_since=transitions.doubt_of(entry))
     if taken is None:
         return None
     try:
@@ -105,6 +104,5 @@ def _add_file(
 
 
 def _waiting(writer: TicketWriter, row: Entry, error: str, cause: Cause) -> Entry:
-    until = writer.clock.now() + transitions.backoff_s(row.attempts, writer.jitter())
     state = State.IN_DOUBT if row.doubt_since is not None else State.NOT_CREATED
-    return replace(transitions.unmade(row, until=until, cause=cause, error=error), state=state)
+    return replace(transitions.unmade(row, until=writer.retry_at(row), cause=cause, error=error), state=state)

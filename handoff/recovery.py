@@ -108,7 +108,7 @@ class Recovery:
         """Let a row wait after an error of our own; doubt stays doubt. Raises LedgerUnavailable."""
         doubt = transitions.doubt_of(entry)
         state = State.IN_DOUBT if entry.state is State.CREATING and not entry.is_note else entry.state
-        until = self._now() + transitions.backoff_s(entry.attempts, self.writer.jitter())
+        until = self.writer.retry_at(entry)
         waiting = {"state": state, "due_at": until, "doubt_since": doubt, "attempts": entry.attempts + 1}
         self.writer.ledger.replace(entry, transitions.changed(entry, **waiting))
 
@@ -146,7 +146,7 @@ class Recovery:
         except FreshdeskError as error:
             if isinstance(error, TooManyPages):  # nothing is posted while the list's end is out of reach
                 logger.error("list too long", extra={"reference": entry.reference})
-            until = self._now() + transitions.backoff_s(taken.attempts, writer.jitter())
+            until = writer.retry_at(taken)
             until = min(until, settled_at) if self._now() < settled_at else until  # the one moment not to sleep through
             after = transitions.postponed(taken, until=until, cause=Cause.IN_DOUBT, error=f"look: {error}")
             return writer.settle(taken, after, deadline)

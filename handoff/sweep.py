@@ -208,7 +208,8 @@ def _due(writer: TicketWriter, report: SweepReport) -> Iterator[tuple[Entry, Loo
                 elif len(files) < BATCH:
                     files.append(entry)
                 after = entry if _is_due(entry, now) else after  # up to here, nothing is left to come
-    yield from ((entry, _look_for([], writer)) for entry in files)
+    by_address = _look_for([], writer)  # a file has no ticket to look for
+    yield from ((entry, by_address) for entry in files)
 
 
 def _read(writer: TicketWriter, until: float, after: Entry | None = None) -> Iterator[Entry]:

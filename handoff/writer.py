@@ -90,7 +90,7 @@ class TicketWriter:
         try:
             self.helpdesk(holder).add_note(ticket_id, html, deadline)
         except FreshdeskError as error:
-            until = self.clock.now() + transitions.backoff_s(row.attempts, self.jitter())
+            until = self.retry_at(row)
             gone = isinstance(error, FreshdeskRefused) and error.status in {400, 404, 405}  # the ticket was deleted
             cause = Cause.REFUSED if gone else Cause.UNAVAILABLE
             after = transitions.unmade(row, until=until, cause=cause, error=f"note: {error}")
@@ -99,6 +99,10 @@ class TicketWriter:
     def after(self, row: Entry, result: Result) -> Entry:
         """Return the row as result leaves it."""
         return transitions.settled(row, result, now=self.clock.now(), jitter=self.jitter(), policy=self.policy)
+
+    def retry_at(self, row: Entry) -> float:
+        """Return when a row whose attempt failed just now is tried again."""
+        return self.clock.now() + transitions.backoff_s(row.attempts, self.jitter())
 
     def settle(self, old: Entry, new: Entry, deadline: Deadline) -> Entry:
         """Write new over old. If that fails the old row stands, is due when its lease ends, and is looked into."""

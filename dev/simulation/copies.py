@@ -20,7 +20,8 @@ import requests
 
 from dev.local_freshdesk import LocalFreshdesk
 from dev.simulation.endpoints import ROUTING, open_endpoint, post, silence
-from dev.simulation.installation import KEY, open_installation, send
+from dev.simulation.installation import open_installation, send
+from dev.simulation.stand_in import KEY
 from dev.simulation.stories import body_of, json_of
 from dev.simulation.without import LedgerWithoutClaim
 from freshdesk_client import FreshdeskClient
@@ -75,7 +76,7 @@ def over_processes(*, rounds: int, folder: Path, seed: int = 1, without_ledger: 
         http.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=MOST))
         ports = [endpoint.port for endpoint in running.functions]
         tally = run_rounds(lambda copy, body: send(http, ports[copy % PROCESSES], body), rounds=rounds, seed=seed)
-        tally.tickets = running.tickets().total()
+        tally.tickets = running.freshdesk.tickets().total()
     return tally
 
 

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,21 +18,13 @@ from typing import Any, Final
 import requests
 
 from dev.simulation.installation import Installation, open_installation, send_until_heard
+from dev.simulation.stand_in import LATE_S
 from dev.simulation.stories import body_of, json_of
 
 SENDERS: Final = 8
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-LATE_S: Final = 1.5  # below WAIT_S: that is the promise's condition
 KILLS_A_SECOND: Final = 4.0
 SETTLE_S: Final = 120.0
-_WEATHERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("healthy", {}),
-    ("answer-lost", {"times": 3, "seconds": 0.05, "only": "create"}),
-    ("late-write", {"times": 1, "seconds": LATE_S, "only": "create"}),
-    ("broken", {"times": 2}),
-    ("html-502", {"times": 1}),
-    ("healthy", {}),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +53,7 @@ def run(*, handoffs: int, kills: int, seed: int, folder: Path, forgetful: bool =
     with open_installation(folder, functions=2, sweeps=2, forgetful=forgetful) as running:
         over = threading.Event()
         killer = _Killer(running, kills, Random(seed))
-        weather = threading.Thread(target=_change_weather, args=(running, over, Random(seed + 1)))
+        weather = threading.Thread(target=running.freshdesk.change_weather, args=(Random(seed + 1), over))
         weather.start()
         killer.start()
         with ThreadPoolExecutor(SENDERS) as senders:
@@ -71,7 +62,7 @@ def run(*, handoffs: int, kills: int, seed: int, folder: Path, forgetful: bool =
         killer.join()
         over.set()
         weather.join()
-        running.weather("healthy")
+        running.freshdesk.weather("healthy")
         _send_again_after_a_death(running)
         settled = running.settle(SETTLE_S if not forgetful else 0.0)
         time.sleep(LATE_S)
@@ -81,7 +72,7 @@ def run(*, handoffs: int, kills: int, seed: int, folder: Path, forgetful: bool =
 def _counted(
     running: Installation, answers: Sequence[dict[str, Any]], kills: int, *, settled: bool, took_s: float
 ) -> Survived:
-    tickets = running.tickets()
+    tickets = running.freshdesk.tickets()
     return Survived(
         handoffs=len(answers),
         kills=kills,
@@ -127,13 +118,6 @@ def _send_again_after_a_death(running: Installation) -> None:
         function.kill()
         with requests.Session() as session:
             send_until_heard(session, function.port, json_of(body_of(number)), PAUSES_S)
-
-
-def _change_weather(running: Installation, over: threading.Event, random: Random) -> None:
-    while not over.wait(random.uniform(0.1, 0.5)):
-        name, changes = random.choice(_WEATHERS)
-        with suppress(requests.RequestException):
-            running.weather(name, **changes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,39 +9,27 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, Final
-
-import requests
+from typing import Final
 
 from dev.emulators.dynamodb import CREDENTIALS
 from dev.simulation.lambda_cloud import SWEEP_PAUSE_S, Cloud, doing, open_cloud
+from dev.simulation.stand_in import LATE_S
 from dev.simulation.stories import body_of, json_of
 
 SENDERS: Final = 6
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-LATE_S: Final = 1.5  # below IN_DOUBT_WAIT_S: that is the promise's condition
 FROZEN_S: Final = (0.2, 9.0)  # the suspensions just before a POST are in lambda_entry, and longer
 STRIKES_A_SECOND: Final = 2.5
 INTO_A_CALL_S: Final = 0.1
 SUSPENDED_S: Final = 2.0  # who has been in a call for so long is suspended, and is to wake up before it is killed
 SETTLE_S: Final = 120.0
-_WEATHERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("healthy", {}),
-    ("answer-lost", {"times": 3, "seconds": 0.05, "only": "create"}),
-    ("late-write", {"times": 1, "seconds": LATE_S, "only": "create"}),
-    ("broken", {"times": 2}),
-    ("html-502", {"times": 1}),
-    ("healthy", {}),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +60,14 @@ def run(
     with open_cloud(folder, env, one_table=without != "ledger") as cloud, ThreadPoolExecutor(SENDERS) as senders:
         pause_s = (kills + freezes) / STRIKES_A_SECOND * SENDERS / handoffs
         sent = [senders.submit(cloud.send, body, (pause_s, *PAUSES_S)) for body in bodies]
-        with doing(_change_weather, cloud, Random(seed + 1)):
+        with doing(cloud.freshdesk.change_weather, Random(seed + 1)):
             in_call = _strike(cloud, kills=kills, freezes=freezes, random=Random(seed))
             told = [one.result() for one in sent]
-        cloud.weather("healthy")
+        cloud.freshdesk.weather("healthy")
         cloud.send_to_each(bodies[0], SETTLE_S)  # what another has made a ticket of
         settled = bool(without) or cloud.settle(SETTLE_S)
         time.sleep(LATE_S)
-        tickets = cloud.tickets()
+        tickets = cloud.freshdesk.tickets()
     return Survived(
         tickets=tickets.total(),
         lost=sum(tickets[number] == 0 for number in range(handoffs)),
@@ -109,13 +97,6 @@ def _strike(cloud: Cloud, *, kills: int, freezes: int, random: Random) -> int:
         else:
             container.freeze(random.uniform(*FROZEN_S))
     return in_call
-
-
-def _change_weather(cloud: Cloud, random: Random, over: threading.Event) -> None:
-    while not over.wait(random.uniform(0.1, 0.5)):
-        name, changes = random.choice(_WEATHERS)
-        with suppress(requests.RequestException):
-            cloud.weather(name, **changes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,16 +17,13 @@ import requests
 
 from dev.local_freshdesk.children import tie
 from dev.simulation.endpoints import SECRET
-from dev.simulation.stories import number_in
+from dev.simulation.stand_in import KEY, ROOT, StandIn, open_stand_in
 from handoff.ledger.sqlite import SQLiteLedger
 
-ROOT: Final = Path(__file__).parents[2]
-KEY: Final = "local-freshdesk-key"
 DEADLINE_S: Final = 4.0
 WAIT_S: Final = 2.0
 LEASE_S: Final = 4.5
 _ANSWER_S: Final = 10.0
-_PER_PAGE: Final = 100
 
 
 class Immortal:
@@ -76,27 +72,11 @@ class Immortal:
 class Installation:
     """One stand-in, several functions and sweeps over one SQLite file."""
 
-    def __init__(self, folder: Path, freshdesk_url: str, functions: list[Immortal], sweeps: list[Immortal]) -> None:
+    def __init__(self, folder: Path, freshdesk: StandIn, functions: list[Immortal], sweeps: list[Immortal]) -> None:
         self.ledger = SQLiteLedger(folder / "handoffs.db")
-        self.freshdesk_url = freshdesk_url
+        self.freshdesk = freshdesk
         self.functions = functions
         self.sweeps = sweeps
-
-    def weather(self, name: str, **changes: Any) -> None:
-        """Change the stand-in's weather."""
-        requests.post(f"{self.freshdesk_url}/weather", json={"weather": name, **changes}, timeout=5).raise_for_status()
-
-    def tickets(self) -> Counter[int]:
-        """Return how many tickets each story has."""
-        found: Counter[int] = Counter()
-        for page in range(1, 1000):
-            query = {"per_page": str(_PER_PAGE), "page": str(page), "updated_since": "2020-01-01T00:00:00Z"}
-            answer = requests.get(f"{self.freshdesk_url}/api/v2/tickets", query, auth=(KEY, "X"), timeout=10)
-            rows = answer.json()
-            found.update(number for row in rows if (number := number_in(row["subject"])) is not None)
-            if len(rows) < _PER_PAGE:
-                break
-        return found
 
     def settle(self, within_s: float) -> bool:
         """Wait until nothing is left to be done."""
@@ -114,8 +94,8 @@ def open_installation(
 ) -> Iterator[Installation]:
     """Start everything; end it afterwards."""
     with ExitStack() as stack:
-        url = stack.enter_context(_stand_in())
-        env = {**os.environ, **_environment(url, folder / "handoffs.db")}
+        freshdesk = stack.enter_context(open_stand_in())
+        env = {**os.environ, **_environment(freshdesk.url, folder / "handoffs.db")}
 
         def start(role: str) -> Immortal:
             one = Immortal(role, env, forgetful=forgetful and role == "function")
@@ -123,7 +103,7 @@ def open_installation(
             return one
 
         serving, sweeping = [start("function") for _ in range(functions)], [start("sweep") for _ in range(sweeps)]
-        running = Installation(folder, url, serving, sweeping)
+        running = Installation(folder, freshdesk, serving, sweeping)
         stack.callback(running.ledger.close)
         yield running
 
@@ -146,26 +126,6 @@ def send_until_heard(session: requests.Session, port: int, body: bytes, pauses_s
         if heard is not None and heard[0] < 300:
             return heard[1]
     return {}
-
-
-@contextmanager
-def _stand_in() -> Iterator[str]:
-    """Start the stand-in on a free port, without a rate limit to speak of."""
-    limits = ["--total-per-minute", "1000000", "--create-per-minute", "1000000"]
-    process = subprocess.Popen(
-        tie([sys.executable, "-m", "dev.local_freshdesk", "--port", "0", *limits]),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        yield (process.stdout.readline() if process.stdout else "").split("stand-in: ")[1].split(" ")[0]
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
 
 
 def _environment(url: str, ledger: Path) -> dict[str, str]:

@@ -5,34 +5,26 @@ from __future__ import annotations
 import itertools
 import queue
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import requests
-
 from dev.emulators.dynamodb import CREDENTIALS, REGION, dynalite, make_table
 from dev.emulators.lambda_runtime import FunctionFailedError, LambdaRuntime
-from dev.local_freshdesk.children import tie
 from dev.simulation.endpoints import SECRET
-from dev.simulation.stories import number_in
+from dev.simulation.stand_in import KEY, ROOT, StandIn, open_stand_in
 from handoff.ledger.dynamodb import DynamoDBLedger
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-KEY: Final = "local-freshdesk-key"
 FUNCTIONS: Final = 6
 SWEEPS: Final = 2
 SETTINGS: Final = {"DEADLINE_S": "4", "IN_DOUBT_WAIT_S": "3"}  # the lease is in lambda_entry
 TIMEOUTS_S: Final = {"handler": 7, "sweep": 60}  # the bot gives up after 20 s where the deadline is 12 s
 SWEEP_PAUSE_S: Final = 1.0
-_PER_PAGE: Final = 100
 
 
 class Container:
@@ -113,7 +105,7 @@ class Container:
 class Cloud:
     """One help desk, one table, and the containers."""
 
-    freshdesk_url: str
+    freshdesk: StandIn
     ledger: DynamoDBLedger
     functions: list[Container]
     sweeps: list[Container]
@@ -147,30 +139,15 @@ class Cloud:
             time.sleep(SWEEP_PAUSE_S)
         return True
 
-    def weather(self, name: str, **changes: Any) -> None:
-        """Change the stand-in's weather."""
-        requests.post(f"{self.freshdesk_url}/weather", json={"weather": name, **changes}, timeout=5).raise_for_status()
-
-    def tickets(self) -> Counter[int]:
-        """Return how many tickets each story has."""
-        found: Counter[int] = Counter()
-        for page in range(1, 1000):
-            query = {"per_page": str(_PER_PAGE), "page": str(page), "updated_since": "2020-01-01T00:00:00Z"}
-            rows = requests.get(f"{self.freshdesk_url}/api/v2/tickets", query, auth=(KEY, "X"), timeout=10).json()
-            found.update(number for row in rows if (number := number_in(row["subject"])) is not None)
-            if len(rows) < _PER_PAGE:
-                break
-        return found
-
 
 @contextmanager
 def open_cloud(folder: Path, env: Mapping[str, str], *, one_table: bool) -> Iterator[Cloud]:
     """Start everything; end it afterwards. Without `one_table` each process has a table of its own."""
     with ExitStack() as stack:
-        freshdesk_url, endpoint = stack.enter_context(_stand_in()), stack.enter_context(dynalite())
+        freshdesk, endpoint = stack.enter_context(open_stand_in()), stack.enter_context(dynalite())
         table = make_table(endpoint)
         secrets = {"FRESHDESK_API_KEY": KEY, "WEBHOOK_SECRET": SECRET}
-        env = {**CREDENTIALS, **secrets, **SETTINGS, **env, "FRESHDESK_URL": freshdesk_url}
+        env = {**CREDENTIALS, **secrets, **SETTINGS, **env, "FRESHDESK_URL": freshdesk.url}
         env |= {"PYTHONPATH": str(ROOT), "ENDPOINT": endpoint, **({"TABLE": table} if one_table else {})}
 
         def start(handler: str, number: int) -> Container:
@@ -183,7 +160,7 @@ def open_cloud(folder: Path, env: Mapping[str, str], *, one_table: bool) -> Iter
         functions, sweeps = [start("handler", n) for n in range(FUNCTIONS)], [start("sweep", n) for n in range(SWEEPS)]
         for sweep in sweeps:
             stack.enter_context(doing(sweep.sweep))
-        cloud = Cloud(freshdesk_url, ledger, functions, sweeps)
+        cloud = Cloud(freshdesk, ledger, functions, sweeps)
         for function in functions:
             cloud.idle.put(function)
         yield cloud
@@ -200,15 +177,3 @@ def doing(work: Callable[..., None], *arguments: Any) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-@contextmanager
-def _stand_in() -> Iterator[str]:
-    """Start the stand-in on a free port, without a rate limit to speak of."""
-    limits = ["--total-per-minute", "1000000", "--create-per-minute", "1000000"]
-    command = tie([sys.executable, "-m", "dev.local_freshdesk", "--port", "0", *limits])
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
-        try:
-            yield (program.stdout.readline() if program.stdout else "").split("stand-in: ")[1].split(" ")[0]
-        finally:
-            program.terminate()

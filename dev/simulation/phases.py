@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from dev.local_freshdesk import LocalFreshdesk
 from dev.simulation.endpoints import ROUTING, silence
-from dev.simulation.installation import KEY
+from dev.simulation.stand_in import KEY
 from dev.simulation.stories import body_of
 from freshdesk_client import Answer, FreshdeskClient, Request, Transport
 from handoff.deadline import SystemClock
